@@ -1,0 +1,167 @@
+"""What has to run: a key for every block, and the stored results that still hold.
+
+Block k's key is the hash of its environment, the key of the block before it in its session, its source
+and the options that change the run. Captions, echo and the like are not in it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from fitnotes import __version__
+from fitnotes.errors import Problem
+from fitnotes.execute.cache import Cache, Result, digest
+from fitnotes.execute.inputs import file_hash
+from fitnotes.note import Block, Note
+from fitnotes.settings import Settings
+
+# What the module's name does not say.
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "cv2": "opencv-python",
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+    "yaml": "PyYAML",
+    "mpl_toolkits": "matplotlib",
+    "pylab": "matplotlib",
+}
+_IMPORT = re.compile(r"^\s*(?:from\s+([A-Za-z_]\w*)|import\s+(.+))", re.MULTILINE)
+
+# Worth loading once for all sessions. torch's optimizers pull in torch._dynamo (seconds) when first made.
+PRELOADED = ("numpy", "torch", "pandas", "scipy", "sympy")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A block with its key and, if there is one, its stored result."""
+
+    block: Block
+    key: str
+    stored: Result | None
+
+
+def imports(source: str) -> set[str]:
+    """Top-level modules that some Python text imports."""
+    names: set[str] = set()
+    for first, rest in _IMPORT.findall(source):
+        if first:
+            names.add(first)
+        for part in rest.split(","):
+            if match := re.match(r"\s*([A-Za-z_]\w*)", part):
+                names.add(match[1])
+    return names
+
+
+def preloads(sources: Sequence[str]) -> list[str]:
+    """Modules that the fork server should load for these texts."""
+    names: set[str] = set()
+    for source in sources:
+        names |= imports(source)
+    text = "\n".join(sources)
+    if "fitnotes" in names:
+        names |= {"numpy", "torch"}
+    found = [name for name in PRELOADED if name in names]
+    if "torch" in found and re.search(r"\boptim\b|\bAdam|\bSGD\(", text):
+        found.append("torch._dynamo")
+    if "matplotlib" in names or "pylab" in names:
+        found.append("matplotlib.pyplot")
+    return found
+
+
+def environment(blocks: Sequence[Block], settings: Settings) -> str:
+    """A hash of what surrounds a session: Python, the seed, and the packages its blocks import."""
+    names: set[str] = set()
+    for block in blocks:
+        names |= imports(block.code)
+    if "fitnotes" in names:
+        names |= {"numpy", "torch"}
+    versions = {}
+    for name in sorted(names - set(sys.stdlib_module_names)):
+        try:
+            versions[name] = metadata.version(DISTRIBUTIONS.get(name, name))
+        except (metadata.PackageNotFoundError, ValueError):
+            continue  # the author's own module: its files are recorded when it is imported
+    return digest(__version__, sys.version, versions, settings.seed, settings.threads)
+
+
+def sessions(blocks: Sequence[Block]) -> dict[str, list[Block]]:
+    """Blocks by session, in the order in which they run."""
+    groups: dict[str, list[Block]] = {}
+    for block in blocks:
+        if block.options.eval:
+            groups.setdefault(block.options.session, []).append(block)
+    return groups
+
+
+def plan(note: Note, blocks: Sequence[Block], settings: Settings, cache: Cache) -> list[list[Step]]:
+    """For each session its steps. A stored result behind a step that has none does not count: the
+    session will be replayed, and everything it shows has to come from one run."""
+    planned = []
+    for name, group in sessions(blocks).items():
+        key = digest(environment(group, settings), name, str(_stored_name(note, cache)))
+        steps = []
+        for block in group:
+            depends = [(file, file_hash(note.path.parent / file)) for file in block.options.depends]
+            key = digest(
+                key, block.code, block.inline, block.spec, block.conversion, block.options.error, depends
+            )
+            steps.append(Step(block, key, cache.load(key)))
+        if not all(step.stored for step in steps):
+            steps = [Step(step.block, step.key, None) for step in steps]
+        planned.append(steps)
+    return planned
+
+
+def _stored_name(note: Note, cache: Cache) -> Path | str:
+    """The note's folder belongs to the key: relative paths in its code mean something else elsewhere."""
+    try:
+        return note.path.parent.relative_to(cache.root)
+    except ValueError:
+        return note.path.parent
+
+
+def syntax_problem(note: Note, blocks: Sequence[Block]) -> tuple[Block, Problem] | None:
+    """The first block that is not Python, found before anything of the note runs.
+
+    IPython's magics are allowed; its transformer is only loaded where plain Python does not parse.
+    """
+    for block in blocks:
+        if not block.options.eval or block.options.error:
+            continue
+        error = _syntax_error(block.code, block.inline)
+        if error is not None:
+            line = (block.line or 1) + (error.lineno or 1) - 1
+            message = f"{block.name}: SyntaxError: {error.msg}"
+            found = (error.text or "").strip()
+            problem = Problem(
+                "error", message, note.shown, line, f"{found}" if found else None, exit_code=1
+            )
+            return block, problem
+    return None
+
+
+def _syntax_error(code: str, inline: bool) -> SyntaxError | None:
+    mode = "eval" if inline else "exec"
+    try:
+        compile(code, "<note>", mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        return None
+    except SyntaxError as error:
+        if inline:
+            return error
+        plain = error
+    except ValueError as error:  # a NUL byte
+        return SyntaxError(str(error))
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        transformed = TransformerManager().transform_cell(code)
+        compile(transformed, "<note>", mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except SyntaxError:
+        return plain
+    return None

@@ -1,0 +1,38 @@
+"""Imported once by the fork server: what sessions need is loaded here, each session is a fork of it.
+
+Only *importing* is safe before a fork. A parallel torch operation would leave OpenMP's threads in a
+state in which every child hangs at its first parallel region, so nothing here computes with torch.
+"""
+
+import contextlib
+import importlib
+import io
+import os
+
+from fitnotes.execute import worker
+from fitnotes.execute.protocol import PRELOAD_VARIABLE
+
+
+def _draw_nothing() -> None:
+    """One throw-away figure: finds and caches the fonts, which every first figure pays for."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    axes = figure.add_subplot()
+    axes.set_title("a")
+    axes.set_yscale("log")
+    FigureCanvasSVG(figure).print_svg(io.StringIO())
+
+
+def load(names: list[str]) -> None:
+    for name in names:
+        # What cannot be imported here fails again in the block that asks for it, with its traceback.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+            if name == "matplotlib.pyplot":
+                _draw_nothing()
+
+
+worker.make_shell()
+load([name for name in os.environ.get(PRELOAD_VARIABLE, "").split(",") if name])

@@ -1,0 +1,40 @@
+"""What the parent and a session's process say to each other. Light: the parent imports it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+PRELOAD_VARIABLE = "FITNOTES_PRELOAD"  # modules that the fork server imports, with commas
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a session knows of its note. ``name`` is the file name that tracebacks show, ``ignore`` folders
+    whose files are no inputs, ``script_folder`` the entry of sys.path that belongs to the command."""
+
+    name: str
+    text: str
+    folder: str
+    seed: int
+    capture: str
+    ignore: tuple[str, ...]
+    script_folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One block or inline expression to run; ``line`` is where it stands in the note."""
+
+    code: str
+    line: int
+    inline: bool = False
+    spec: str = ""
+    conversion: str = ""
+
+
+def serve(connection: Connection, job: Job) -> None:
+    """The target of a session's process; the worker and IPython are imported there, not in the parent."""
+    from fitnotes.execute import worker
+
+    worker.serve(connection, job)

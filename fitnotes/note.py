@@ -1,0 +1,342 @@
+"""A note as frozen records: its text, its blocks with their line numbers and options.
+
+Pandoc's Markdown reader keeps no source positions. So the text is *marked* before it is read: every
+fence that opens a Python or Mermaid block gets an attribute with its line, and the spellings that
+pandoc does not know (```` ```{python} ````) become the one it does. Pandoc alone then decides what is a
+code block; `unmark` takes the marks back out of anything it read as literal text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from fitnotes.errors import UsageError
+from fitnotes.settings import Settings, display_path, nearest, seconds, to_bool
+
+PYTHON = frozenset({"python", "py", "python3", "ipython", "ipython3"})
+MERMAID = "mermaid"
+LINE = "fitnotes-line"
+
+OUTPUT_KINDS = ("true", "false", "asis", "loss-table")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of one block, named as in knitr and Quarto. Only `EXECUTION_OPTIONS` change what runs."""
+
+    echo: bool = True
+    eval: bool = True
+    output: str = "true"
+    include: bool = True
+    warning: bool = True
+    error: bool = False
+    label: str = ""
+    fig_cap: str = ""
+    tbl_cap: str = ""
+    fig_alt: str = ""
+    fig_width: str = ""
+    session: str = ""
+    timeout: float = 300.0
+    depends: tuple[str, ...] = ()
+
+
+def _output(value: object) -> str:
+    word = str(value).strip().lower()
+    word = {"yes": "true", "no": "false", "hide": "false", "markup": "true"}.get(word, word)
+    if word not in OUTPUT_KINDS:
+        raise ValueError("one of " + ", ".join(OUTPUT_KINDS))
+    return word
+
+
+def _files(value: object) -> tuple[str, ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(str(item) for item in value)
+    return tuple(name for name in re.split(r"[,\s]+", str(value).strip()) if name)
+
+
+_CONVERT: dict[str, Any] = {
+    "echo": to_bool,
+    "eval": to_bool,
+    "output": _output,
+    "include": to_bool,
+    "warning": to_bool,
+    "error": to_bool,
+    "timeout": seconds,
+    "depends": _files,
+}
+_ALIASES = {"results": "output", "fig_caption": "fig_cap", "caption": "fig_cap", "out_width": "fig_width"}
+OPTION_NAMES = frozenset(f.name for f in fields(Options))
+
+# Attributes that belong to pandoc's own code blocks, not to us; they stay on the shown code.
+PANDOC_ATTRIBUTES = frozenset({"startFrom", "start-from", "filename", "style", "lst-cap"})
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block to run (``inline`` false) or an inline expression.
+
+    ``line`` is the note's line of the code's first line (for an inline expression, its own line);
+    ``number`` counts blocks from 1 as a reader would, inline expressions carry their block before.
+    """
+
+    index: int
+    number: int
+    code: str
+    line: int | None
+    options: Options
+    inline: bool = False
+    spec: str = ""
+    conversion: str = ""
+
+    @property
+    def name(self) -> str:
+        if self.inline:
+            return f"`{self.code}`"
+        return f"block {self.number}" + (f" ({self.options.label})" if self.options.label else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One source file. ``text`` is what the author wrote, ``marked`` what pandoc reads."""
+
+    path: Path
+    text: str
+    marked: str
+
+    @property
+    def shown(self) -> str:
+        return display_path(self.path)
+
+    def line_of(self, snippet: str, after: int = 0) -> int | None:
+        """The line where ``snippet`` first stands behind line ``after``, or None."""
+        first = snippet.strip().split("\n", 1)[0].strip()
+        if not first:
+            return None
+        start = 0
+        for _ in range(after):
+            newline = self.text.find("\n", start)
+            if newline < 0:
+                break
+            start = newline + 1
+        at = self.text.find(first, start)
+        if at < 0:
+            at = self.text.find(first)
+        return self.text.count("\n", 0, at) + 1 if at >= 0 else None
+
+
+def read_note(path: Path) -> Note:
+    """Reads a source file. Raises UsageError when it is not there, not readable or not UTF-8."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", path=display_path(path)) from None
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise UsageError(
+            f"not UTF-8 (byte {error.start})", path=display_path(path), line=line, hint="save it as UTF-8"
+        ) from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise UsageError("holds a NUL byte: not a text file", path=display_path(path), line=line)
+    return Note(path, text, mark(text))
+
+
+# --------------------------------------------------------------------------------------------------
+# Fences
+
+_FENCE = re.compile(
+    r"^(?P<prefix>(?:[ \t]|>|(?:[-*+]|\(?\w{1,3}[.)])[ \t])*)(?P<ticks>`{3,}|~{3,})[ \t]*(?P<info>.*)$"
+)
+_BARE = re.compile(r"^(?P<language>[\w-]+)[ \t]*(?P<attributes>\{.*\})?[ \t]*$")
+_BRACED = re.compile(r"^\{[ \t]*(?P<dot>\.?)(?P<language>[\w-]+)(?P<rest>[ \t,}].*)$")
+_INDENT = re.compile(r"[ \t>]*")
+
+
+def header_end(lines: list[str]) -> int:
+    """How many lines the YAML header at the top takes (0: there is none)."""
+    if not lines or lines[0].rstrip() != "---":
+        return 0
+    for n, line in enumerate(lines[1:], 2):
+        if line.rstrip() in ("---", "..."):
+            return n
+    return 0
+
+
+def _knitr(rest: str) -> str:
+    """``, label, echo=FALSE}`` as attributes: commas between options go, a bare word is the label."""
+    inside = rest.rsplit("}", 1)[0]
+    parts = re.findall(r"""[^\s,="']+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s,]+)|[#.][^\s,]+|[^\s,]+""", inside)
+    words = []
+    for part in parts:
+        if "=" in part:
+            key, value = re.split(r"\s*=\s*", part, maxsplit=1)
+            words.append(f"{key}={value.lower() if value in ('TRUE', 'FALSE') else value}")
+        else:
+            words.append(part if part[0] in "#." else f"#{part}")
+    return "".join(" " + word for word in words)
+
+
+def fence_info(info: str, line: int) -> str | None:
+    """The info string of a Python or Mermaid fence with its line marked; None for any other fence."""
+    if braced := _BRACED.match(info):
+        language, rest = braced["language"], braced["rest"]
+        if language not in PYTHON and language != MERMAID:
+            return None
+        if not rest.rstrip().endswith("}"):
+            return None
+        attributes = " " + rest.rstrip()[:-1].strip() if braced["dot"] else _knitr(rest)
+        return f'{{.{language}{attributes.rstrip()} {LINE}="{line}"}}'
+    if bare := _BARE.match(info):
+        language = bare["language"]
+        if language not in PYTHON and language != MERMAID:
+            return None
+        attributes = " " + (bare["attributes"] or "{}")[1:-1].strip()
+        return f'{{.{language}{attributes.rstrip()} {LINE}="{line}"}}'
+    return None
+
+
+def mark(text: str) -> str:
+    """The text with the line of every Python and Mermaid fence written into its attributes.
+
+    Keeps the number of lines. A fence inside a longer fence is text and stays as it is.
+    """
+    lines = text.split("\n")
+    closing: tuple[str, int] | None = None
+    for n in range(header_end(lines), len(lines)):
+        match = _FENCE.match(lines[n])
+        if match is None:
+            continue
+        ticks, info = match["ticks"], match["info"]
+        if closing is not None:
+            if ticks[0] == closing[0] and len(ticks) >= closing[1] and not info.strip():
+                closing = None
+            continue
+        if ticks[0] == "`" and "`" in info:
+            continue  # inline code that happens to start a line
+        closing = (ticks[0], len(ticks))
+        if (marked := fence_info(info.strip(), n + 1)) is not None:
+            lines[n] = f"{match['prefix']}{ticks} {marked}"
+    return "\n".join(lines)
+
+
+def unmark(text: str, original: list[str]) -> str:
+    """Literal text as the author wrote it: lines that carry a mark are put back."""
+    if LINE not in text:
+        return text
+    out = []
+    for line in text.split("\n"):
+        found = re.search(rf'{LINE}="(\d+)"', line)
+        source = _FENCE.match(original[int(found[1]) - 1]) if found else None
+        if source is not None:
+            line = _INDENT.match(line)[0] + source["ticks"] + source["info"]  # type: ignore[index]
+        out.append(line)
+    return "\n".join(out)
+
+
+# --------------------------------------------------------------------------------------------------
+# Options
+
+
+def header_options(code: str) -> tuple[dict[str, object], int]:
+    """The ``#| key: value`` lines at the top of a block, as YAML, and how many lines they take."""
+    lines = code.split("\n")
+    count = 0
+    while count < len(lines) and lines[count].lstrip().startswith("#|"):
+        count += 1
+    if not count:
+        return {}, 0
+    import yaml
+
+    source = "\n".join(line.lstrip()[2:].removeprefix(" ") for line in lines[:count])
+    try:
+        values = yaml.safe_load(source)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise OptionProblem(
+            f"the #| lines are not YAML: {getattr(error, 'problem', error)}", mark.line if mark else 0
+        ) from None
+    if values is None:
+        return {}, count
+    if not isinstance(values, dict):
+        raise OptionProblem("expected #| key: value", 0)
+    return {str(key): value for key, value in values.items()}, count
+
+
+class OptionProblem(Exception):
+    """A wrong option, before its file is known. ``offset`` counts lines from the code's first."""
+
+    def __init__(self, message: str, offset: int | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.hint = hint
+
+
+def parse_options(
+    attributes: Mapping[str, object], identifier: str, classes: Iterable[str], defaults: Options
+) -> Options:
+    """Options out of a block's attributes. Raises OptionProblem for unknown names and wrong values."""
+    values: dict[str, Any] = {}
+    for key, value in attributes.items():
+        name = key.replace("-", "_").replace(".", "_")
+        name = _ALIASES.get(name, name)
+        if key in PANDOC_ATTRIBUTES:
+            continue
+        if name not in OPTION_NAMES:
+            known = (n.replace("_", "-") for n in OPTION_NAMES)
+            raise OptionProblem(f"unknown option {key!r}", hint=nearest(key, known))
+        try:
+            values[name] = _CONVERT[name](value) if name in _CONVERT else str(value)
+        except ValueError as expected:
+            raise OptionProblem(f"option {key}: expected {expected}, found {str(value)!r}") from None
+    if identifier:
+        values["label"] = identifier
+    if "no-run" in classes:
+        values["eval"] = False
+    return replace(defaults, **values)
+
+
+def split_spec(source: str) -> tuple[str, str, str]:
+    """An inline expression as (expression, conversion, format spec), split as in an f-string.
+
+    >>> split_spec("loss:.3f")
+    ('loss', '', '.3f')
+    >>> split_spec("x[1:2]")
+    ('x[1:2]', '', '')
+    """
+
+    def parses(text: str) -> bool:
+        try:
+            compile(text.strip(), "<inline>", "eval")
+        except (SyntaxError, ValueError):
+            return False
+        return bool(text.strip())
+
+    if parses(source):
+        return source.strip(), "", ""
+    ends: Iterator[int] = (i for i, char in enumerate(source) if char == ":")
+    candidates = [(source[:end], source[end + 1 :]) for end in ends]
+    candidates.append((source, ""))
+    for expression, spec in candidates:
+        body, bang, conversion = expression.rstrip().rpartition("!")
+        if bang and conversion in ("r", "s", "a") and parses(body):
+            return body.strip(), conversion, spec
+        if parses(expression):
+            return expression.strip(), "", spec
+    return source.strip(), "", ""  # not Python: the check before the run says why
+
+
+def default_options(settings: Settings) -> Options:
+    return Options(
+        echo=settings.echo, warning=settings.warning, error=settings.error, timeout=settings.timeout
+    )
+
+
+def option_error(note: Note, problem: OptionProblem, line: int | None) -> UsageError:
+    at = line + problem.offset if line and problem.offset is not None else line
+    return UsageError(problem.message, path=note.shown, line=at, hint=problem.hint)

@@ -1,0 +1,154 @@
+"""The only place that starts pandoc: text → AST, AST → output, fragments of text → AST.
+
+Pandoc is the one inside the ``pypandoc_binary`` wheel, so that every machine has the same; a `pandoc`
+on the PATH serves only where that wheel has none for the platform.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fitnotes.errors import ConversionError, MissingProgram, Problem
+from fitnotes.note import Note
+
+# Macros stay as written (each target needs something else of them); a list needs no blank line
+# before it, which is what authors mean; bare addresses become links, as on GitHub.
+READER = "markdown-latex_macros+lists_without_preceding_blankline+autolink_bare_uris"
+
+
+@functools.cache
+def program() -> str:
+    """The path of pandoc. Raises MissingProgram."""
+    if spec := importlib.util.find_spec("pypandoc"):
+        for place in spec.submodule_search_locations or ():
+            for name in ("pandoc", "pandoc.exe"):
+                bundled = Path(place, "files", name)
+                if bundled.is_file():
+                    return str(bundled)
+    if found := shutil.which("pandoc"):
+        return found
+    raise MissingProgram("pandoc is not installed", hint="pip install pypandoc_binary")
+
+
+def data_dir() -> Path:
+    """The folder with ``filters/`` and ``templates/``: what pandoc calls a data directory."""
+    from fitnotes import filters
+
+    return Path(str(filters.__file__)).resolve().parents[1]
+
+
+def template(name: str) -> Path:
+    return data_dir() / "templates" / name
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    text: str
+    warnings: tuple[str, ...]
+
+
+def run(args: Sequence[str], text: str = "", *, cwd: Path | None = None) -> Output:
+    """Runs pandoc on ``text``. Raises ConversionError with pandoc's own message."""
+    # Filters run under the Python that PATH gives: it has to be the one that has fitnotes.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    done = subprocess.run(
+        [program(), *args],
+        input=text.encode("utf-8", "replace"),
+        capture_output=True,
+        cwd=cwd,
+        env={**os.environ, "PATH": path},
+        check=False,
+    )
+    stderr = done.stderr.decode("utf-8", "replace")
+    if done.returncode:
+        raise ConversionError(f"pandoc: {stderr.strip() or f'exit status {done.returncode}'}")
+    warnings = re.split(r"^\[WARNING\] ", stderr, flags=re.MULTILINE)[1:]
+    return Output(done.stdout.decode("utf-8", "replace"), tuple(w.strip() for w in warnings))
+
+
+def read(note: Note) -> tuple[str, list[Problem]]:
+    """The note's AST as pandoc's JSON. Raises ConversionError, with the line for wrong YAML."""
+    try:
+        output = run(["-f", READER, "-t", "json"], note.marked)
+    except ConversionError as error:
+        place = re.search(r"YAML parse exception at line (\d+)", error.message)
+        if place is None:
+            raise ConversionError(error.message, path=note.shown) from None
+        reason = " ".join(error.message.split("\n")[2:]).strip()
+        raise ConversionError(
+            f"the YAML header cannot be read: {reason}",
+            path=note.shown,
+            line=int(place[1]) + 1,
+            hint="put quotes around a value that holds a colon, a bracket or a quote",
+        ) from None
+    problems = []
+    for warning in output.warnings:
+        line = re.search(r"at (?:\S+ )?line (\d+)", warning)
+        problems.append(Problem("warning", warning, note.shown, int(line[1]) if line else None))
+    return output.text, problems
+
+
+def load(ast: str, target: str) -> Any:
+    """A panflute Doc. ``target`` is what filters find as ``doc.format``."""
+    import panflute
+
+    # panflute.load takes the format from sys.argv, so give it the stream and set the format after.
+    doc = panflute.load(io.StringIO(ast))
+    doc.format = target
+    return doc
+
+
+def dump(doc: Any) -> str:
+    import panflute
+
+    stream = io.StringIO()
+    panflute.dump(doc, stream)
+    return stream.getvalue()
+
+
+def write(ast: str, to: str, args: Iterable[str] = (), *, cwd: Path | None = None) -> Output:
+    """The AST in the format ``to``; ``cwd`` is where relative resources are looked up."""
+    return run(["-f", "json", "-t", to, *args], ast, cwd=cwd)
+
+
+_SEPARATOR = "fitnotesfragmentseparator"
+
+
+def read_fragments(fragments: Sequence[str], source: str = READER) -> list[list[Any]]:
+    """Each fragment as a list of panflute blocks, with one pandoc process for all of them.
+
+    A fragment that swallows the separator behind it (an unclosed div, say) is read by itself.
+    """
+    if not fragments:
+        return []
+    between = f"\n\n{_SEPARATOR}\n\n"
+    groups: list[list[Any]] = [[]]
+    for block in load(run(["-f", source, "-t", "json"], between.join(fragments)).text, "json").content:
+        if _is_separator(block):
+            groups.append([])
+        else:
+            groups[-1].append(block)
+    if len(groups) != len(fragments):
+        groups = [list(load(run(["-f", source, "-t", "json"], f).text, "json").content) for f in fragments]
+    return groups
+
+
+def _is_separator(block: Any) -> bool:
+    content = getattr(block, "content", None)
+    return (
+        type(block).__name__ in ("Para", "Plain")
+        and content is not None
+        and len(content) == 1
+        and getattr(content[0], "text", None) == _SEPARATOR
+    )

@@ -1,0 +1,190 @@
+"""Settings, from four places in rising order: defaults, project file, note metadata, command line.
+
+The project file is ``fitnotes.toml``, or the table ``[tool.fitnotes]`` of ``pyproject.toml``; the
+nearest one at or above the working folder also marks the project's root. Keys use ``-`` or ``_``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from fitnotes.errors import UsageError
+
+PDF_ENGINES = ("typst", "lualatex", "xelatex", "pdflatex", "tectonic", "chromium")
+EXECUTE = ("all", "marked", "none")
+FOLDER_KEYS = frozenset({"notes", "output", "threads"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a build needs to know. ``timeout`` is in seconds (0: none); ``fold`` in lines of output."""
+
+    notes: str = "notes"
+    output: str = "_build"
+    execute: str = "all"
+    seed: int = 0
+    timeout: float = 300.0
+    threads: int = 1  # of torch and BLAS in each session: fixed, so that sums round alike on every machine
+    echo: bool = True
+    warning: bool = True
+    error: bool = False
+    fold: int = 30
+    toc: bool = True
+    pdf_engine: str = "typst"
+
+
+def to_bool(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in ("true", "yes", "on", "1"):
+        return True
+    if word in ("false", "no", "off", "0"):
+        return False
+    raise ValueError("true or false")
+
+
+def _number(kind: Callable[[Any], Any], least: int, what: str) -> Callable[[object], Any]:
+    def convert(value: object) -> Any:
+        try:
+            number = kind(str(value).strip())
+        except ValueError:
+            raise ValueError(what) from None
+        if isinstance(value, bool) or not least <= number < 2**63:
+            raise ValueError(what)
+        return number
+
+    return convert
+
+
+def _choice(words: tuple[str, ...], alias: Mapping[str, str] | None = None) -> Callable[[object], str]:
+    def convert(value: object) -> str:
+        word = str(value).strip().lower()
+        word = (alias or {}).get(word, word)
+        if word not in words:
+            raise ValueError("one of " + ", ".join(words))
+        return word
+
+    return convert
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a folder name")
+    return value.strip()
+
+
+seconds = _number(float, 0, "a number of seconds (0: no limit)")
+
+CONVERTERS: dict[str, Callable[[object], Any]] = {
+    "notes": _text,
+    "output": _text,
+    "execute": _choice(EXECUTE, {"true": "all", "yes": "all", "false": "none", "no": "none"}),
+    "seed": _number(int, 0, "a whole number from 0"),
+    "timeout": seconds,
+    "threads": _number(int, 1, "a whole number from 1"),
+    "echo": to_bool,
+    "warning": to_bool,
+    "error": to_bool,
+    "fold": _number(int, 1, "a number of lines from 1"),
+    "toc": to_bool,
+    "pdf_engine": _choice(PDF_ENGINES),
+}
+assert set(CONVERTERS) == {f.name for f in fields(Settings)}
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint that names the known word closest to ``word``, or all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean {close[0]}?" if close else "known: " + ", ".join(names)
+
+
+def merge(
+    base: Settings,
+    values: Mapping[str, object],
+    *,
+    path: str,
+    line_of: Callable[[str], int | None] = lambda key: None,
+    allowed: frozenset[str] = frozenset(CONVERTERS),
+) -> Settings:
+    """``base`` with ``values`` laid over it. Raises UsageError for an unknown key or a wrong value."""
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in allowed:
+            known = (k.replace("_", "-") for k in allowed)
+            hint = nearest(key, known) if name not in CONVERTERS else "this one belongs in fitnotes.toml"
+            raise UsageError(f"unknown setting {key!r}", path=path, line=line_of(key), hint=hint)
+        try:
+            changes[name] = CONVERTERS[name](value)
+        except ValueError as expected:
+            raise UsageError(
+                f"{key}: expected {expected}, found {value!r}", path=path, line=line_of(key)
+            ) from None
+    return replace(base, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A root folder with its settings. Results are kept in ``root/.fitnotes``."""
+
+    root: Path
+    settings: Settings
+    config: Path | None = None
+
+    @property
+    def store(self) -> Path:
+        return self.root / ".fitnotes"
+
+    @property
+    def output(self) -> Path:
+        return (self.root / self.settings.output).resolve()
+
+    def shown(self, path: Path) -> str:
+        """The path as messages print it: relative to the working folder where that is shorter."""
+        return display_path(path)
+
+
+def display_path(path: Path) -> str:
+    absolute = path if path.is_absolute() else Path.cwd() / path
+    relative = os.path.relpath(absolute)
+    return str(absolute) if relative.startswith(os.path.join("..", "..")) else relative
+
+
+def _table(file: Path) -> dict[str, object] | None:
+    try:
+        text = file.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot be read: {error}", path=display_path(file)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"not valid TOML: {error}", path=display_path(file)) from None
+    if file.name == "fitnotes.toml":
+        return data
+    tool = data.get("tool", {})
+    table = tool.get("fitnotes") if isinstance(tool, dict) else None
+    return table if isinstance(table, dict) else None
+
+
+def find_project(start: Path) -> Project:
+    """The project that ``start`` lies in; without a project file, ``start`` itself is the root."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        for name in ("fitnotes.toml", "pyproject.toml"):
+            file = folder / name
+            if file.is_file() and (values := _table(file)) is not None:
+                lines = file.read_text(encoding="utf-8").splitlines()
+
+                def line_of(key: str, lines: list[str] = lines) -> int | None:
+                    return next((n for n, text in enumerate(lines, 1) if text.strip().startswith(key)), None)
+
+                settings = merge(Settings(), values, path=display_path(file), line_of=line_of)
+                return Project(folder, settings, file)
+    return Project(start, Settings())
