@@ -20,6 +20,7 @@ from fitnotes.settings import Settings, display_path, nearest, seconds, to_bool
 PYTHON = frozenset({"python", "py", "python3", "ipython", "ipython3"})
 MERMAID = "mermaid"
 LINE = "fitnotes-line"
+SUFFIXES = (".md", ".markdown", ".qmd")
 
 OUTPUT_KINDS = ("true", "false", "asis", "loss-table")
 

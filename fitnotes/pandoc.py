@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,14 +99,27 @@ def read(note: Note) -> tuple[str, list[Problem]]:
     return output.text, problems
 
 
+class _AnyFormat(frozenset[str]):
+    """panflute keeps a list of raw formats that lacks typst and stops at `{=anything-else}`."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str)
+
+
 def load(ast: str, target: str) -> Any:
     """A panflute Doc. ``target`` is what filters find as ``doc.format``."""
     import panflute
 
+    panflute.elements.RAW_FORMATS = _AnyFormat()
     # panflute.load takes the format from sys.argv, so give it the stream and set the format after.
     doc = panflute.load(io.StringIO(ast))
     doc.format = target
     return doc
+
+
+def walk(doc: Any, action: Callable[[Any, Any], Any]) -> None:
+    """panflute's walk over the document's body, leaving the metadata alone."""
+    doc.content = list(doc.content.walk(action, doc))
 
 
 def dump(doc: Any) -> str:

@@ -7,6 +7,7 @@ and the options that change the run. Captions, echo and the like are not in it.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Sequence
@@ -74,19 +75,24 @@ def preloads(sources: Sequence[str]) -> list[str]:
     return found
 
 
-def environment(blocks: Sequence[Block], settings: Settings) -> str:
-    """A hash of what surrounds a session: Python, the seed, and the packages its blocks import."""
+@functools.cache
+def version(module: str) -> str | None:
+    """The installed version of the package that has this module; None for the author's own modules,
+    whose files are recorded when they are imported."""
+    try:
+        return metadata.version(DISTRIBUTIONS.get(module, module))
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+
+
+def environment(sources: Sequence[str], settings: Settings) -> str:
+    """A hash of what surrounds a session: Python, the seed, and the packages that the texts import."""
     names: set[str] = set()
-    for block in blocks:
-        names |= imports(block.code)
+    for source in sources:
+        names |= imports(source)
     if "fitnotes" in names:
         names |= {"numpy", "torch"}
-    versions = {}
-    for name in sorted(names - set(sys.stdlib_module_names)):
-        try:
-            versions[name] = metadata.version(DISTRIBUTIONS.get(name, name))
-        except (metadata.PackageNotFoundError, ValueError):
-            continue  # the author's own module: its files are recorded when it is imported
+    versions = {name: version(name) for name in sorted(names - set(sys.stdlib_module_names))}
     return digest(__version__, sys.version, versions, settings.seed, settings.threads)
 
 
@@ -104,7 +110,7 @@ def plan(note: Note, blocks: Sequence[Block], settings: Settings, cache: Cache) 
     session will be replayed, and everything it shows has to come from one run."""
     planned = []
     for name, group in sessions(blocks).items():
-        key = digest(environment(group, settings), name, str(_stored_name(note, cache)))
+        key = digest(environment([b.code for b in group], settings), name, str(_stored_name(note, cache)))
         steps = []
         for block in group:
             depends = [(file, file_hash(note.path.parent / file)) for file in block.options.depends]

@@ -1,0 +1,330 @@
+"""A build: for each note read → plan → execute → splice → write. Composition only."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from fitnotes.errors import BLOCK_FAILED, FitnotesError, Problem
+from fitnotes.execute import plan as planning
+from fitnotes.execute.cache import Cache, Result, digest
+from fitnotes.execute.sessions import Cancelled, run_session, start_server
+from fitnotes.note import Block, Note, read_note
+from fitnotes.pages import Pages, program_signature
+from fitnotes.settings import Project, Settings
+from fitnotes.sources import Source
+
+if TYPE_CHECKING:  # these load panflute, which a build with nothing to do goes without
+    from fitnotes.read import Document
+    from fitnotes.render.page import Page
+
+TARGETS = ("html", "pdf")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks for. ``page``: the one file to write, when ``--output`` names a file."""
+
+    targets: tuple[str, ...] = ("html",)
+    output: Path | None = None
+    page: Path | None = None
+    execute: bool = True
+    refresh: bool = False
+    jobs: int = 0
+    fail_fast: bool = False
+    embed: bool = False
+    overrides: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one note."""
+
+    source: Source
+    status: str = "built"  # "built", "cached", "failed", "skipped"
+    problems: list[Problem] = field(default_factory=list)
+    written: list[Path] = field(default_factory=list)
+    ran: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        return max((p.exit_code for p in self.problems), default=0)
+
+
+class Report(Protocol):
+    """Where progress goes."""
+
+    def running(self, source: Source, what: str, done: int, total: int) -> None: ...
+
+    def finished(self, outcome: Outcome) -> None: ...
+
+
+class Build:
+    """One run of ``fitnotes build``. `run` may be called once."""
+
+    def __init__(self, project: Project, request: Request, report: Report) -> None:
+        self.project = project
+        self.request = request
+        self.report = report
+        self.cancel = threading.Event()
+        self.cache = Cache(project.root, project.store / "results")
+        self.pages = Pages(project.root, project.store / "pages")
+        self.output = request.output or project.output
+        self._preloads: list[str] = []
+
+    def run(self, sources: Sequence[Source]) -> list[Outcome]:
+        """Builds the notes, several at a time, and returns their outcomes in the order of ``sources``."""
+        outcomes: dict[Path, Outcome] = {}
+        stale: list[tuple[Source, Note, list[str]]] = []
+        for source in sources:
+            outcome = Outcome(source)
+            try:
+                note = read_note(source.path)
+            except FitnotesError as error:
+                self._fail(outcome, error)
+                outcomes[source.path] = outcome
+                self.report.finished(outcome)
+                continue
+            targets = [t for t in self.request.targets if not self._fresh(source, note, t, outcome)]
+            if targets:
+                stale.append((source, note, targets))
+            else:
+                outcome.status = "cached"
+                outcomes[source.path] = outcome
+                self.report.finished(outcome)
+        if not stale:
+            return [outcomes[source.path] for source in sources]
+
+        self._preloads = planning.preloads([note.text for _, note, _ in stale])
+        if self.request.execute and any(
+            not self.pages.known(self._page(source, target)) for source, _, ts in stale for target in ts
+        ):
+            self._start_server()  # something never built: its sessions can start loading now
+
+        jobs = max(1, self.request.jobs or os.cpu_count() or 1)
+        stop = False
+        with ThreadPoolExecutor(max_workers=min(jobs, len(stale))) as pool:
+            waiting: dict[Future[Outcome], Source] = {
+                pool.submit(self._note, source, note, targets): source for source, note, targets in stale
+            }
+            try:
+                while waiting:
+                    done, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        source = waiting.pop(future)
+                        if future.cancelled():
+                            outcomes[source.path] = Outcome(source, "skipped")
+                            continue
+                        outcome = future.result()
+                        outcomes[source.path] = outcome
+                        self.report.finished(outcome)
+                        if outcome.exit_code and self.request.fail_fast and not stop:
+                            stop = True
+                            self.cancel.set()
+                            for other in waiting:
+                                other.cancel()
+            except BaseException:
+                self.cancel.set()
+                for other in waiting:
+                    other.cancel()
+                raise
+        return [outcomes[source.path] for source in sources]
+
+    # ----------------------------------------------------------------------------------------------
+
+    def _page(self, source: Source, target: str) -> Path:
+        return self.request.page or source.page(self.output, target)
+
+    def _stamp(self, source: Source, note: Note, target: str) -> str:
+        return digest(
+            program_signature(),
+            note.text,
+            asdict(self.project.settings),
+            self.request.overrides,
+            target,
+            self.request.embed,
+            self.request.execute,
+            planning.environment([note.text], self.project.settings),
+        )
+
+    def _fresh(self, source: Source, note: Note, target: str, outcome: Outcome) -> bool:
+        if self.request.refresh:
+            return False
+        page = self._page(source, target)
+        record = self.pages.fresh(page, self._stamp(source, note, target), self.cache)
+        if record is None:
+            return False
+        outcome.problems += [w for w in record.warnings if w not in outcome.problems]
+        outcome.written.append(page)
+        return True
+
+    def _start_server(self) -> None:
+        start_server(self._preloads, self.project.settings.threads)
+
+    def _fail(self, outcome: Outcome, error: FitnotesError) -> None:
+        outcome.status = "failed"
+        outcome.problems.append(
+            Problem(
+                "error", error.message, error.path or outcome.source.path.name, error.line, error.hint, error.exit_code
+            )
+        )
+
+    def _note(self, source: Source, note: Note, targets: list[str]) -> Outcome:
+        outcome = Outcome(source)
+        start = time.perf_counter()
+        try:
+            self._build_note(source, note, targets, outcome)
+        except FitnotesError as error:
+            self._fail(outcome, error)
+        except Cancelled:
+            outcome.status = "skipped"
+        except OSError as error:
+            # Disk full, no permission: said as it is, with the file.
+            message = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+            outcome.problems.append(Problem("error", message, note.shown, exit_code=3))
+        except Exception as error:
+            # Our own fault: said in one line, without harm to the other notes.
+            if os.environ.get("FITNOTES_DEBUG"):
+                raise
+            hint = "this is a bug in fitnotes; FITNOTES_DEBUG=1 shows where"
+            message = f"internal error: {type(error).__name__}: {error}"
+            outcome.problems.append(Problem("error", message, note.shown, hint=hint, exit_code=3))
+        if outcome.exit_code:
+            outcome.status = "failed"
+        outcome.seconds = time.perf_counter() - start
+        return outcome
+
+    def _build_note(self, source: Source, note: Note, targets: list[str], outcome: Outcome) -> None:
+        from fitnotes.read import read_document
+
+        self.report.running(source, "reading", 0, 0)
+        document = read_document(note, self.project.settings, dict(self.request.overrides))
+        outcome.problems += document.problems
+        results = self._execute(source, note, document.blocks, document.settings, outcome)
+        for target in targets:
+            if self.cancel.is_set():
+                raise Cancelled
+            self.report.running(source, f"writing {target}", 0, 0)
+            before = len(outcome.problems)
+            page = self._page(source, target)
+            composed = self._write(document, results, target, page, source.base)
+            found = [*composed.problems, *composed.maths.problems, *composed.refs.problems]
+            outcome.problems += [p for p in found if p not in outcome.problems]
+            outcome.written.append(page)
+            if any(p.severity == "error" for p in outcome.problems):
+                self.pages.forget(page)
+                continue
+            inputs = dict(composed.media.inputs)
+            for result in results.values():
+                inputs.update((str(self.project.root / path), known) for path, known in result.inputs)
+            files = list(composed.media.files.values()) if target == "html" and not self.request.embed else []
+            warnings = [*document.problems, *outcome.problems[before:]]
+            self.pages.store(page, self._stamp(source, note, target), inputs, files, warnings)
+
+    def _execute(
+        self,
+        source: Source,
+        note: Note,
+        blocks: Sequence[Block],
+        settings: Settings,
+        outcome: Outcome,
+    ) -> dict[int, Result]:
+        """A result for every block that has one: stored, run now, or the reason why there is none."""
+        results: dict[int, Result] = {}
+        steps = planning.plan(note, blocks, settings, self.cache)
+        if self.request.refresh and self.request.execute:
+            steps = [[planning.Step(s.block, s.key, None) for s in group] for group in steps]
+        for path in self.cache.unreadable:
+            outcome.problems.append(
+                Problem("warning", f"stored result {path.name} cannot be read and is made again", note.shown)
+            )
+        self.cache.unreadable.clear()
+        wrong = planning.syntax_problem(note, blocks)
+        if wrong is not None:
+            block, problem = wrong
+            outcome.problems.append(problem)
+            text = [f'File "{note.path.name}", line {problem.line}', problem.message, problem.hint or ""]
+            for group in steps:
+                for step in group:
+                    reason = f"not run: {block.name} is not valid Python"
+                    results[step.block.index] = step.stored or Result("not run", message=reason)
+            output = {"output_type": "error", "ename": "SyntaxError", "traceback": [t for t in text if t]}
+            results[block.index] = Result("error", (output,), problem.message, problem.line)
+            return results
+        pending = [group for group in steps if any(step.stored is None for step in group)]
+        for group in steps:
+            for step in group:
+                if step.stored is not None:
+                    results[step.block.index] = step.stored
+                    outcome.reused += not step.block.inline
+        if not pending:
+            return results
+        if not self.request.execute:
+            for group in pending:
+                for step in group:
+                    results[step.block.index] = Result("missing", message="no stored result; not run (--no-execute)")
+                    message = f"{step.block.name} has no stored result that still holds"
+                    outcome.problems.append(Problem("warning", message, note.shown, step.block.line))
+            return results
+        self._start_server()
+        total = sum(not step.block.inline for group in pending for step in group)
+        count = 0
+
+        def done(step: planning.Step, result: Result) -> None:
+            nonlocal count
+            results[step.block.index] = result
+            if not step.block.inline:
+                count += 1
+            self.report.running(source, step.block.name, count, total)
+            if result.status == "ok":
+                self.cache.store(step.key, result)
+                outcome.ran += not step.block.inline
+            elif result.status != "not run":
+                line = result.line or step.block.line
+                outcome.problems.append(
+                    Problem("error", result.message, note.shown, line, exit_code=BLOCK_FAILED)
+                )
+
+        for group in pending:
+            run_session(note, group, settings, self.project, self.cancel, done)
+        return results
+
+    def _write(
+        self, document: Document, results: Mapping[int, Result], target: str, page: Path, base: Path
+    ) -> Page:
+        """Writes one page with the writer of its target; imports only that one."""
+        engine = document.settings.pdf_engine
+        formulas = self.project.store / "formulas"
+        if target == "html" or engine == "chromium":
+            from fitnotes.render.html import ASSETS, write_html
+
+            if target == "html":
+                assets = (page.parent if self.request.page else self.output / "html") / ASSETS
+                return write_html(
+                    document, results, page, assets, embed=self.request.embed, base=base, known_formulas=formulas
+                )
+            from fitnotes.render.latex import write_chromium_pdf
+
+            with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
+                html = Path(scratch) / f"{page.stem}.html"
+                composed = write_html(
+                    document, results, html, html.parent / ASSETS, embed=False, base=base, known_formulas=formulas
+                )
+                write_chromium_pdf(html, page)
+            return composed
+        if engine == "typst":
+            from fitnotes.render.typst import write_typst_pdf
+
+            return write_typst_pdf(document, results, page)
+        from fitnotes.render.latex import write_latex_pdf
+
+        return write_latex_pdf(document, results, page, engine)

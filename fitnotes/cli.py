@@ -1,0 +1,178 @@
+"""The command line. Nothing heavy is imported here: every command imports what it needs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fitnotes import __version__
+from fitnotes.errors import INTERRUPTED, FitnotesError
+from fitnotes.settings import PDF_ENGINES
+
+TARGETS = ("html", "pdf")
+
+
+class _Group(click.Group):
+    """Ends every command with a message and the error's own exit code, never with a traceback of ours."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except click.exceptions.Exit as stop:
+            code = stop.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted; the pages and results that were finished are kept", err=True)
+            code = INTERRUPTED
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except FitnotesError as error:
+            click.echo(f"fitnotes: {error}" if error.path is None else str(error), err=True)
+            code = error.exit_code
+        except BrokenPipeError:
+            code = 0
+        except OSError as error:
+            click.echo(f"fitnotes: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
+            code = 3
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fitnotes", message="%(prog)s %(version)s")
+def main() -> None:
+    """Build Markdown notes with LaTeX and Python into pages where every number was computed."""
+
+
+@main.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--to", "targets", multiple=True, type=click.Choice(TARGETS), help="Format; may be repeated. [html]")
+@click.option("-o", "--output", type=click.Path(path_type=Path),
+              help="Folder for the pages [_build]; or a file name, for one note and one format.")
+@click.option("--execute/--no-execute", default=True,
+              help="Run blocks whose stored results do not hold / use stored results only.")  # fmt: skip
+@click.option("--refresh", is_flag=True, help="Run every block and write every page again.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Notes built at the same time. [cores]")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first error.")
+@click.option("--pdf-engine", type=click.Choice(PDF_ENGINES), help="What makes the PDF. [typst]")
+@click.option("--embed", is_flag=True, help="HTML as one file with everything inside.")
+@click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
+@click.option("-v", "--verbose", is_flag=True, help="Also print each block and what was up to date.")
+def build(
+    paths: tuple[Path, ...],
+    targets: tuple[str, ...],
+    output: Path | None,
+    execute: bool,
+    refresh: bool,
+    jobs: int | None,
+    fail_fast: bool,
+    pdf_engine: str | None,
+    embed: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Run the blocks of notes and write their pages.
+
+    PATHS are notes or folders of notes; without any, the project's notes folder is built.
+
+    Exit codes: 0 all built; 1 a block or check failed (the page is written and shows it); 2 wrong usage;
+    3 a note cannot be converted; 4 a program is missing; 130 interrupted.
+    """
+    import signal
+
+    from fitnotes.build import Build, Request
+    from fitnotes.report import Live, Plain
+    from fitnotes.settings import find_project
+    from fitnotes.sources import find_sources
+
+    start = paths[0] if len(paths) == 1 else Path.cwd()
+    project = find_project(Path.cwd())
+    if project.config is None and paths and not start.resolve().is_relative_to(project.root):
+        # Notes elsewhere: their own project if they have one.
+        theirs = find_project(start if start.is_dir() else start.parent)
+        project = theirs if theirs.config is not None else project
+    sources = find_sources(paths, project)
+    chosen = tuple(dict.fromkeys(targets)) or ("html",)
+    page = None
+    if output is not None and output.suffix.lower() in (".html", ".htm", ".pdf") and not output.is_dir():
+        page = output.resolve()
+        if not targets:
+            chosen = ("pdf" if page.suffix.lower() == ".pdf" else "html",)
+        if len(sources) != 1 or len(chosen) != 1:
+            raise click.UsageError(f"--output {output} is one file: give one note and one --to")
+        if chosen[0] != page.suffix.lower().lstrip(".").replace("htm", "html").replace("htmll", "html"):
+            raise click.UsageError(f"--output {output} does not fit --to {chosen[0]}")
+    overrides = (("pdf_engine", pdf_engine),) if pdf_engine else ()
+    request = Request(
+        targets=chosen,
+        output=output.resolve() if output is not None and page is None else None,
+        page=page,
+        execute=execute,
+        refresh=refresh,
+        jobs=jobs or 0,
+        fail_fast=fail_fast,
+        embed=embed,
+        overrides=overrides,
+    )
+
+    def terminate(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, terminate)
+    verbosity = -1 if quiet else int(verbose)
+    report = Live(verbosity) if sys.stderr.isatty() and not quiet else Plain(verbosity)
+    with report:
+        outcomes = Build(project, request, report).run(sources)
+    report.summary(outcomes)
+    raise click.exceptions.Exit(max((o.exit_code for o in outcomes), default=0))
+
+
+@main.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Write a starter note NAME.md that builds."""
+    from fitnotes.settings import display_path, find_project
+    from fitnotes.starter import write_starter
+
+    path = write_starter(name, find_project(Path.cwd()))
+    click.echo(f"wrote {display_path(path)}; build it with: fitnotes build {display_path(path)}")
+
+
+@main.command()
+@click.option("--all", "everything", is_flag=True, help="Also the stored results: the next build runs everything.")
+def clean(everything: bool) -> None:
+    """Remove the pages that fitnotes wrote."""
+    from fitnotes.clean import clean_project
+    from fitnotes.settings import find_project
+
+    count = clean_project(find_project(Path.cwd()), everything=everything)
+    click.echo(f"removed {count} page{'' if count == 1 else 's'}" + (" and all stored results" if everything else ""))
+
+
+@main.command()
+def doctor() -> None:
+    """Say what is installed, and what each missing thing would enable."""
+    from fitnotes.doctor import checks
+
+    missing_needed = False
+    for check in checks():
+        sign = "ok     " if check.found else ("MISSING" if check.needed else "absent ")
+        click.echo(f"{sign} {check.name:<12} {check.found or check.enables}")
+        if not check.found:
+            click.echo(f"{'':<20} get it: {check.how}")
+            missing_needed = missing_needed or check.needed
+    raise click.exceptions.Exit(4 if missing_needed else 0)
+
+
+@main.command("data-dir")
+def data_dir() -> None:
+    """Print the folder to give to pandoc as --data-dir: its filters run blocks and draw diagrams."""
+    from fitnotes.pandoc import data_dir as folder
+
+    click.echo(folder())
+
+

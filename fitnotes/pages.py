@@ -1,0 +1,112 @@
+"""Which pages are up to date: a record for each, with everything it was made from.
+
+A record is written after its page and only for a page without errors, so whatever interrupts a build,
+the next one finds either the whole page or a reason to write it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fitnotes.errors import Problem
+from fitnotes.execute.cache import Cache, digest, write_atomically
+from fitnotes.execute.inputs import file_hash, stored_path
+
+
+@functools.cache
+def program_signature() -> str:
+    """A hash of fitnotes itself, code and templates: another version writes other pages."""
+    from fitnotes import pandoc
+
+    total = hashlib.sha256()
+    package = Path(__file__).parent
+    for folder, pattern in ((package, "**/*.py"), (pandoc.data_dir() / "templates", "*")):
+        for file in sorted(folder.glob(pattern)):
+            if file.is_file() and "training" not in file.parts:
+                total.update(file.name.encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """``inputs``: every other file that the page shows or whose content its blocks read, with hashes."""
+
+    stamp: str
+    page: str
+    content: str
+    inputs: tuple[tuple[str, str], ...]
+    files: tuple[str, ...]
+    warnings: tuple[Problem, ...]
+
+
+class Pages:
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root = root
+        self.folder = folder
+
+    def _path(self, page: Path) -> Path:
+        return self.folder / f"{digest(stored_path(str(page), self.root))[:32]}.json"
+
+    def known(self, page: Path) -> bool:
+        return self._path(page).is_file()
+
+    def load(self, page: Path) -> Record | None:
+        try:
+            data = json.loads(self._path(page).read_bytes())
+            return Record(
+                data["stamp"],
+                data["page"],
+                data["content"],
+                tuple((p, h) for p, h in data["inputs"]),
+                tuple(data["files"]),
+                tuple(Problem(**w) for w in data["warnings"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def fresh(self, page: Path, stamp: str, cache: Cache) -> Record | None:
+        """The record, if the page on disk is the one that would be written again."""
+        record = self.load(page)
+        if record is None or record.stamp != stamp or file_hash(page) != record.content:
+            return None
+        if not all((page.parent / name).is_file() for name in record.files):
+            return None
+        return record if cache.unchanged(record.inputs) else None
+
+    def store(
+        self,
+        page: Path,
+        stamp: str,
+        inputs: Mapping[str, str],
+        files: Sequence[Path],
+        warnings: Sequence[Problem],
+    ) -> None:
+        names = tuple(sorted(stored_path(str(file), page.parent) for file in files))
+        record = Record(
+            stamp,
+            stored_path(str(page), self.root),
+            file_hash(page),
+            tuple(sorted((stored_path(path, self.root), known) for path, known in inputs.items())),
+            names,
+            tuple(warnings),
+        )
+        write_atomically(self._path(page), json.dumps(asdict(record)).encode())
+
+    def forget(self, page: Path) -> None:
+        self._path(page).unlink(missing_ok=True)
+
+    def all(self) -> list[Record]:
+        found = []
+        if self.folder.is_dir():
+            for file in sorted(self.folder.glob("*.json")):
+                try:
+                    data = json.loads(file.read_bytes())
+                    found.append(Record("", data["page"], "", (), tuple(data["files"]), ()))
+                except (OSError, ValueError, KeyError):
+                    continue
+        return found

@@ -1,0 +1,179 @@
+"""From a note's text to its document: pandoc's AST with every block to run numbered in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fitnotes import pandoc
+from fitnotes.errors import Problem, UsageError
+from fitnotes.note import (
+    LINE,
+    MERMAID,
+    PYTHON,
+    Block,
+    Note,
+    OptionProblem,
+    Options,
+    default_options,
+    header_options,
+    option_error,
+    parse_options,
+    split_spec,
+    unmark,
+)
+from fitnotes.settings import CONVERTERS, FOLDER_KEYS, Settings, merge
+
+INDEX = "fitnotes-index"  # attribute of an element in the AST that stands for a Block
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A note that has been read. ``ast`` is pandoc's JSON, in which elements that run carry INDEX."""
+
+    note: Note
+    ast: str
+    blocks: tuple[Block, ...]
+    settings: Settings
+    problems: tuple[Problem, ...]
+
+
+def read_document(note: Note, base: Settings, overrides: dict[str, object] | None = None) -> Document:
+    """Reads the note with pandoc. ``base`` are the project's settings, ``overrides`` the command line's.
+
+    Raises ConversionError (pandoc cannot read it) and UsageError (a wrong setting or option).
+    """
+    ast, problems = pandoc.read(note)
+    doc = pandoc.load(ast, "json")
+    settings = note_settings(doc, note, base, overrides)
+    blocks = number_blocks(doc, note, settings)
+    return Document(note, pandoc.dump(doc), tuple(blocks), settings, tuple(problems))
+
+
+def plain(value: Any) -> object:
+    """Metadata as Python values: maps, lists, booleans, and text for everything else."""
+    import panflute as pf
+
+    if isinstance(value, pf.MetaMap):
+        return {key: plain(item) for key, item in value.content.items()}
+    if isinstance(value, pf.MetaList):
+        return [plain(item) for item in value.content]
+    if isinstance(value, pf.MetaBool):
+        return bool(value.boolean)
+    if isinstance(value, pf.MetaString):
+        return value.text
+    return pf.stringify(value).strip() if value is not None else ""
+
+
+def note_settings(
+    doc: Any, note: Note, base: Settings, overrides: dict[str, object] | None = None
+) -> Settings:
+    """The settings of one note: ``fitnotes:`` in its metadata over the project's, under the command line."""
+    metadata = doc.metadata.content
+    values: dict[str, object] = {}
+    if "fitnotes" in metadata:
+        found = plain(metadata["fitnotes"])
+        if not isinstance(found, dict):
+            line = note.line_of("fitnotes:")
+            raise UsageError("fitnotes: expected keys below it", path=note.shown, line=line)
+        values.update(found)
+    if "execute" in metadata and "execute" not in values:
+        found = plain(metadata["execute"])
+        if isinstance(found, dict):  # Quarto's way to give defaults for all blocks
+            found = {"execute" if k == "eval" else k: v for k, v in found.items()}
+            values.update({k: v for k, v in found.items() if k in CONVERTERS})
+        else:
+            values["execute"] = found
+    allowed = frozenset(CONVERTERS) - FOLDER_KEYS
+    settings = merge(
+        base, values, path=note.shown, line_of=lambda key: note.line_of(f"{key}:"), allowed=allowed
+    )
+    return merge(settings, overrides or {}, path="command line")
+
+
+def _runs(execute: str, classes: list[str]) -> bool:
+    return execute == "all" or (execute == "marked" and "run" in classes)
+
+
+def number_blocks(doc: Any, note: Note, settings: Settings) -> list[Block]:
+    """Numbers what runs, in document order, and cleans the marks out of everything else.
+
+    Changes ``doc``. Raises UsageError for a wrong option.
+    """
+    import panflute as pf
+
+    blocks: list[Block] = []
+    source = note.text.split("\n")
+    defaults = default_options(settings)
+    count = 0
+    line_now = 0
+    searched: dict[str, int] = {}
+
+    def visit(element: Any, doc: Any) -> Any:
+        nonlocal count, line_now
+        if isinstance(element, pf.CodeBlock):
+            mark = element.attributes.pop(LINE, None)
+            if mark is not None and mark.isdigit():
+                line_now = int(mark)
+            element.text = unmark(element.text, source)
+            language = element.classes[0] if element.classes else ""
+            if language == MERMAID and mark is not None:
+                element.attributes[LINE] = mark
+            if language not in PYTHON:
+                return None
+            count += 1
+            line = int(mark) + 1 if mark is not None else None
+            try:
+                header, taken = header_options(element.text)
+                options = parse_options(
+                    {**element.attributes, **header}, element.identifier, element.classes, defaults
+                )
+                code_lines = element.text.split("\n")[taken:]
+            except OptionProblem as problem:
+                shift = 0 if problem.offset is not None else -1
+                raise option_error(note, problem, line + shift if line else None) from None
+            if not _runs(settings.execute, element.classes):
+                return _shown_only(element, options, code_lines)
+            code = "\n" * taken + "\n".join(code_lines)
+            blocks.append(Block(len(blocks), count, code, line, options))
+            element.attributes[INDEX] = str(len(blocks) - 1)
+        elif isinstance(element, pf.Code):
+            element.text = unmark(element.text, source)
+            expression = _inline_expression(element)
+            if expression is None or settings.execute == "none":
+                return None
+            # Several expressions may read alike: each is looked for behind the one before it.
+            start = max(line_now, searched.get(expression, 0))
+            line = note.line_of(f"`{element.text}`", max(start - 1, 0))
+            if line is not None:
+                line_now = max(line_now, line)
+                searched[expression] = line
+            code, conversion, spec = split_spec(expression)
+            options = Options(session=element.attributes.get("session", ""), timeout=defaults.timeout)
+            blocks.append(
+                Block(len(blocks), count, code, line, options, inline=True, spec=spec, conversion=conversion)
+            )
+            element.attributes[INDEX] = str(len(blocks) - 1)
+        return None
+
+    pandoc.walk(doc, visit)
+    return blocks
+
+
+def _shown_only(element: Any, options: Options, code: list[str]) -> Any:
+    """A block that does not run: the code alone, without our options."""
+    if not (options.echo and options.include):
+        return []
+    element.text = "\n".join(code)
+    element.attributes.clear()
+    return element
+
+
+def _inline_expression(element: Any) -> str | None:
+    """The expression of `` `expr`{.python} `` or `` `{python} expr` ``; None for other inline code."""
+    if element.classes and element.classes[0] in PYTHON:
+        return str(element.text)
+    head, brace, rest = element.text.partition("}")
+    if brace and head.startswith("{") and head[1:].strip() in PYTHON and rest[:1].isspace():
+        return str(rest).strip()
+    return None

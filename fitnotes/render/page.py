@@ -1,0 +1,109 @@
+"""What every target does first: results in, diagrams drawn, images placed, formulas and references known."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fitnotes import pandoc
+from fitnotes.errors import Problem
+from fitnotes.execute.cache import Result
+from fitnotes.execute.inputs import file_hash
+from fitnotes.read import Document, plain
+from fitnotes.render import crossrefs, diagrams, maths, results
+from fitnotes.render.media import Media, place_images
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A document with its results in it, not yet written. ``doc`` is panflute's, for one target."""
+
+    document: Document
+    doc: Any
+    target: str
+    media: Media
+    maths: maths.Maths
+    refs: crossrefs.References
+    problems: list[Problem]
+
+    @property
+    def has_maths(self) -> bool:
+        import panflute as pf
+
+        found = False
+
+        def look(element: Any, doc: Any) -> None:
+            nonlocal found
+            found = found or isinstance(element, pf.Math)
+
+        self.doc.walk(look)
+        return found
+
+    @property
+    def headings(self) -> int:
+        import panflute as pf
+
+        return sum(isinstance(block, pf.Header) for block in self.doc.content)
+
+
+def compose(document: Document, found: Mapping[int, Result], target: str, media: Media) -> Page:
+    """The page for one target. ``found`` are the results by block index."""
+    note = document.note
+    doc = pandoc.load(document.ast, target)
+    problems = results.splice(
+        doc, note, document.blocks, found, target=target, fold=document.settings.fold, media=media
+    )
+    problems += diagrams.draw_diagrams(doc, note, media)
+    problems += place_images(doc, note, media)
+    doc.metadata.content.pop("fitnotes", None)
+    known = maths.normalise(doc, note)
+    refs = crossrefs.number(doc, note)
+    return Page(document, doc, target, media, known, refs, problems)
+
+
+def bibliography(page: Page) -> list[str]:
+    """Pandoc's arguments for citations, where the note names a bibliography that is there."""
+    metadata = page.doc.metadata.content
+    if "bibliography" not in metadata and "references" not in metadata:
+        return []
+    note = page.document.note
+    value = plain(metadata["bibliography"]) if "bibliography" in metadata else []
+    names = value if isinstance(value, list) else [value]
+    for name in names:
+        file = note.path.parent / str(name)
+        page.media.inputs[str(file)] = file_hash(file)
+        if not file.is_file():
+            message = f"bibliography {name} not found; citations are left as they are"
+            page.problems.append(Problem("warning", message, note.shown, note.line_of(str(name))))
+            metadata.pop("bibliography", None)
+            return []
+    return ["--citeproc"]
+
+
+def converter_warnings(page: Page, warnings: tuple[str, ...]) -> None:
+    """Pandoc's own warnings about the writing, as problems of the note."""
+    for warning in warnings:
+        if "nonempty <title>" in warning or "Defaulting to" in warning or "title" in warning[:40]:
+            continue
+        first = " ".join(warning.split())
+        note = page.document.note
+        quoted = first.split("reference ")[-1].split(" ")[0] if "citation" in first.lower() else ""
+        line = note.line_of(f"@{quoted}") if quoted else None
+        page.problems.append(Problem("warning", f"pandoc: {first}", note.shown, line))
+
+
+def formula_line(page: Page, formula: str) -> int | None:
+    """The line of a formula that may have been rewritten: its longest row that stands in the note."""
+    note = page.document.note
+    for part in sorted(re.split(r"\n|\\begin\{[^}]*\}|\\\\", formula), key=len, reverse=True):
+        if len(part.strip()) > 1 and part.strip() in note.text:
+            return note.line_of(part)
+    return None
+
+
+def relative_prefix(folder: Path, page_folder: Path) -> str:
+    return Path(os.path.relpath(folder, page_folder)).as_posix() + "/"

@@ -1,0 +1,387 @@
+"""Splicing: every block in the AST becomes its code (if shown) and what running it gave.
+
+Two passes. The first decides for every output what it is (text, Markdown, a picture, an error) and
+collects the pieces that pandoc has to read; the second, with all of them read at once, builds the
+elements. What a page shows depends on display options only here, so changing one reruns nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fitnotes import pandoc
+from fitnotes.errors import Problem
+from fitnotes.execute.cache import Result
+from fitnotes.note import PANDOC_ATTRIBUTES, Block, Note
+from fitnotes.read import INDEX
+from fitnotes.render.fragments import HTML, MARKDOWN, Fragments
+from fitnotes.render.media import Media, placeholder
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")
+LOSS = re.compile(r"^\s*(\d+)[\s:,]+([-+]?(?:\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf))\s*$")
+# What a last line like `plt.plot(x)` evaluates to: the drawing is the result, not this (and its address).
+ARTIST = re.compile(r"^\(?\[?\s*(<matplotlib\.|<Axes|<\w*(Container|Collection|Line2D)\b.*>|Text\(|\(array\(.*<)", re.DOTALL)
+IMAGES = {"image/svg+xml": ".svg", "image/png": ".png", "image/jpeg": ".jpg"}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+    kind: str  # "stdout", "stderr", "warning", "value", "error", "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Markup:
+    text: str
+    source: str = MARKDOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    data: bytes
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """HTML for HTML pages; any other target shows the text."""
+
+    html: str
+    text: str
+
+
+Piece = Text | Markup | Picture | Raw
+
+
+# --------------------------------------------------------------------------------------------------
+# What an output is
+
+
+def terminal_text(text: str) -> str:
+    """What a terminal would show: no colours, and a line rewritten with \\r in its last state.
+
+    >>> terminal_text("10%\\r50%\\r100%\\ndone")
+    '100%\\ndone'
+    """
+    text = ANSI.sub("", text).replace("\r\n", "\n")
+    lines = []
+    for line in text.split("\n"):
+        shown = ""
+        for part in line.split("\r"):
+            shown = part + shown[len(part) :] if part else shown
+        while "\b" in shown:
+            shorter = re.sub(r"[^\b]\b|^\b", "", shown, count=1)
+            if shorter == shown:
+                break
+            shown = shorter
+        lines.append(shown.rstrip() if "\r" in line else shown)
+    # XML and TeX have no other control characters.
+    return "".join(c for c in "\n".join(lines) if c in "\n\t" or c >= " ").replace("\x7f", "")
+
+
+def markdown_cell(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>|$#~^@])", r"\\\1", text)
+
+
+def loss_table(text: str) -> tuple[str, str] | None:
+    """Printed ``step loss`` lines as a Markdown table, and the other lines; None if there is no such line.
+
+    The numbers stand in the table as they were printed.
+    """
+    rows, rest = [], []
+    for line in text.split("\n"):
+        match = LOSS.match(line)
+        if match:
+            rows.append(match.groups())
+        else:
+            rest.append(line)
+    if not rows:
+        return None
+    width = max(len(loss) for _, loss in rows)
+    lines = [f"| step | {'loss'.rjust(width)} |", f"|-----:|{'-' * width}-:|"]
+    lines += [f"| {step} | {loss} |" for step, loss in rows]
+    return "\n".join(lines), "\n".join(rest).strip("\n")
+
+
+def maths(latex: str) -> str:
+    """A ``text/latex`` result as Markdown: with its own dollars, as an environment, or as display maths."""
+    text = latex.strip()
+    if text.startswith(("$", "\\begin", "\\[", "\\(")):
+        for left, right, dollars in (("\\[", "\\]", "$$"), ("\\(", "\\)", "$")):
+            if text.startswith(left) and text.endswith(right):
+                text = dollars + text[2:-2].strip() + dollars
+        inner = re.fullmatch(r"(\$\$?)(.*?)(\$\$?)", text, re.DOTALL)
+        if inner and inner[1] == inner[3]:
+            # Pandoc wants no space inside the dollars; `$\displaystyle x$` on a line is a display formula.
+            body = inner[2].strip()
+            if body.startswith("\\displaystyle"):
+                return "$$" + body.removeprefix("\\displaystyle").strip() + "$$"
+            text = f"{inner[1]}{body}{inner[3]}"
+        return text
+    return f"$${text}$$"
+
+
+def _bundle(data: Mapping[str, str]) -> list[Piece]:
+    """The richest form of a result that every target can show."""
+    if "text/markdown" in data:
+        return [Markup(data["text/markdown"])]
+    for mime, suffix in IMAGES.items():
+        if mime in data:
+            text = data[mime]
+            raw = text.encode() if mime == "image/svg+xml" else base64.b64decode(text)
+            return [Picture(raw, suffix)]
+    if "text/latex" in data and "<table" not in data.get("text/html", ""):
+        return [Markup(maths(data["text/latex"]))]
+    plain = data.get("text/plain", "")
+    if "text/html" in data:
+        html = data["text/html"]
+        if "<table" in html:
+            return [Markup(re.sub(r"(?s)<style.*?</style>|<script.*?</script>", "", html), HTML)]
+        return [Raw(html, plain)]
+    return [Text(plain, "value")] if plain else []
+
+
+def pieces(block: Block, result: Result) -> tuple[list[Piece], list[str]]:
+    """What a block shows, in order, and warnings about its options."""
+    options = block.options
+    found: list[Piece] = []
+    warnings: list[str] = []
+    shown = options.output != "false" and options.include
+    losses = 0
+    for output in result.outputs:
+        kind = output["output_type"]
+        if kind == "error":
+            found.append(Text("\n".join(output["traceback"]), "error"))
+        elif not shown:
+            continue
+        elif kind == "stream":
+            text = terminal_text(output["text"])
+            if not text.strip():
+                continue
+            if output.get("warning"):
+                if options.warning:
+                    found.append(Text(text, "warning"))
+            elif output["name"] == "stderr":
+                found.append(Text(text, "stderr"))
+            elif options.output == "asis":
+                found.append(Markup(text))
+            elif options.output == "loss-table" and (table := loss_table(text)) is not None:
+                losses += 1
+                found.append(Markup(table[0]))
+                if table[1]:
+                    found.append(Text(table[1], "stdout"))
+            else:
+                found.append(Text(text, "stdout"))
+        else:
+            data = output["data"]
+            if not ARTIST.match(data.get("text/plain", "")):
+                found.extend(_bundle(data))
+    if options.output == "loss-table" and not losses and result.status == "ok":
+        warnings.append("output=loss-table, but the block printed no `step loss` lines")
+    if result.status in ("timeout", "crash", "missing") or (result.status == "not run" and result.message):
+        found.append(Text(result.message, "error" if result.status != "not run" else "note"))
+    return found, warnings
+
+
+# --------------------------------------------------------------------------------------------------
+# Elements
+
+
+class _Builder:
+    def __init__(self, note: Note, target: str, fold: int, media: Media) -> None:
+        self.note = note
+        self.html = target == "html"
+        self.target = target
+        self.fold = fold
+        self.media = media
+        self.fragments = Fragments()
+        self.problems: list[Problem] = []
+
+    def want(self, block: Block, found: Sequence[Piece]) -> None:
+        for piece in found:
+            if isinstance(piece, Markup):
+                self.fragments.add(piece.text, piece.source)
+        for caption in (block.options.fig_cap, block.options.tbl_cap):
+            if caption:
+                self.fragments.add(caption)
+
+    def text(self, piece: Text) -> list[Any]:
+        import panflute as pf
+
+        text = piece.text.strip("\n")
+        lines = text.split("\n")
+        code = pf.CodeBlock(text, classes=["output", piece.kind])
+        if len(lines) <= self.fold or piece.kind == "error":
+            return [code]
+        if self.html:
+            summary = f"{len(lines)} lines of output"
+            opening = f'<details class="fold"><summary>{summary}</summary>'
+            return [pf.RawBlock(opening, format="html"), code, pf.RawBlock("</details>", format="html")]
+        hidden = len(lines) - self.fold
+        code.text = "\n".join([*lines[: self.fold], f"[… {hidden} more lines; the HTML page has them all]"])
+        return [code]
+
+    def code(self, element: Any, block: Block) -> Any:
+        import panflute as pf
+
+        kept = {k: v for k, v in element.attributes.items() if k in PANDOC_ATTRIBUTES}
+        classes = ["python", *(c for c in element.classes[1:] if c not in ("run", "no-run"))]
+        return pf.CodeBlock(block.code.strip("\n"), classes=classes, attributes=kept)
+
+    def pictures(self, found: Sequence[Picture], block: Block) -> Any:
+        """The block's pictures in one figure."""
+        import panflute as pf
+
+        options = block.options
+        stem = options.label or f"{self.note.path.stem}-{block.number}"
+        images = []
+        for picture in found:
+            url = self.media.add(picture.data, picture.suffix, stem)
+            if url is None:
+                images.append(pf.Plain(placeholder(f"picture of {block.name} not shown")))
+                continue
+            alt = options.fig_alt or options.fig_cap or f"Figure of {block.name}"
+            attributes = {"width": options.fig_width} if options.fig_width else {}
+            images.append(pf.Plain(pf.Image(pf.Str(alt), url=url, attributes=attributes)))
+        if not options.fig_cap and not options.label.startswith("fig"):
+            return [pf.Para(*image.content) for image in images]
+        caption = self.fragments.inlines(options.fig_cap) if options.fig_cap else []
+        return [
+            pf.Figure(*images, caption=pf.Caption(pf.Plain(*caption)), identifier=self.figure_id(block))
+        ]
+
+    @staticmethod
+    def figure_id(block: Block) -> str:
+        return "" if block.options.label.startswith("tbl") else block.options.label
+
+    def markup(self, piece: Markup, block: Block, captioned: bool) -> list[Any]:
+        import panflute as pf
+
+        blocks = self.fragments.blocks(piece.text, piece.source)
+        if captioned:
+            return blocks
+        for table in blocks:
+            if isinstance(table, pf.Table):
+                if block.options.tbl_cap:
+                    inlines = self.fragments.inlines(block.options.tbl_cap)
+                    table.caption = pf.Caption(pf.Plain(*inlines))
+                if block.options.label and not block.options.label.startswith("fig"):
+                    table.identifier = block.options.label
+                break
+        return blocks
+
+    def build(self, element: Any, block: Block, result: Result, found: Sequence[Piece]) -> list[Any]:
+        import panflute as pf
+
+        options = block.options
+        out: list[Any] = []
+        if options.echo and options.include:
+            out.append(self.code(element, block))
+        pictures = [p for p in found if isinstance(p, Picture)]
+        grouped = bool(options.fig_cap) and len(pictures) > 1
+        captioned = False
+        for piece in found:
+            if isinstance(piece, Text):
+                out.extend(self.text(piece))
+            elif isinstance(piece, Markup):
+                built = self.markup(piece, block, captioned)
+                captioned = captioned or any(isinstance(b, pf.Table) for b in built)
+                out.extend(built)
+            elif isinstance(piece, Raw):
+                if self.html:
+                    out.append(pf.RawBlock(piece.html, format="html"))
+                elif piece.text:
+                    out.extend(self.text(Text(piece.text, "value")))
+            elif not grouped or piece is pictures[0]:
+                out.extend(self.pictures(pictures if grouped else [piece], block))
+        if options.tbl_cap and not captioned and result.status == "ok" and options.include:
+            self.warn(block, "tbl-cap is given, but the block shows no table")
+        if options.fig_cap and not pictures and result.status == "ok" and options.include:
+            self.warn(block, "fig-cap is given, but the block shows no figure")
+        if not out:
+            return []
+        used = {getattr(e, "identifier", "") for e in out}
+        identifier = options.label if options.label not in used else ""
+        status = [result.status.replace(" ", "-")] if result.status != "ok" else []
+        return [pf.Div(*out, identifier=identifier, classes=["cell", *status])]
+
+    def inline(self, block: Block, result: Result) -> list[Any]:
+        import panflute as pf
+
+        if result.status != "ok":
+            word = {"missing": "not run", "not run": "not run"}.get(result.status, result.message)
+            return [pf.Span(pf.Str(f"⟨{block.code}: {word}⟩"), classes=["error"])]
+        value = next((o["data"] for o in result.outputs if o["output_type"] == "execute_result"), {})
+        others = [o for o in result.outputs if o["output_type"] != "execute_result" and not o.get("warning")]
+        if others:
+            self.warn(block, f"{block.name} prints; inside a sentence only its value is shown")
+        if "text/latex" in value or "text/markdown" in value:
+            text = inline_markup(value)
+            return self.fragments.inlines(text)
+        text = terminal_text(value.get("text/plain", ""))
+        formula = re.fullmatch(r"\$([^$]+)\$", text.strip())
+        if formula:
+            return [pf.Math(formula[1].strip(), format="InlineMath")]
+        out: list[Any] = []
+        for word in re.split(r"(\s+)", text):
+            if word:
+                out.append(pf.Space if word.isspace() else pf.Str(word))
+        return out
+
+    def warn(self, block: Block, message: str) -> None:
+        self.problems.append(Problem("warning", message, self.note.shown, block.line))
+
+
+def inline_markup(value: Mapping[str, str]) -> str:
+    if "text/latex" in value:
+        text = maths(value["text/latex"])
+        return f"${text[2:-2].strip()}$" if text.startswith("$$") else text
+    return value["text/markdown"]
+
+
+def splice(
+    doc: Any,
+    note: Note,
+    blocks: Sequence[Block],
+    results: Mapping[int, Result],
+    *,
+    target: str,
+    fold: int,
+    media: Media,
+) -> list[Problem]:
+    """Replaces every block and inline expression of ``doc`` by its result. Returns warnings.
+
+    ``results`` by block index; one that is not there counts as not run (``eval=false``).
+    """
+    builder = _Builder(note, target, fold, media)
+    shown: dict[int, list[Piece]] = {}
+    for block in blocks:
+        result = results.get(block.index, Result("not run"))
+        if block.inline:
+            for output in result.outputs:
+                data = output.get("data", {})
+                if "text/latex" in data or "text/markdown" in data:
+                    builder.fragments.add(inline_markup(data))
+            continue
+        shown[block.index], warnings = pieces(block, result)
+        builder.want(block, shown[block.index])
+        for warning in warnings:
+            builder.warn(block, warning)
+    builder.fragments.read()
+
+    def visit(element: Any, doc: Any) -> Any:
+        attributes = getattr(element, "attributes", None)
+        if not attributes or INDEX not in attributes:
+            return None
+        block = blocks[int(attributes[INDEX])]
+        result = results.get(block.index, Result("not run"))
+        if block.inline:
+            return builder.inline(block, result)
+        return builder.build(element, block, result, shown[block.index])
+
+    pandoc.walk(doc, visit)
+    return builder.problems

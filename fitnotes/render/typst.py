@@ -1,0 +1,342 @@
+"""A note as a PDF through Typst, embedded: the same on every machine, no LaTeX.
+
+Formulas are converted one by one, so that one which Typst (or pandoc's conversion) cannot take becomes
+a picture set by MathJax, on the baseline, instead of ending the whole PDF.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fitnotes import pandoc
+from fitnotes.errors import ConversionError, Problem
+from fitnotes.execute.cache import Result, write_atomically
+from fitnotes.read import Document
+from fitnotes.render import crossrefs, mathjax, maths
+from fitnotes.render.media import Media
+from fitnotes.render.page import Page, bibliography, compose, converter_warnings, formula_line
+
+SIZE = 11  # pt, as in the template
+_MARK = "fitnotesformula"
+COLOURS = re.compile(r"\\(?:textcolor|color|colorbox|fcolorbox|definecolor)(?![A-Za-z])")
+
+
+def _show(data: bytes, suffix: str) -> tuple[bytes, str] | None:
+    return (data, suffix) if suffix in (".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf") else None
+
+
+# --------------------------------------------------------------------------------------------------
+# Formulas
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula as it goes to pandoc's converter. ``numbers`` are those of its rows."""
+
+    tex: str
+    display: bool
+    numbers: tuple[str | None, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+def _ready(tex: str) -> str:
+    """What pandoc's converter gets wrong or does not know, in words that it knows."""
+    tex = re.sub(r"\\!", "", tex)
+    tex = re.sub(r"\\;", r"\\:", tex)
+    tex = re.sub(r"\\(?:nonumber|notag|allowdisplaybreaks|displaystyle)(?![A-Za-z])", "", tex)
+    tex = re.sub(r"\\left\s*\\lVert(.*?)\\right\s*\\rVert", r"\\lVert\1\\rVert", tex, flags=re.DOTALL)
+    tex = re.sub(r"\\(?:label|tag\*?)\s*\{[^}]*\}", "", tex)
+    return re.sub(r"\\thinspace(?![A-Za-z])", r"\\,", tex)
+
+
+def _with_row_numbers(tex: str, numbers: Sequence[str | None]) -> str:
+    """Typst numbers a formula once; several numbered rows carry theirs as a column of their own."""
+    head = maths.ENVIRONMENT.match(tex)
+    if head is None:
+        return tex
+    close = tex.rindex("\\end")
+    lines = maths.rows(tex[head.end() : close])
+    columns = max(line.count("&") - 2 * line.count("\\&") for line in lines)
+    out = []
+    for i, line in enumerate(lines):
+        number = numbers[i] if i < len(numbers) else None
+        have = line.count("&") - line.count("\\&")
+        padding = "&" * (columns - have + 1)
+        out.append(f"{line.rstrip()} {padding} \\qquad\\text{{({number})}}" if number else line)
+    return tex[: head.end()] + " \\\\ ".join(out) + tex[close:]
+
+
+def convert(formulas: Sequence[Formula]) -> list[str | None]:
+    """Each formula as Typst maths with its dollars; None where pandoc's converter gives up."""
+    import panflute as pf
+
+    if not formulas:
+        return []
+    blocks: list[Any] = []
+    for formula in formulas:
+        kind = "DisplayMath" if formula.display else "InlineMath"
+        blocks += [pf.Para(pf.Math(formula.tex, format=kind)), pf.RawBlock(f"//{_MARK}", format="typst")]
+    doc = pf.Doc(*blocks, api_version=(1, 23, 1))
+    text = pandoc.write(pandoc.dump(doc), "typst", ["--wrap=none"]).text
+    parts = [part.strip() for part in text.split(f"//{_MARK}")][: len(formulas)]
+    # A formula that could not be converted comes back as its escaped source.
+    good = [part if part.startswith("$") and part.endswith("$") else None for part in parts]
+    return [None if f and COLOURS.search(f.tex) else part for f, part in zip(formulas, good, strict=True)]
+
+
+def _picture(formula: Formula, media: Media) -> tuple[str | None, str]:
+    """The formula set by MathJax as a Typst image, and the reason where MathJax cannot either."""
+    tex = re.sub(r"\\label\s*\{[^}]*\}", "", formula.tex)
+    result = mathjax.typeset([(_untagged(tex), formula.display)])[0]
+    if result.error:
+        return None, result.error
+    svg, width, depth = mathjax.picture(result.svg, SIZE)
+    url = media.add(svg.encode(), ".svg", "formula")
+    alt = json.dumps(formula.tex)
+    image = f"box(baseline: {depth:.2f}pt, image({json.dumps(url)}, width: {width:.2f}pt, alt: {alt}))"
+    if not formula.display:
+        return f"#{image}", ""
+    return f"#align(center, {image})", ""
+
+
+def _untagged(tex: str) -> str:
+    """Starred environments and no tags: the number is set by Typst beside the picture."""
+    tex = re.sub(r"\\tag\*?\s*\{[^}]*\}", "", tex)
+    return re.sub(rf"\\(begin|end)\{{({'|'.join(maths.NUMBERED)})\}}", r"\\\1{\2*}", tex)
+
+
+def _equation(formula: Formula, body: str) -> str:
+    """A display formula with its number and labels."""
+    given = [n for n in formula.numbers if n is not None]
+    anchors = [f"#metadata(none) <{label}>" for label in formula.labels]
+    if len(given) == 1 and body.startswith("$"):
+        label = f" <{formula.labels[0]}>" if formula.labels else ""
+        extra = "".join(f"{a}\n" for a in anchors[1:])
+        # Display maths needs its spaces inside the dollars.
+        inner = body.strip("$").strip()
+        return (
+            f"{extra}#math.equation(block: true, numbering: (..) => [({given[0]})], $ {inner} $){label}"
+        )
+    if given and not body.startswith("$"):
+        numbers = " ".join(f"({n})" for n in given)
+        number = f"place(right + horizon, [{numbers}])"
+        body = f"#block(width: 100%)[{body}#{number}]"
+    return "".join(f"{a}\n" for a in anchors) + body
+
+
+def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
+    """Puts Typst code in the place of every formula. ``refused``: Typst code known not to compile.
+
+    Returns the Typst code of each converted formula with its TeX, to find a culprit by.
+    """
+    import panflute as pf
+
+    note = page.document.note
+    found: list[tuple[Any, Formula]] = []
+    counter = maths.Maths()
+
+    def collect(element: Any, doc: Any) -> None:
+        if not isinstance(element, pf.Math):
+            return
+        display = element.format == "DisplayMath"
+        numbers: list[str | None] = []
+        tex = element.text
+        if display:
+            _, numbers = maths.numbers(tex, counter)
+        labels = tuple(re.findall(r"\\label\s*\{([^}]*)\}", tex)) if display else ()
+        ready = _ready(tex)
+        if sum(n is not None for n in numbers) > 1:
+            ready = _ready(_with_row_numbers(tex, numbers))
+        found.append((element, Formula(ready, display, tuple(numbers), labels)))
+
+    page.doc.walk(collect)
+    unique = list(dict.fromkeys(formula for _, formula in found))
+    code = dict(zip(unique, convert(unique), strict=True))
+    originals = {formula: element.text for element, formula in found}
+    replaced: dict[Formula, str] = {}
+    sources: dict[str, str] = {}
+    for formula in unique:
+        body = code[formula]
+        if body is not None and body not in refused:
+            sources[body] = originals[formula]
+        else:
+            whole = Formula(originals[formula], formula.display, formula.numbers, formula.labels)
+            body, reason = _picture(whole, page.media)
+            if body is None:
+                shown = " ".join(whole.tex.split())
+                page.problems.append(
+                    Problem("error", f"formula {shown[:80]!r}: {reason}", note.shown,
+                            formula_line(page, whole.tex), exit_code=1)
+                )  # fmt: skip
+                body = f"#raw({json.dumps(whole.tex)})"
+        replaced[formula] = _equation(formula, body) if formula.display else body
+
+    texts = iter(replaced[formula] for _, formula in found)
+
+    def put(element: Any, doc: Any) -> Any:
+        if isinstance(element, pf.Math):
+            return pf.RawInline(next(texts), format="typst")
+        return None
+
+    page.doc.walk(put)
+    return sources
+
+
+# --------------------------------------------------------------------------------------------------
+# The document
+
+
+def _page_break(block: bool) -> Any:
+    import panflute as pf
+
+    text = "#pagebreak(weak: true)"
+    return pf.RawBlock(text, format="typst") if block else pf.RawInline(text, format="typst")
+
+
+def references(page: Page) -> None:
+    import panflute as pf
+
+    known = page.maths.equations
+
+    def equation(label: str, bare: bool) -> Any:
+        text = f"({known[label]})" if bare else f"Equation{crossrefs.NO_BREAK}({known[label]})"
+        return pf.Link(pf.Str(text), url=f"#{label}")
+
+    def tex_reference(command: str, label: str) -> Any:
+        if label in known:
+            text = known[label] if command == "ref" else f"({known[label]})"
+            return pf.Link(pf.Str(text), url=f"#{label}")
+        return crossrefs.plain_reference(page.document.note, page.refs, command, label)
+
+    maths.read_raw_tex(
+        page.doc, page.document.note, page.maths, page_break=_page_break, reference=tex_reference
+    )
+    crossrefs.resolve(page.doc, page.document.note, page.refs, known, equation)
+
+
+def dress(page: Page) -> None:
+    """What Typst's writer would lose: error and missing marks, links to nowhere."""
+    import panflute as pf
+
+    identifiers: set[str] = set(page.maths.equations)
+
+    def collect(element: Any, doc: Any) -> None:
+        if getattr(element, "identifier", ""):
+            identifiers.add(element.identifier)
+
+    page.doc.walk(collect)
+
+    def visit(element: Any, doc: Any) -> Any:
+        if isinstance(element, pf.Span) and ("error" in element.classes or "missing" in element.classes):
+            opening = pf.RawInline("#problem[", format="typst")
+            return [opening, *element.content, pf.RawInline("]", format="typst")]
+        if isinstance(element, pf.Link) and element.url.startswith("#") and element.url[1:] not in identifiers:
+            return list(element.content)
+        if isinstance(element, pf.RawBlock) and element.format == "html":
+            return _without_html(element.text, block=True)
+        return None
+
+    page.doc.walk(visit)
+
+
+def _without_html(text: str, *, block: bool) -> Any:
+    """HTML means nothing on paper; a comment or a tag alone leaves nothing, text stays as text."""
+    import panflute as pf
+
+    words = re.sub(r"(?s)<!--.*?-->|<[^>]+>", "", text).strip()
+    return pf.Para(pf.Str(words)) if words and block else []
+
+
+def write_typst_pdf(
+    document: Document, results: Mapping[int, Result], target: Path, *, keep: Path | None = None
+) -> Page:
+    """Writes ``target``. Raises ConversionError; the PDF that was there stays then."""
+    refused: frozenset[str] = frozenset()
+    for attempt in (1, 2):
+        with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
+            folder = Path(scratch)
+            media = Media(folder, "", convert=_show)
+            page = compose(document, results, "typst", media)
+            maths.expand_all(page.doc, document.note, page.maths)
+            references(page)
+            crossrefs.caption_prefixes(page.doc, page.refs)
+            sources = set_formulas(page, refused)
+            dress(page)
+            args = [
+                "--standalone", "--wrap=none", f"--template={pandoc.template('fitnotes.typst')}",
+                *bibliography(page),
+            ]  # fmt: skip
+            if document.settings.toc and page.headings > 7:
+                args += ["--toc", "--toc-depth=2"]
+            output = pandoc.write(pandoc.dump(page.doc), "typst", args, cwd=document.note.path.parent)
+            converter_warnings(page, output.warnings)
+            source = folder / "note.typ"
+            source.write_text(output.text, encoding="utf-8")
+            try:
+                pdf = compile_typst(source)
+            except ConversionError as error:
+                bad = frozenset(_refused(sources, folder)) if attempt == 1 else frozenset()
+                if bad:
+                    refused = bad
+                    continue
+                raise _place(error, output.text, page) from None
+            write_atomically(target, pdf)
+            return page
+    raise AssertionError("two attempts end in a page or an error")
+
+
+def compile_typst(source: Path) -> bytes:
+    """A PDF from a Typst file, with the fonts that Typst carries. Raises ConversionError."""
+    import typst
+
+    try:
+        return bytes(typst.compile(str(source), root="/", ignore_system_fonts=True))
+    except typst.TypstError as error:
+        hints = getattr(error, "hints", None) or []
+        text = str(getattr(error, "message", None) or error)
+        trace = "\n".join(str(t) for t in getattr(error, "trace", None) or [])
+        hint = "; ".join(str(h) for h in hints) or None
+        raised = ConversionError(f"Typst: {text}", hint=hint)
+        raised.__notes__ = [trace]
+        raise raised from None
+
+
+def _refused(sources: Mapping[str, str], folder: Path) -> list[str]:
+    """The formulas that Typst does not compile by themselves."""
+    bad = []
+    probe = folder / "probe.typ"
+    for code in sources:
+        probe.write_text(code, encoding="utf-8")
+        try:
+            compile_typst(probe)
+        except ConversionError:
+            bad.append(code)
+    return bad
+
+
+def _place(error: ConversionError, source: str, page: Page) -> ConversionError:
+    note = page.document.note
+    found = re.search(r"note\.typ:(\d+)", "\n".join(getattr(error, "__notes__", [])) + error.message)
+    line = None
+    if found:
+        text = source.split("\n")[int(found[1]) - 1]
+        words = re.findall(r"[^\W_]{4,}", text)
+        line = next((at for word in words if (at := note.line_of(word)) is not None), None)
+    hint = error.hint or "the HTML page builds without Typst; --pdf-engine lualatex uses LaTeX instead"
+    return ConversionError(error.message, path=note.shown, line=line, hint=hint)
+
+
+def svg_to_pdf(svg: bytes) -> bytes:
+    """A vector PDF of the picture's own size, through a Typst page around it. For LaTeX."""
+    with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
+        folder = Path(scratch)
+        (folder / "picture.svg").write_bytes(svg)
+        page = folder / "picture.typ"
+        page.write_text('#set page(width: auto, height: auto, margin: 0pt)\n#image("picture.svg")', "utf-8")
+        return compile_typst(page)

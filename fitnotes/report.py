@@ -1,0 +1,146 @@
+"""What the user sees while a build runs: live lines on a terminal, plain ones when piped, then a summary."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from fitnotes.build import Outcome
+from fitnotes.errors import Problem
+from fitnotes.settings import display_path
+from fitnotes.sources import Source
+
+
+class Plain:
+    """One line a note, as it is finished. Problems go to ``err``, everything else to ``out``.
+
+    ``verbosity``: -1 problems only, 0 what was done, 1 also what was up to date and each block.
+    """
+
+    def __init__(self, verbosity: int = 0, out: TextIO | None = None, err: TextIO | None = None) -> None:
+        self.verbosity = verbosity
+        self.out = out or sys.stdout
+        self.err = err or sys.stderr
+        self.start = time.perf_counter()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Plain:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def running(self, source: Source, what: str, done: int, total: int) -> None:
+        if self.verbosity > 0 and total:
+            with self._lock:
+                self.line(f"{display_path(source.path)}: {what} done ({done}/{total})")
+
+    def finished(self, outcome: Outcome) -> None:
+        with self._lock:
+            for problem in outcome.problems:
+                self.problem(problem)
+            if outcome.status == "skipped" or self.verbosity < 0:
+                return
+            if outcome.status == "cached" and self.verbosity < 1:
+                return
+            self.line(describe(outcome))
+
+    def line(self, text: str) -> None:
+        print(text, file=self.out, flush=True)
+
+    def problem(self, problem: Problem) -> None:
+        print(problem, file=self.err, flush=True)
+
+    def summary(self, outcomes: Sequence[Outcome]) -> None:
+        if self.verbosity >= 0:
+            self.line(summarise(outcomes, time.perf_counter() - self.start))
+
+
+class Live(Plain):
+    """The same on a terminal, with a line below for every note that is being built."""
+
+    def __init__(self, verbosity: int = 0) -> None:
+        super().__init__(verbosity)
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._tasks: dict[Any, Any] = {}
+
+    def __enter__(self) -> Live:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._progress.stop()
+
+    def running(self, source: Source, what: str, done: int, total: int) -> None:
+        with self._lock:
+            description = f"{display_path(source.path)}  {what}"
+            task = self._tasks.get(source.path)
+            if task is None:
+                task = self._tasks[source.path] = self._progress.add_task(description, total=None)
+            self._progress.update(task, description=description, total=total or None, completed=done)
+
+    def finished(self, outcome: Outcome) -> None:
+        task = self._tasks.pop(outcome.source.path, None)
+        if task is not None:
+            self._progress.remove_task(task)
+        super().finished(outcome)
+
+    def line(self, text: str) -> None:
+        style = "red" if text.startswith("failed") or ", failed" in text else None
+        self._console.print(text, style=style, markup=False)
+
+    def problem(self, problem: Problem) -> None:
+        style = "bold red" if problem.severity == "error" else "yellow"
+        self._console.print(str(problem), style=style, markup=False)
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def describe(outcome: Outcome) -> str:
+    name = display_path(outcome.source.path)
+    pages = ", ".join(display_path(page) for page in outcome.written)
+    if outcome.status == "cached":
+        return f"{name}: up to date ({pages})"
+    parts = []
+    if outcome.ran:
+        parts.append(f"ran {_plural(outcome.ran, 'block')}")
+    if outcome.reused:
+        parts.append(f"{_plural(outcome.reused, 'block')} from cache")
+    parts.append(f"wrote {pages}" if pages else "no page written")
+    failed = "failed: " if outcome.status == "failed" else ""
+    return f"{name}: {failed}{', '.join(parts)} ({outcome.seconds:.1f} s)"
+
+
+def summarise(outcomes: Sequence[Outcome], seconds: float) -> str:
+    counts = {
+        word: sum(o.status == status for o in outcomes)
+        for word, status in (
+            ("built", "built"),
+            ("from cache", "cached"),
+            ("failed", "failed"),
+            ("not started", "skipped"),
+        )
+    }
+    always = ("built", "from cache", "failed")
+    text = ", ".join(f"{word} {count}" for word, count in counts.items() if count or word in always)
+    failed = [display_path(o.source.path) for o in outcomes if o.status == "failed"]
+    warnings = sum(p.severity == "warning" for o in outcomes for p in o.problems)
+    where = f" ({', '.join(failed)})" if failed else ""
+    also = f"; {_plural(warnings, 'warning')}" if warnings else ""
+    return f"{text}{where}{also}; {seconds:.1f} s"
