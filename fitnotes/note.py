@@ -211,6 +211,8 @@ def mark(text: str) -> str:
     for n in range(header_end(lines), len(lines)):
         match = _FENCE.match(lines[n])
         if match is None:
+            if closing is None and "$" in lines[n]:
+                lines[n] = tighten_maths(lines[n])
             continue
         ticks, info = match["ticks"], match["info"]
         if closing is not None:
@@ -223,6 +225,28 @@ def mark(text: str) -> str:
         if (marked := fence_info(info.strip(), n + 1)) is not None:
             lines[n] = f"{match['prefix']}{ticks} {marked}"
     return "\n".join(lines)
+
+
+_CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
+_LOOSE = re.compile(r"(?<![\\$\w])\$(?P<body>(?! *\d)[^$`]*?[\\^_={][^$`]*)\$(?![\d$])")
+
+
+def tighten_maths(line: str) -> str:
+    """``$ x^2 $`` as ``$x^2$``: pandoc takes dollars with a space inside for money, an author means maths.
+
+    Only where the inside looks like TeX, and never in code.
+
+    >>> tighten_maths("the value $a = $ `a`, not $ 5 and $ 6")
+    'the value $a =$ `a`, not $ 5 and $ 6'
+    """
+    out, at = [], 0
+    for span in [*_CODE_SPAN.finditer(line), None]:
+        text = line[at : span.start()] if span else line[at:]
+        out.append(_LOOSE.sub(lambda m: f"${m['body'].strip()}$" if m["body"].strip() else m[0], text))
+        if span:
+            out.append(span[0])
+            at = span.end()
+    return "".join(out)
 
 
 def unmark(text: str, original: list[str]) -> str:

@@ -76,10 +76,19 @@ def split_environments(text: str) -> list[str] | None:
 
 def rows(body: str) -> list[str]:
     """The rows of an environment's body, split at the ``\\\\`` outside braces and inner environments."""
+    return _split(body, r"\\\\(?:\s*\[[^\]]*\])?")
+
+
+def cells(row: str) -> list[str]:
+    """The cells of one row, split at its own ``&``."""
+    return _split(row, "&")
+
+
+def _split(body: str, separator: str) -> list[str]:
     found, start, depth = [], 0, 0
-    for match in re.finditer(r"\\\\(?:\s*\[[^\]]*\])?|\\begin\b|\\end\b|\\[{}]|[{}]", body):
+    for match in re.finditer(rf"({separator})|\\(?:begin|end)\b|\\[^a-zA-Z]|[{{}}]", body):
         token = match[0]
-        if token.startswith("\\\\"):
+        if match[1]:
             if depth == 0:
                 found.append(body[start : match.start()])
                 start = match.end()

@@ -24,6 +24,7 @@ from fitnotes.render.page import Page, bibliography, compose, converter_warnings
 
 SIZE = 11  # pt, as in the template
 _MARK = "fitnotesformula"
+_LIMITS, _OPERATOR = "FitnotesLimits", "FitnotesOperator"
 COLOURS = re.compile(r"\\(?:textcolor|color|colorbox|fcolorbox|definecolor)(?![A-Za-z])")
 
 
@@ -51,8 +52,32 @@ def _ready(tex: str) -> str:
     tex = re.sub(r"\\;", r"\\:", tex)
     tex = re.sub(r"\\(?:nonumber|notag|allowdisplaybreaks|displaystyle)(?![A-Za-z])", "", tex)
     tex = re.sub(r"\\left\s*\\lVert(.*?)\\right\s*\\rVert", r"\\lVert\1\\rVert", tex, flags=re.DOTALL)
+    tex = _pairs_apart(tex)
     tex = re.sub(r"\\(?:label|tag\*?)\s*\{[^}]*\}", "", tex)
-    return re.sub(r"\\thinspace(?![A-Za-z])", r"\\,", tex)
+    tex = re.sub(r"\\thinspace(?![A-Za-z])", r"\\,", tex)
+    # The converter makes plain text of operators; the marks tell which were they, and of which kind.
+    tex = re.sub(r"\\operatorname\s*\*\s*\{", r"\\operatorname{" + _LIMITS + " ", tex)
+    return re.sub(rf"\\operatorname\s*\{{(?!{_LIMITS})", r"\\operatorname{" + _OPERATOR + " ", tex)
+
+
+def _operators(code: str) -> str | None:
+    """Typst operators in the place of marked text; None if a mark did not survive as text."""
+    code = re.sub(rf'"{_LIMITS}([^"]*)"', r'op("\1", limits: #true)', code)
+    code = re.sub(rf'"{_OPERATOR}([^"]*)"', r'op("\1")', code)
+    return None if _LIMITS in code or _OPERATOR in code else code
+
+
+def _pairs_apart(tex: str) -> str:
+    """`align` leaves a gap between its pairs of columns; Typst's alignment leaves none."""
+    head = re.match(r"\\begin\{(align|flalign|aligned)\*?\}", tex)
+    if head is None:
+        return tex
+    close = tex.rindex("\\end")
+    lines = []
+    for line in maths.rows(tex[head.end() : close]):
+        cells = maths.cells(line)
+        lines.append(cells[0] + "".join("&" + ("\\qquad " if i % 2 == 0 else "") + c for i, c in enumerate(cells[1:], 1)))
+    return tex[: head.end()] + "\\\\".join(lines) + tex[close:]
 
 
 def _with_row_numbers(tex: str, numbers: Sequence[str | None]) -> str:
@@ -86,7 +111,7 @@ def convert(formulas: Sequence[Formula]) -> list[str | None]:
     text = pandoc.write(pandoc.dump(doc), "typst", ["--wrap=none"]).text
     parts = [part.strip() for part in text.split(f"//{_MARK}")][: len(formulas)]
     # A formula that could not be converted comes back as its escaped source.
-    good = [part if part.startswith("$") and part.endswith("$") else None for part in parts]
+    good = [_operators(part) if part.startswith("$") and part.endswith("$") else None for part in parts]
     return [None if f and COLOURS.search(f.tex) else part for f, part in zip(formulas, good, strict=True)]
 
 
@@ -111,6 +136,13 @@ def _untagged(tex: str) -> str:
     return re.sub(rf"\\(begin|end)\{{({'|'.join(maths.NUMBERED)})\}}", r"\\\1{\2*}", tex)
 
 
+def _tag(text: str) -> str:
+    """The inside of a ``\\tag{…}`` as Typst content."""
+    if text.isalnum():
+        return text
+    return pandoc.run(["-f", "latex", "-t", "typst"], text).text.strip()
+
+
 def _equation(formula: Formula, body: str) -> str:
     """A display formula with its number and labels."""
     given = [n for n in formula.numbers if n is not None]
@@ -120,11 +152,10 @@ def _equation(formula: Formula, body: str) -> str:
         extra = "".join(f"{a}\n" for a in anchors[1:])
         # Display maths needs its spaces inside the dollars.
         inner = body.strip("$").strip()
-        return (
-            f"{extra}#math.equation(block: true, numbering: (..) => [({given[0]})], $ {inner} $){label}"
-        )
+        number = f"numbering: (..) => [({_tag(given[0])})]"
+        return f"{extra}#math.equation(block: true, {number}, $ {inner} $){label}"
     if given and not body.startswith("$"):
-        numbers = " ".join(f"({n})" for n in given)
+        numbers = " ".join(f"({_tag(n)})" for n in given)
         number = f"place(right + horizon, [{numbers}])"
         body = f"#block(width: 100%)[{body}#{number}]"
     return "".join(f"{a}\n" for a in anchors) + body
