@@ -79,8 +79,12 @@ def resolve(
     refs: References,
     equations: Mapping[str, str],
     equation: Callable[[str, bool], Any],
+    leave_unknown: bool = False,
 ) -> None:
-    """Replaces ``@fig-x`` and ``[-@fig-x]`` by links. ``equation(label, bare)`` makes the link to an equation."""
+    """Replaces ``@fig-x`` and ``[-@fig-x]`` by links. ``equation(label, bare)`` makes the link to an equation.
+
+    ``leave_unknown``: a reference to nothing stays as it is, for another filter.
+    """
     import panflute as pf
 
     def visit(element: Any, doc: Any) -> Any:
@@ -88,6 +92,8 @@ def resolve(
             return None
         citations = list(element.citations)
         if not all(REFERENCE.match(c.id) for c in citations):
+            return None
+        if leave_unknown and not all(_find(c.id, refs, equations) for c in citations):
             return None
         out: list[Any] = []
         for i, citation in enumerate(citations):

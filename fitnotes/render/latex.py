@@ -45,7 +45,8 @@ def find_engine(name: str) -> str:
     )
 
 
-def _show(data: bytes, suffix: str) -> tuple[bytes, str] | None:
+def pictures_for_latex(data: bytes, suffix: str) -> tuple[bytes, str] | None:
+    """A picture in a format that LaTeX takes; None where it cannot be one."""
     if suffix == ".svg":
         return svg_to_pdf(data), ".pdf"
     if suffix in (".gif", ".webp"):
@@ -129,7 +130,7 @@ def write_latex_pdf(
     program = find_engine(engine)
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
         folder = Path(scratch)
-        media = Media(folder, "", convert=_show)
+        media = Media(folder, "", convert=pictures_for_latex)
         page = compose(document, results, "latex", media)
         prepare(page)
         (folder / "preamble.tex").write_text(_preamble(page), encoding="utf-8")

@@ -163,7 +163,7 @@ def numbers(text: str, maths: Maths) -> tuple[str, list[str | None]]:
     return name, found
 
 
-def _metadata_tex(doc: Any) -> list[str]:
+def metadata_tex(doc: Any) -> list[str]:
     """The raw LaTeX of the note's preamble, under whichever of its names the author used."""
     import panflute as pf
 
@@ -209,7 +209,7 @@ def normalise(doc: Any, note: Note) -> Maths:
     import panflute as pf
 
     maths = Maths()
-    for tex in _metadata_tex(doc):
+    for tex in metadata_tex(doc):
         maths.preamble.append(tex)
         learn(tex, maths.macros)
     for key in PREAMBLE_KEYS:  # each target puts its own preamble in

@@ -1,0 +1,195 @@
+"""The filters, for use with pandoc alone: ``pandoc note.md -F run_blocks.py -F draw_mermaid.py …``.
+
+They share everything with `fitnotes build`, the stored results too. Pandoc tells a filter neither the
+name nor the lines of its input; both are looked up where the system shows pandoc's command line.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fitnotes import pandoc
+from fitnotes.errors import FitnotesError, Problem
+from fitnotes.note import MERMAID, PYTHON, SUFFIXES, Block, Note
+from fitnotes.render import crossrefs, diagrams, maths, results
+from fitnotes.render.media import Media
+from fitnotes.settings import find_project
+
+RAN = "fitnotes-ran"  # metadata: blocks have run, what is left of Python is for reading
+
+
+def input_note(folder: Path) -> Note:
+    """The file that pandoc reads, as far as the system tells (on Linux); else a nameless note."""
+    import os
+
+    try:
+        arguments = Path(f"/proc/{os.getppid()}/cmdline").read_bytes().decode().split("\0")[1:]
+    except (OSError, UnicodeDecodeError):
+        arguments = []
+    for argument in arguments:
+        path = folder / argument
+        if path.suffix in SUFFIXES and path.is_file():
+            text = path.read_text(encoding="utf-8", errors="replace")
+            return Note(path.resolve(), text, text)
+    return Note(folder / "note.md", "", "")
+
+
+def with_lines(blocks: list[Block], note: Note) -> list[Block]:
+    """The blocks with their lines found in the source, in order."""
+    found, at = [], 0
+    for block in blocks:
+        first = next((line for line in block.code.split("\n") if line.strip()), "")
+        line = note.line_of(first, after=at) if note.text else None
+        if line is not None and not block.inline:
+            offset = block.code.split("\n").index(first)
+            line -= offset
+            at = line + block.code.count("\n")
+        found.append(replace(block, line=line))
+    return found
+
+
+def _show_for(target: str) -> Callable[[bytes, str], tuple[bytes, str] | None]:
+    if target in ("latex", "beamer", "context"):
+        from fitnotes.render.latex import pictures_for_latex
+
+        return pictures_for_latex
+    return lambda data, suffix: (data, suffix)
+
+
+def _media(note: Note, target: str) -> Media:
+    name = f"{note.path.stem}_files"
+    return Media(Path.cwd() / name, f"{name}/", convert=_show_for(target))
+
+
+def run_blocks(doc: Any, target: str) -> list[Problem]:
+    """Runs the Python blocks of ``doc`` and splices their results in."""
+    from fitnotes.execute import plan as planning
+    from fitnotes.execute.cache import Cache, Result
+    from fitnotes.execute.sessions import run_session, start_server
+    from fitnotes.read import note_settings, number_blocks
+
+    folder = Path.cwd()
+    project = find_project(folder)
+    note = input_note(folder)
+    _refuse_unread_fences(doc, note)
+    settings = note_settings(doc, note, project.settings)
+    blocks = with_lines(number_blocks(doc, note, settings), note)
+    cache = Cache(project.root, project.store / "results")
+    found: dict[int, Result] = {}
+    problems: list[Problem] = []
+    wrong = planning.syntax_problem(note, blocks)
+    if wrong is not None:
+        block, problem = wrong
+        problems.append(problem)
+        text = {"output_type": "error", "ename": "SyntaxError", "traceback": [problem.message]}
+        found = {b.index: Result("not run", message=f"not run: {block.name} is not valid Python") for b in blocks}
+        found[block.index] = Result("error", (text,), problem.message, problem.line)
+    else:
+        for steps in planning.plan(note, blocks, settings, cache):
+            if all(step.stored for step in steps):
+                found.update({step.block.index: step.stored for step in steps if step.stored})
+                continue
+            start_server(planning.preloads([b.code for b in blocks]), settings.threads)
+
+            def done(step: planning.Step, result: Result) -> None:
+                found[step.block.index] = result
+                if result.status == "ok":
+                    cache.store(step.key, result)
+                elif result.status != "not run":
+                    line = result.line if note.text else None
+                    problems.append(Problem("error", result.message, note.shown, line, exit_code=1))
+
+            run_session(note, steps, settings, project, threading.Event(), done)
+    kind = "html" if target.startswith(("html", "epub", "slidy", "revealjs")) else target
+    problems += results.splice(
+        doc, note, blocks, found, target=kind, fold=settings.fold, media=_media(note, target)
+    )
+    if target not in ("latex", "beamer"):
+        known = maths.Maths()
+        for tex in maths.metadata_tex(doc):
+            maths.learn(tex, known.macros)
+        maths.expand_all(doc, note, known)
+        problems += known.problems
+    doc.metadata[RAN] = True
+    if not diagrams.doc_diagrams(doc):
+        problems += _references(doc, note, target)
+    return problems
+
+
+def draw_mermaid(doc: Any, target: str) -> list[Problem]:
+    """Draws the Mermaid blocks of ``doc``."""
+    note = input_note(Path.cwd())
+    problems = diagrams.draw_diagrams(doc, note, _media(note, target))
+    if RAN in doc.metadata.content or not _has_python(doc):
+        problems += _references(doc, note, target)
+    return problems
+
+
+def _has_python(doc: Any) -> bool:
+    import panflute as pf
+
+    found = False
+
+    def look(element: Any, doc: Any) -> None:
+        nonlocal found
+        found = found or (isinstance(element, pf.CodeBlock) and element.classes[:1] and element.classes[0] in PYTHON)
+
+    doc.walk(look)
+    return found
+
+
+def _references(doc: Any, note: Note, target: str) -> list[Problem]:
+    """Numbers figures and tables and links to them: the part of the filter that runs last."""
+    import panflute as pf
+
+    refs = crossrefs.number(doc, note)
+
+    def equation(label: str, bare: bool) -> Any:
+        return pf.Str(f"({label})")
+
+    crossrefs.resolve(doc, note, refs, {}, equation, leave_unknown=True)
+    if target not in ("latex", "beamer"):
+        crossrefs.caption_prefixes(doc, refs)
+    return refs.problems
+
+
+def _refuse_unread_fences(doc: Any, note: Note) -> None:
+    """Pandoc takes ```` ```{python} ```` for inline code and joins its lines: say so, lose nothing."""
+    import panflute as pf
+
+    def look(element: Any, doc: Any) -> None:
+        if isinstance(element, pf.Para) and len(element.content) == 1 and isinstance(element.content[0], pf.Code):
+            head = element.content[0].text.split("}")[0]
+            language = head[1:].replace(",", " ").split()[:1]
+            if head.startswith("{") and language and language[0] in (*PYTHON, MERMAID):
+                raise FitnotesError(
+                    f"pandoc does not read ```{head}}} as a block",
+                    path=note.shown if note.text else None,
+                    line=note.line_of("```" + head) if note.text else None,
+                    hint=f"write ```{{.{language[0]}}}; `fitnotes build` takes both",
+                )
+
+    doc.walk(look)
+
+
+def main(action: Callable[[Any, str], list[Problem]]) -> None:
+    """Reads pandoc's JSON, applies ``action``, writes JSON. Problems go to stderr, where pandoc shows them.
+
+    A failing block does not fail the filter: the page shows the error, as with `fitnotes build`.
+    """
+    target = sys.argv[1] if len(sys.argv) > 1 else "html"
+    source = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8").read()
+    try:
+        doc = pandoc.load(source, target)
+        for problem in action(doc, target):
+            print(problem, file=sys.stderr)
+    except FitnotesError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    sys.stdout.buffer.write(pandoc.dump(doc).encode("utf-8"))
