@@ -187,7 +187,12 @@ def fence_info(info: str, line: int) -> str | None:
     if braced := _BRACED.match(info):
         language, rest = braced["language"], braced["rest"]
         if language not in PYTHON and language != MERMAID:
-            return None
+            # The language need not come first: pandoc itself writes {.sourceCode .python}.
+            later = re.search(r"(?<!\S)\.([\w-]+)(?=[\s}])", rest)
+            if not (braced["dot"] and later and later[1] in PYTHON | {MERMAID} and rest.rstrip().endswith("}")):
+                return None
+            inside = f".{language}{rest.rstrip()[:-1]}".replace(later[0], "", 1)
+            return f'{{.{later[1]} {inside.strip()} {LINE}="{line}"}}'
         if not rest.rstrip().endswith("}"):
             return None
         attributes = " " + rest.rstrip()[:-1].strip() if braced["dot"] else _knitr(rest)

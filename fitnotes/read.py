@@ -116,7 +116,9 @@ def number_blocks(doc: Any, note: Note, settings: Settings) -> list[Block]:
             if mark is not None and mark.isdigit():
                 line_now = int(mark)
             element.text = unmark(element.text, source)
-            language = element.classes[0] if element.classes else ""
+            language = next((c for c in element.classes if c in PYTHON or c == MERMAID), "")
+            if language and element.classes[0] != language:
+                element.classes = [language, *(c for c in element.classes if c not in (language, "sourceCode"))]
             if language == MERMAID and mark is not None:
                 element.attributes[LINE] = mark
             if language not in PYTHON:

@@ -138,7 +138,7 @@ def rewrite(text: str) -> list[str]:
 def numbers(text: str, maths: Maths) -> tuple[str, list[str | None]]:
     """Counts a display formula's rows as LaTeX does: (environment name, the number of each row or None)."""
     head = ENVIRONMENT.match(text)
-    if head is None:
+    if head is None or environment_end(text, 0) < 0:
         tag = re.search(r"\\tag\*?\{([^}]*)\}", text)
         return "", [tag[1] if tag else None]
     name = head[1]
@@ -204,6 +204,19 @@ def _equation_labels(element: Any) -> None:
                 return
 
 
+def _span_formula(element: Any, display: Callable[[str], list[Any]]) -> Any:
+    """``[\\\\(x\\\\)]{.math .inline}``: what pandoc makes of a formula when it reads its own HTML back."""
+    import panflute as pf
+
+    words = ["\n" if isinstance(e, pf.SoftBreak) else pf.stringify(e) for e in element.content]
+    text = "".join(words).translate({0x2019: "'", 0x2018: "'", 0x201C: '"', 0x201D: '"'}).strip()
+    for left, right in (("\\(", "\\)"), ("\\[", "\\]")):
+        if text.startswith(left) and text.endswith(right):
+            tex = text[2:-2].strip()
+            return pf.Math(tex, format="InlineMath") if left == "\\(" else display(tex)
+    return None
+
+
 def normalise(doc: Any, note: Note) -> Maths:
     """Brings the formulas of ``doc`` into one form and learns the note's macros, in document order."""
     import panflute as pf
@@ -230,6 +243,8 @@ def normalise(doc: Any, note: Note) -> Maths:
         if isinstance(element, (pf.Para, pf.Plain)):
             _equation_labels(element)
             return None
+        if isinstance(element, pf.Span) and "math" in element.classes:
+            return _span_formula(element, display)
         if isinstance(element, pf.Math):
             rest, found = split_definitions(element.text)
             if found:

@@ -70,7 +70,7 @@ def _operators(code: str) -> str | None:
 def _pairs_apart(tex: str) -> str:
     """`align` leaves a gap between its pairs of columns; Typst's alignment leaves none."""
     head = re.match(r"\\begin\{(align|flalign|aligned)\*?\}", tex)
-    if head is None:
+    if head is None or "\\end" not in tex:
         return tex
     close = tex.rindex("\\end")
     lines = []
@@ -83,7 +83,7 @@ def _pairs_apart(tex: str) -> str:
 def _with_row_numbers(tex: str, numbers: Sequence[str | None]) -> str:
     """Typst numbers a formula once; several numbered rows carry theirs as a column of their own."""
     head = maths.ENVIRONMENT.match(tex)
-    if head is None:
+    if head is None or "\\end" not in tex:
         return tex
     close = tex.rindex("\\end")
     lines = maths.rows(tex[head.end() : close])
