@@ -174,7 +174,12 @@ class Build:
         outcome.status = "failed"
         outcome.problems.append(
             Problem(
-                "error", error.message, error.path or outcome.source.path.name, error.line, error.hint, error.exit_code
+                "error",
+                error.message,
+                error.path or outcome.source.path.name,
+                error.line,
+                error.hint,
+                error.exit_code,
             )
         )
 
@@ -271,7 +276,9 @@ class Build:
         if not self.request.execute:
             for group in pending:
                 for step in group:
-                    results[step.block.index] = Result("missing", message="no stored result; not run (--no-execute)")
+                    results[step.block.index] = Result(
+                        "missing", message="no stored result; not run (--no-execute)"
+                    )
                     message = f"{step.block.name} has no stored result that still holds"
                     outcome.problems.append(Problem("warning", message, note.shown, step.block.line))
             return results
@@ -310,14 +317,26 @@ class Build:
             if target == "html":
                 assets = (page.parent if self.request.page else self.output / "html") / ASSETS
                 return write_html(
-                    document, results, page, assets, embed=self.request.embed, base=base, known_formulas=formulas
+                    document,
+                    results,
+                    page,
+                    assets,
+                    embed=self.request.embed,
+                    base=base,
+                    known_formulas=formulas,
                 )
             from fitnotes.render.latex import write_chromium_pdf
 
             with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
                 html = Path(scratch) / f"{page.stem}.html"
                 composed = write_html(
-                    document, results, html, html.parent / ASSETS, embed=False, base=base, known_formulas=formulas
+                    document,
+                    results,
+                    html,
+                    html.parent / ASSETS,
+                    embed=False,
+                    base=base,
+                    known_formulas=formulas,
                 )
                 write_chromium_pdf(html, page)
             return composed

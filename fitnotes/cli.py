@@ -50,9 +50,15 @@ def main() -> None:
 
 @main.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--to", "targets", multiple=True, type=click.Choice(TARGETS), help="Format; may be repeated. [html]")
-@click.option("-o", "--output", type=click.Path(path_type=Path),
-              help="Folder for the pages [_build]; or a file name, for one note and one format.")
+@click.option(
+    "--to", "targets", multiple=True, type=click.Choice(TARGETS), help="Format; may be repeated. [html]"
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for the pages [_build]; or a file name, for one note and one format.",
+)
 @click.option("--execute/--no-execute", default=True,
               help="Run blocks whose stored results do not hold / use stored results only.")  # fmt: skip
 @click.option("--refresh", is_flag=True, help="Run every block and write every page again.")
@@ -143,14 +149,18 @@ def new(name: str) -> None:
 
 
 @main.command()
-@click.option("--all", "everything", is_flag=True, help="Also the stored results: the next build runs everything.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Also the stored results: the next build runs everything."
+)
 def clean(everything: bool) -> None:
     """Remove the pages that fitnotes wrote."""
     from fitnotes.clean import clean_project
     from fitnotes.settings import find_project
 
     count = clean_project(find_project(Path.cwd()), everything=everything)
-    click.echo(f"removed {count} page{'' if count == 1 else 's'}" + (" and all stored results" if everything else ""))
+    click.echo(
+        f"removed {count} page{'' if count == 1 else 's'}" + (" and all stored results" if everything else "")
+    )
 
 
 @main.command()
@@ -174,5 +184,3 @@ def data_dir() -> None:
     from fitnotes.pandoc import data_dir as folder
 
     click.echo(folder())
-
-

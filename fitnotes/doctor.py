@@ -52,7 +52,9 @@ def _pandoc() -> Check:
 def checks() -> list[Check]:
     latex = "on Debian: apt install texlive-luatex texlive-latex-recommended texlive-latex-extra lmodern"
     return [
-        Check("python", f"{sys.version.split()[0]} ({sys.executable})", True, "everything", "https://python.org"),
+        Check(
+            "python", f"{sys.version.split()[0]} ({sys.executable})", True, "everything", "https://python.org"
+        ),
         _pandoc(),
         _package("panflute", "panflute", True, "everything"),
         _package("ipython", "IPython", True, "running blocks"),
@@ -70,5 +72,7 @@ def checks() -> list[Check]:
         _program("xelatex", "--pdf-engine xelatex", "on Debian: apt install texlive-xetex lmodern"),
         _program("pdflatex", "--pdf-engine pdflatex: the fastest LaTeX, no unicode", latex),
         _program("tectonic", "--pdf-engine tectonic", "https://tectonic-typesetting.github.io"),
-        _program("chromium", "--pdf-engine chromium: the HTML page, printed", "on Debian: apt install chromium"),
+        _program(
+            "chromium", "--pdf-engine chromium: the HTML page, printed", "on Debian: apt install chromium"
+        ),
     ]

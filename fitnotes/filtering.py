@@ -18,6 +18,7 @@ from fitnotes import pandoc
 from fitnotes.errors import FitnotesError, Problem
 from fitnotes.note import MERMAID, PYTHON, SUFFIXES, Block, Note
 from fitnotes.render import crossrefs, diagrams, maths, results
+from fitnotes.render.macros import learn
 from fitnotes.render.media import Media
 from fitnotes.settings import find_project
 
@@ -88,7 +89,9 @@ def run_blocks(doc: Any, target: str) -> list[Problem]:
         block, problem = wrong
         problems.append(problem)
         text = {"output_type": "error", "ename": "SyntaxError", "traceback": [problem.message]}
-        found = {b.index: Result("not run", message=f"not run: {block.name} is not valid Python") for b in blocks}
+        found = {
+            b.index: Result("not run", message=f"not run: {block.name} is not valid Python") for b in blocks
+        }
         found[block.index] = Result("error", (text,), problem.message, problem.line)
     else:
         for steps in planning.plan(note, blocks, settings, cache):
@@ -113,7 +116,7 @@ def run_blocks(doc: Any, target: str) -> list[Problem]:
     if target not in ("latex", "beamer"):
         known = maths.Maths()
         for tex in maths.metadata_tex(doc):
-            maths.learn(tex, known.macros)
+            learn(tex, known.macros)
         maths.expand_all(doc, note, known)
         problems += known.problems
     doc.metadata[RAN] = True
@@ -138,7 +141,9 @@ def _has_python(doc: Any) -> bool:
 
     def look(element: Any, doc: Any) -> None:
         nonlocal found
-        found = found or (isinstance(element, pf.CodeBlock) and element.classes[:1] and element.classes[0] in PYTHON)
+        found = found or (
+            isinstance(element, pf.CodeBlock) and element.classes[:1] and element.classes[0] in PYTHON
+        )
 
     doc.walk(look)
     return found
@@ -164,7 +169,11 @@ def _refuse_unread_fences(doc: Any, note: Note) -> None:
     import panflute as pf
 
     def look(element: Any, doc: Any) -> None:
-        if isinstance(element, pf.Para) and len(element.content) == 1 and isinstance(element.content[0], pf.Code):
+        if (
+            isinstance(element, pf.Para)
+            and len(element.content) == 1
+            and isinstance(element.content[0], pf.Code)
+        ):
             head = element.content[0].text.split("}")[0]
             language = head[1:].replace(",", " ").split()[:1]
             if head.startswith("{") and language and language[0] in (*PYTHON, MERMAID):

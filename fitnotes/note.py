@@ -189,7 +189,9 @@ def fence_info(info: str, line: int) -> str | None:
         if language not in PYTHON and language != MERMAID:
             # The language need not come first: pandoc itself writes {.sourceCode .python}.
             later = re.search(r"(?<!\S)\.([\w-]+)(?=[\s}])", rest)
-            if not (braced["dot"] and later and later[1] in PYTHON | {MERMAID} and rest.rstrip().endswith("}")):
+            if not (
+                braced["dot"] and later and later[1] in PYTHON | {MERMAID} and rest.rstrip().endswith("}")
+            ):
                 return None
             inside = f".{language}{rest.rstrip()[:-1]}".replace(later[0], "", 1)
             return f'{{.{later[1]} {inside.strip()} {LINE}="{line}"}}'
@@ -211,8 +213,18 @@ def mark(text: str) -> str:
 
     Keeps the number of lines. A fence inside a longer fence is text and stays as it is.
     """
+    return _mark(text)[0]
+
+
+def unclosed_fence(text: str) -> int | None:
+    """The line of a Python or Mermaid fence that is never closed: pandoc takes it for text."""
+    return _mark(text)[1]
+
+
+def _mark(text: str) -> tuple[str, int | None]:
     lines = text.split("\n")
     closing: tuple[str, int] | None = None
+    opened: tuple[int, str] | None = None
     for n in range(header_end(lines), len(lines)):
         match = _FENCE.match(lines[n])
         if match is None:
@@ -227,9 +239,14 @@ def mark(text: str) -> str:
         if ticks[0] == "`" and "`" in info:
             continue  # inline code that happens to start a line
         closing = (ticks[0], len(ticks))
+        opened = None
         if (marked := fence_info(info.strip(), n + 1)) is not None:
+            opened = (n, lines[n])
             lines[n] = f"{match['prefix']}{ticks} {marked}"
-    return "\n".join(lines)
+    if closing is None or opened is None:
+        return "\n".join(lines), None
+    lines[opened[0]] = opened[1]
+    return "\n".join(lines), opened[0] + 1
 
 
 _CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
@@ -300,11 +317,14 @@ def header_options(code: str) -> tuple[dict[str, object], int]:
 class OptionProblem(Exception):
     """A wrong option, before its file is known. ``offset`` counts lines from the code's first."""
 
-    def __init__(self, message: str, offset: int | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, offset: int | None = None, hint: str | None = None, key: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
         self.hint = hint
+        self.key = key
 
 
 def parse_options(
@@ -319,11 +339,12 @@ def parse_options(
             continue
         if name not in OPTION_NAMES:
             known = (n.replace("_", "-") for n in OPTION_NAMES)
-            raise OptionProblem(f"unknown option {key!r}", hint=nearest(key, known))
+            raise OptionProblem(f"unknown option {key!r}", hint=nearest(key, known), key=key)
         try:
             values[name] = _CONVERT[name](value) if name in _CONVERT else str(value)
         except ValueError as expected:
-            raise OptionProblem(f"option {key}: expected {expected}, found {str(value)!r}") from None
+            message = f"option {key}: expected {expected}, found {str(value)!r}"
+            raise OptionProblem(message, key=key) from None
     if identifier:
         values["label"] = identifier
     if "no-run" in classes:

@@ -43,9 +43,9 @@ def program() -> str:
 
 def data_dir() -> Path:
     """The folder with ``filters/`` and ``templates/``: what pandoc calls a data directory."""
-    from fitnotes import filters
-
-    return Path(str(filters.__file__)).resolve().parents[1]
+    package = Path(__file__).resolve().parent
+    # Inside the package in an install, beside it in a checkout.
+    return package if (package / "templates").is_dir() else package.parent
 
 
 def template(name: str) -> Path:

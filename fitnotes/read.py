@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from fitnotes.note import (
     option_error,
     parse_options,
     split_spec,
+    unclosed_fence,
     unmark,
 )
 from fitnotes.settings import CONVERTERS, FOLDER_KEYS, Settings, merge
@@ -44,6 +46,9 @@ def read_document(note: Note, base: Settings, overrides: dict[str, object] | Non
     Raises ConversionError (pandoc cannot read it) and UsageError (a wrong setting or option).
     """
     ast, problems = pandoc.read(note)
+    if (line := unclosed_fence(note.text)) is not None:
+        message = "this block is never closed; it is shown as text and does not run"
+        problems.append(Problem("error", message, note.shown, line, "end it with ```", exit_code=1))
     doc = pandoc.load(ast, "json")
     settings = note_settings(doc, note, base, overrides)
     blocks = number_blocks(doc, note, settings)
@@ -118,7 +123,10 @@ def number_blocks(doc: Any, note: Note, settings: Settings) -> list[Block]:
             element.text = unmark(element.text, source)
             language = next((c for c in element.classes if c in PYTHON or c == MERMAID), "")
             if language and element.classes[0] != language:
-                element.classes = [language, *(c for c in element.classes if c not in (language, "sourceCode"))]
+                element.classes = [
+                    language,
+                    *(c for c in element.classes if c not in (language, "sourceCode")),
+                ]
             if language == MERMAID and mark is not None:
                 element.attributes[LINE] = mark
             if language not in PYTHON:
@@ -132,7 +140,12 @@ def number_blocks(doc: Any, note: Note, settings: Settings) -> list[Block]:
                 )
                 code_lines = element.text.split("\n")[taken:]
             except OptionProblem as problem:
-                shift = 0 if problem.offset is not None else -1
+                # In the #| lines at the top of the code, or in the fence above it.
+                lines = element.text.split("\n")
+                own = next(
+                    (i for i, t in enumerate(lines) if re.match(rf"\s*#\|\s*{problem.key}\s*:", t)), -1
+                )
+                shift = own if problem.offset is None else 0
                 raise option_error(note, problem, line + shift if line else None) from None
             if not _runs(settings.execute, element.classes):
                 return _shown_only(element, options, code_lines)

@@ -67,7 +67,7 @@ class Capture:
         out, err = self._streams
         sys.stdout = sys.__stdout__ = out  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = err  # type: ignore[misc]
-        sys.stdin = sys.__stdin__ = _no_input()  # type: ignore[misc]
+        sys.stdin = sys.__stdin__ = _no_input()  # type: ignore[misc,assignment]
 
     def begin(self) -> None:
         self.install()

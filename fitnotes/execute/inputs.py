@@ -85,7 +85,11 @@ class InputRecorder:
             self._paused = False
 
     def _counts(self, path: str) -> bool:
-        if path in self._written or f"{os.sep}__pycache__{os.sep}" in path or os.path.basename(path)[:1] == "<":
+        if (
+            path in self._written
+            or f"{os.sep}__pycache__{os.sep}" in path
+            or os.path.basename(path)[:1] == "<"
+        ):
             return False
         real = os.path.realpath(path)
         return not real.startswith(self._ignored) and (os.path.isfile(real) or not os.path.exists(real))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 
 PRELOAD_VARIABLE = "FITNOTES_PRELOAD"  # modules that the fork server imports, with commas
 
@@ -31,10 +30,3 @@ class Code:
     inline: bool = False
     spec: str = ""
     conversion: str = ""
-
-
-def serve(connection: Connection, job: Job) -> None:
-    """The target of a session's process; the worker and IPython are imported there, not in the parent."""
-    from fitnotes.execute import worker
-
-    worker.serve(connection, job)

@@ -23,9 +23,10 @@ from typing import Any
 
 from fitnotes.execute.cache import Result
 from fitnotes.execute.capture import NAMES, leftover
+from fitnotes.execute.child import serve
 from fitnotes.execute.inputs import stored_path
 from fitnotes.execute.plan import Step
-from fitnotes.execute.protocol import PRELOAD_VARIABLE, Code, Job, serve
+from fitnotes.execute.protocol import PRELOAD_VARIABLE, Code, Job
 from fitnotes.note import Block, Note
 from fitnotes.settings import Project, Settings
 
@@ -192,7 +193,12 @@ class Session:
             message = f"{block.name} raised {error['ename']}" + (f": {first}" if first else "")
             line = error["line"]
         return Result(
-            status, tuple(reply["outputs"]), message, line, reply["seconds"], tuple(map(tuple, reply["inputs"]))
+            status,
+            tuple(reply["outputs"]),
+            message,
+            line,
+            reply["seconds"],
+            tuple(map(tuple, reply["inputs"])),
         )
 
     def _timed_out(self, block: Block, limit: float) -> Result:

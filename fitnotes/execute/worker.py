@@ -20,7 +20,7 @@ import time
 import traceback
 import types
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ HistoryManager.enabled = False
 # The shell
 
 
-class _Compiler(CachingCompiler):
+class _Compiler(CachingCompiler):  # type: ignore[misc]
     """Compiles blocks under the note's name and line numbers, so that tracebacks point into the note."""
 
     note = "<note>"
@@ -183,20 +183,20 @@ def make_shell() -> Any:
 
 
 def _seed_numpy(module: types.ModuleType, seed: int) -> None:
-    module.random.seed(seed % 2**32)  # type: ignore[attr-defined]
+    module.random.seed(seed % 2**32)
 
 
 def _seed_torch(module: types.ModuleType, seed: int) -> None:
-    module.manual_seed(seed)  # type: ignore[attr-defined]
+    module.manual_seed(seed)
     threads = os.environ.get("OMP_NUM_THREADS", "")
-    if threads.isdigit() and module.get_num_threads() != int(threads):  # type: ignore[attr-defined]
-        module.set_num_threads(int(threads))  # type: ignore[attr-defined]
+    if threads.isdigit() and module.get_num_threads() != int(threads):
+        module.set_num_threads(int(threads))
 
 
 def _set_matplotlib(module: types.ModuleType, seed: int) -> None:
     """The same ids in every SVG of the same figure, and a size that suits a column of text."""
-    module.rcParams["svg.hashsalt"] = "fitnotes"  # type: ignore[attr-defined]
-    module.rcParams["figure.figsize"] = (5.6, 3.6)  # type: ignore[attr-defined]
+    module.rcParams["svg.hashsalt"] = "fitnotes"
+    module.rcParams["figure.figsize"] = (5.6, 3.6)
 
 
 _PREPARE = {"numpy": _seed_numpy, "torch": _seed_torch, "matplotlib": _set_matplotlib}
@@ -313,7 +313,8 @@ def _die_with_parent() -> None:
 def _inline_value(value: Any, code: Code, shell: Any) -> dict[str, str]:
     """What an inline expression shows: formatted text, or the object's own maths or Markdown."""
     if code.conversion:
-        value = {"r": repr, "s": str, "a": ascii}[code.conversion](value)
+        conversions: dict[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
+        value = conversions[code.conversion](value)
     if code.spec or code.conversion:
         return {"text/plain": format(value, code.spec)}
     if isinstance(value, str):
@@ -329,7 +330,7 @@ def _inline_value(value: Any, code: Code, shell: Any) -> dict[str, str]:
 def run_code(shell: Any, code: Code, job: Job) -> BaseException | None:
     """Runs one block or expression; its outputs go to the capture. Returns what it raised."""
     text = session.code = code.code
-    lines = linecache.cache[job.name][2]  # type: ignore[index, misc]
+    lines = linecache.getlines(job.name)
     for i, line in enumerate(text.split("\n")):
         if 0 <= code.line - 1 + i < len(lines):
             lines[code.line - 1 + i] = line + "\n"
@@ -339,8 +340,8 @@ def run_code(shell: Any, code: Code, job: Job) -> BaseException | None:
             ast.increment_lineno(tree, code.line - 1)
             value = eval(compile(tree, job.name, "eval"), shell.user_ns)
             add_output("execute_result", _inline_value(value, code, shell), {})
-        except BaseException as error:
-            return error
+        except BaseException as raised:
+            return raised
         return None
     blank = len(text) - len(text.lstrip("\n"))
     # IPython drops leading empty lines before it parses.
@@ -389,7 +390,9 @@ def serve(connection: Connection, job: Job) -> None:
 
     warnings.showwarning = showwarning
     _seed_everything(job.seed)
-    recorder = InputRecorder((job.capture, os.path.dirname(__file__), *job.ignore), os.path.join(job.folder, job.name))
+    recorder = InputRecorder(
+        (job.capture, os.path.dirname(__file__), *job.ignore), os.path.join(job.folder, job.name)
+    )
     while True:
         try:
             code: Code | None = connection.recv()

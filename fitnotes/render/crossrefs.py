@@ -81,7 +81,7 @@ def resolve(
     equation: Callable[[str, bool], Any],
     leave_unknown: bool = False,
 ) -> None:
-    """Replaces ``@fig-x`` and ``[-@fig-x]`` by links. ``equation(label, bare)`` makes the link to an equation.
+    """Replaces ``@fig-x`` and ``[-@fig-x]`` by links. ``equation(label, bare)`` links to an equation.
 
     ``leave_unknown``: a reference to nothing stays as it is, for another filter.
     """

@@ -15,8 +15,8 @@ from urllib.parse import quote, unquote
 from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.read import Document
 from fitnotes.note import SUFFIXES
+from fitnotes.read import Document
 from fitnotes.render import crossrefs, mathjax, maths
 from fitnotes.render.media import Media
 from fitnotes.render.page import (
@@ -48,8 +48,10 @@ def install_assets(folder: Path) -> None:
     wanted[SCRIPT] = mathjax.folder() / SCRIPT
     for name, source in wanted.items():
         target = folder / name
-        if target.is_file() and target.stat().st_size == source.stat().st_size and (
-            name == SCRIPT or target.read_bytes() == source.read_bytes()
+        if (
+            target.is_file()
+            and target.stat().st_size == source.stat().st_size
+            and (name == SCRIPT or target.read_bytes() == source.read_bytes())
         ):
             continue
         write_atomically(target, source.read_bytes())
@@ -158,13 +160,14 @@ def write_html(
             check_formulas(page, known_formulas)
         folder = assets if not embed else Path(scratch) / ASSETS
         install_assets(folder)
+        prefix_of_assets = f"{folder}/" if embed else quote(relative_prefix(folder, target.parent))
         args = [
             "--standalone",
             "--mathjax",
             f"--template={pandoc.template('fitnotes.html')}",
             "--wrap=none",
             "--variable", f"policy={EMBEDDED_POLICY if embed else POLICY}",
-            "--variable", f"assets={f'{folder}/' if embed else quote(relative_prefix(folder, target.parent))}",
+            "--variable", f"assets={prefix_of_assets}",
             "--metadata", f"pagetitle={_title(page)}",
             *bibliography(page),
         ]  # fmt: skip
@@ -198,9 +201,11 @@ def _title(page: Page) -> str:
 def _browsers_show(data: bytes, suffix: str) -> tuple[bytes, str] | None:
     if suffix in (".pdf", ".eps", ".ps", ".tif", ".tiff"):
         return None
-    if suffix == ".svg" and not data.lstrip()[:5] == b"<svg ":
+    if suffix == ".svg" and data.lstrip()[:5] != b"<svg ":
         start = data.find(b"<svg")
-        return (data[start:], suffix) if 0 < start < 5000 and b"<!ENTITY" not in data[:start] else (data, suffix)
+        return (
+            (data[start:], suffix) if 0 < start < 5000 and b"<!ENTITY" not in data[:start] else (data, suffix)
+        )
     return data, suffix
 
 

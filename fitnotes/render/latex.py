@@ -36,7 +36,9 @@ def find_engine(name: str) -> str:
     """The engine's path. Raises MissingProgram with how to get it."""
     if found := shutil.which(name):
         return found
-    package = {"xelatex": "texlive-xetex", "lualatex": "texlive-luatex"}.get(name, "texlive-latex-recommended")
+    package = {"xelatex": "texlive-xetex", "lualatex": "texlive-luatex"}.get(
+        name, "texlive-latex-recommended"
+    )
     hint = HOW_TO_INSTALL.get(
         name, f"on Debian: apt install {package} texlive-latex-recommended texlive-latex-extra lmodern"
     )
@@ -123,10 +125,8 @@ def _preamble(page: Page) -> str:
     return "\n".join([ours, *known.preamble, *definitions])
 
 
-def write_latex_pdf(
-    document: Document, results: Mapping[int, Result], target: Path, engine: str
-) -> Page:
-    """Writes ``target``. Raises MissingProgram, and ConversionError with the note's line and LaTeX's reason."""
+def write_latex_pdf(document: Document, results: Mapping[int, Result], target: Path, engine: str) -> Page:
+    """Writes ``target``. Raises MissingProgram, and ConversionError with its line and the reason."""
     program = find_engine(engine)
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
         folder = Path(scratch)
@@ -166,7 +166,12 @@ def _run(program: str, engine: str, source: Path, page: Page) -> None:
     for turn in range(4):
         try:
             done = subprocess.run(
-                command, cwd=source.parent, env=environment, capture_output=True, timeout=TIME_LIMIT, check=False
+                command,
+                cwd=source.parent,
+                env=environment,
+                capture_output=True,
+                timeout=TIME_LIMIT,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             note = page.document.note
@@ -176,7 +181,12 @@ def _run(program: str, engine: str, source: Path, page: Page) -> None:
         if done.returncode:
             text = log or (done.stdout + done.stderr).decode("utf-8", "replace")
             raise _error(engine, text, source, page)
-        if turn and "Rerun to get" not in log and "Rerun LaTeX" not in log and "rerunfilecheck Warning" not in log:
+        if (
+            turn
+            and "Rerun to get" not in log
+            and "Rerun LaTeX" not in log
+            and "rerunfilecheck Warning" not in log
+        ):
             return
         if engine == "tectonic":
             return
@@ -205,13 +215,16 @@ def _error(engine: str, log: str, source: Path, page: Page) -> ConversionError:
 
 def write_chromium_pdf(page_file: Path, target: Path) -> None:
     """Prints a built HTML page. Raises MissingProgram, ConversionError."""
-    program = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+    program = next(
+        (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
+    )
     program = program or find_engine("chromium")
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
         out = Path(scratch) / "note.pdf"
         command = [
             program, "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync", "--disable-quic", f"--user-data-dir={scratch}/profile",
+            "--disable-component-update", "--disable-sync", "--disable-quic",
+            f"--user-data-dir={scratch}/profile",
             "--no-pdf-header-footer", "--virtual-time-budget=20000", f"--print-to-pdf={out}",
             page_file.resolve().as_uri(),
         ]  # fmt: skip

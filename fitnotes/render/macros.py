@@ -1,7 +1,8 @@
 """LaTeX macros: reading definitions and expanding uses, as TeX does it inside formulas.
 
-Handles ``\\newcommand``, ``\\renewcommand``, ``\\providecommand`` (starred, with an optional argument), ``\\def``
-with parameters, ``\\let``, ``\\DeclareMathOperator``, ``\\DeclarePairedDelimiter`` and ``\\newenvironment``.
+Handles ``\\newcommand``, ``\\renewcommand``, ``\\providecommand`` (starred, with an optional argument),
+``\\def`` with parameters, ``\\let``, ``\\DeclareMathOperator``, ``\\DeclarePairedDelimiter``
+and ``\\newenvironment``.
 Targets that know no macros (Typst, and HTML for the sake of one result everywhere) get expanded formulas.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 LIMIT = 5_000  # expansions in one formula: more means that a macro calls itself
 
-_TOKEN = re.compile(r"\\(?:[A-Za-z@]+|.|\n)|%[^\n]*\n?[ \t]*|[{}]|[^\\%{}]", re.DOTALL)
+_TOKEN = re.compile(r"\\(?:[A-Za-z@]+|.|\n)|%[^\n]*\n?[ \t]*|[{}]|[^\\%{}]|\\", re.DOTALL)
 _DEFINES = (
     "newcommand", "renewcommand", "providecommand", "DeclareRobustCommand", "def", "gdef", "let",
     "DeclareMathOperator", "DeclarePairedDelimiter", "newenvironment", "renewenvironment",

@@ -70,9 +70,7 @@ def folder() -> Path:
     try:
         import mathjax
     except ImportError:
-        raise MissingProgram(
-            "MathJax is not installed", hint="pip install django-static-mathjax"
-        ) from None
+        raise MissingProgram("MathJax is not installed", hint="pip install django-static-mathjax") from None
     return Path(str(mathjax.__file__)).parent / "static" / "mathjax" / "es5"
 
 
@@ -86,7 +84,9 @@ def _engine() -> Any:
         from py_mini_racer import MiniRacer
 
         context = MiniRacer()
-        context.eval("var MathJax = {startup: {typeset: false}, loader: {load: []}}, window = this, self = this;")
+        context.eval(
+            "var MathJax = {startup: {typeset: false}, loader: {load: []}}, window = this, self = this;"
+        )
         for name in COMPONENTS:
             context.eval((folder() / name).read_text(encoding="utf-8"))
         context.eval(f"var WITHOUT = {json.dumps(WITHOUT)};{_SETUP}")

@@ -52,6 +52,8 @@ class Page:
 
 def compose(document: Document, found: Mapping[int, Result], target: str, media: Media) -> Page:
     """The page for one target. ``found`` are the results by block index."""
+    import panflute as pf
+
     note = document.note
     doc = pandoc.load(document.ast, target)
     problems = results.splice(
@@ -61,6 +63,8 @@ def compose(document: Document, found: Mapping[int, Result], target: str, media:
     problems += place_images(doc, note, media)
     doc.metadata.content.pop("fitnotes", None)
     known = maths.normalise(doc, note)
+    # Pandoc leaves text right before raw TeX without its paragraph.
+    doc.content = [pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in doc.content]
     refs = crossrefs.number(doc, note)
     return Page(document, doc, target, media, known, refs, problems)
 

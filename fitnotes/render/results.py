@@ -22,9 +22,13 @@ from fitnotes.render.fragments import HTML, MARKDOWN, Fragments
 from fitnotes.render.media import Media, placeholder
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")
-LOSS = re.compile(r"^\s*(\d+)[\s:,]+([-+]?(?:\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf))\s*$")
+LOSS = re.compile(
+    r"^\s*(\d+)[\s:,]+([-+]?(?:\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf))\s*$"
+)
 # What a last line like `plt.plot(x)` evaluates to: the drawing is the result, not this (and its address).
-ARTIST = re.compile(r"^\(?\[?\s*(<matplotlib\.|<Axes|<\w*(Container|Collection|Line2D)\b.*>|Text\(|\(array\(.*<)", re.DOTALL)
+ARTIST = re.compile(
+    r"^\(?\[?\s*(<matplotlib\.|<Axes|<\w*(Container|Collection|Line2D)\b.*>|Text\(|\(array\(.*<)", re.DOTALL
+)
 IMAGES = {"image/svg+xml": ".svg", "image/png": ".png", "image/jpeg": ".jpg"}
 
 
@@ -250,9 +254,7 @@ class _Builder:
         if not options.fig_cap and not options.label.startswith("fig"):
             return [pf.Para(*image.content) for image in images]
         caption = self.fragments.inlines(options.fig_cap) if options.fig_cap else []
-        return [
-            pf.Figure(*images, caption=pf.Caption(pf.Plain(*caption)), identifier=self.figure_id(block))
-        ]
+        return [pf.Figure(*images, caption=pf.Caption(pf.Plain(*caption)), identifier=self.figure_id(block))]
 
     @staticmethod
     def figure_id(block: Block) -> str:
@@ -315,7 +317,9 @@ class _Builder:
         if result.status != "ok":
             word = {"missing": "not run", "not run": "not run"}.get(result.status, result.message)
             return [pf.Span(pf.Str(f"⟨{block.code}: {word}⟩"), classes=["error"])]
-        value = next((o["data"] for o in result.outputs if o["output_type"] == "execute_result"), {})
+        value: Mapping[str, str] = next(
+            (o["data"] for o in result.outputs if o["output_type"] == "execute_result"), {}
+        )
         others = [o for o in result.outputs if o["output_type"] != "execute_result" and not o.get("warning")]
         if others:
             self.warn(block, f"{block.name} prints; inside a sentence only its value is shown")

@@ -76,7 +76,10 @@ def _pairs_apart(tex: str) -> str:
     lines = []
     for line in maths.rows(tex[head.end() : close]):
         cells = maths.cells(line)
-        lines.append(cells[0] + "".join("&" + ("\\qquad " if i % 2 == 0 else "") + c for i, c in enumerate(cells[1:], 1)))
+        lines.append(
+            cells[0]
+            + "".join("&" + ("\\qquad " if i % 2 == 0 else "") + c for i, c in enumerate(cells[1:], 1))
+        )
     return tex[: head.end()] + "\\\\".join(lines) + tex[close:]
 
 
@@ -267,7 +270,11 @@ def dress(page: Page) -> None:
         if isinstance(element, pf.Span) and ("error" in element.classes or "missing" in element.classes):
             opening = pf.RawInline("#problem[", format="typst")
             return [opening, *element.content, pf.RawInline("]", format="typst")]
-        if isinstance(element, pf.Link) and element.url.startswith("#") and element.url[1:] not in identifiers:
+        if (
+            isinstance(element, pf.Link)
+            and element.url.startswith("#")
+            and element.url[1:] not in identifiers
+        ):
             return list(element.content)
         if isinstance(element, pf.RawBlock) and element.format == "html":
             return _without_html(element.text, block=True)

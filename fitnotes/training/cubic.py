@@ -55,7 +55,9 @@ def least_squares(samples: Samples) -> tuple[Cubic, float]:
     return omega, cubic_loss(omega, x, y)
 
 
-def fit_by_hand(samples: Samples, *, steps: int = 2000, lr: float = 1e-6, omega: Cubic | None = None) -> History:
+def fit_by_hand(
+    samples: Samples, *, steps: int = 2000, lr: float = 1e-6, omega: Cubic | None = None
+) -> History:
     """Gradient descent in numpy with the derivatives written out. float64.
 
     ``omega`` is the start (default: `start()`). Raises ValueError when the fit diverges.
@@ -78,19 +80,23 @@ def fit_by_hand(samples: Samples, *, steps: int = 2000, lr: float = 1e-6, omega:
     return History("by hand (numpy)", finite(losses, lr), parameters, MODEL, limit)
 
 
-def fit_autograd(samples: Samples, *, steps: int = 2000, lr: float = 1e-6, omega: Cubic | None = None) -> History:
+def fit_autograd(
+    samples: Samples, *, steps: int = 2000, lr: float = 1e-6, omega: Cubic | None = None
+) -> History:
     """The same descent with the gradient from torch's autograd, in the samples' own dtype and device.
 
     Raises ValueError when the fit diverges.
     """
     checked(steps, lr)
     x, y = samples
-    a, b, c, d = (torch.tensor(v, dtype=x.dtype, device=x.device, requires_grad=True) for v in omega or start())
+    a, b, c, d = (
+        torch.tensor(v, dtype=x.dtype, device=x.device, requires_grad=True) for v in omega or start()
+    )
     losses = torch.empty(steps, dtype=x.dtype, device=x.device)
     for t in range(steps):
         loss = (a + b * x + c * x**2 + d * x**3 - y).pow(2).sum()
         losses[t] = loss.detach()  # stays on the device: no step waits for it
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             for parameter in (a, b, c, d):
                 assert parameter.grad is not None

@@ -15,9 +15,7 @@ class Samples(NamedTuple):
     y: Tensor
 
 
-def sine(
-    n: int = 2000, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-) -> Samples:
+def sine(n: int = 2000, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Samples:
     """``n`` points of y = sin x, evenly spaced on [-π, π] with both ends.
 
     Raises ValueError when n < 1.

@@ -1,0 +1,153 @@
+"""The macro expander and the rewriting of formulas."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fitnotes.render.macros import MacroError, Macros, brace_scripts, expand, learn, split_definitions
+from fitnotes.render.mathjax import typeset
+from fitnotes.render.maths import Maths, cells, numbers, rewrite, rows, split_environments
+
+PREAMBLE = r"""
+\usepackage{amsmath}
+\newcommand{\R}{\mathbb{R}}
+\newcommand\ww{\boldsymbol{\omega}}
+\renewcommand*{\vec}[1]{\mathbf{#1}}
+\newcommand{\norm}[2][2]{\lVert #2 \rVert_{#1}}
+\providecommand{\R}{wrong}
+\def\pair#1#2{\langle #1, #2 \rangle}
+\def\upto#1;{#1}
+\let\real\R
+\DeclareMathOperator{\diag}{diag}
+\DeclareMathOperator*{\argmin}{arg\,min}
+\DeclarePairedDelimiter{\abs}{\lvert}{\rvert}
+\newenvironment{mat}{\begin{bmatrix}}{\end{bmatrix}}
+"""
+
+
+@pytest.fixture
+def macros() -> Macros:
+    known = Macros()
+    learn(PREAMBLE, known)
+    return known
+
+
+@pytest.mark.parametrize(
+    ("tex", "expanded"),
+    [
+        (r"x \in \R^n", r"x \in \mathbb{R}^n"),
+        (r"f_\ww(x)", r"f_{\boldsymbol{\omega}}(x)"),
+        (r"\vec xy", r"\mathbf{x}y"),
+        (r"\norm{x} + \norm[1]{y}", r"\lVert x \rVert_{2} + \lVert y \rVert_{1}"),
+        (r"\pair{a}b", r"\langle a, b \rangle"),
+        (r"\upto a+b; c", r"a+b c"),
+        (r"\real", r"\mathbb{R}"),
+        (r"\diag(x), \argmin_x", r"\operatorname{diag}(x), \operatorname*{arg\,min}_x"),
+        (r"\abs{x} \abs*{y} \abs[\big]{z}",
+         r"\lvert x \rvert \left\lvert y \right\rvert \bigl\lvert z \bigr\rvert"),
+        (r"\begin{mat}1\end{mat}", r"\begin{bmatrix}1\end{bmatrix}"),
+        (r"a \\R b", r"a \\R b"),
+        (r"\Re", r"\Re"),
+        (r"50\% of $", r"50\% of $"),
+        ("a % comment \\R\nb", "a \nb"),
+        (r"\newcommand{\q}{Q} \q", " Q"),
+    ],
+)  # fmt: skip
+def test_expand(macros: Macros, tex: str, expanded: str) -> None:
+    assert expand(tex, macros) == expanded
+
+
+def test_a_command_name_never_grows_into_its_argument() -> None:
+    macros = Macros()
+    learn(r"\newcommand{\v}[1]{\alpha #1}\newcommand{\w}[1]{#1\beta}", macros)
+    assert expand(r"\v{x}", macros) == r"\alpha x"
+    assert expand(r"\w{a}b", macros) == r"a\beta b"
+
+
+def test_a_macro_without_end_is_an_error() -> None:
+    macros = Macros()
+    learn(r"\newcommand{\x}{\x}", macros)
+    with pytest.raises(MacroError, match="without end"):
+        expand(r"\x", macros)
+
+
+def test_definitions_are_split_off() -> None:
+    rest, found = split_definitions(r"\newcommand{\X}{{a}{b}}Y = \X")
+    assert (rest, found) == (r"Y = \X", r"\newcommand{\X}{{a}{b}}")
+
+
+@given(st.text(alphabet=st.sampled_from("ab12+-=^_{}() &\\"), max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_text_without_macros_stays(tex: str) -> None:
+    assert expand(tex, Macros()) == tex
+
+
+BODIES = st.sampled_from([r"\alpha", r"\mathbb{R}", "x+y", r"\frac{1}{2}", r"\mathbf{v}"])
+USES = st.lists(
+    st.sampled_from([r"\one", r"\two{z}", r"\two{\one}", "a", "+", " ", "^{2}", "_{i}"]), min_size=1
+)
+
+
+@given(BODIES, BODIES, USES)
+@settings(max_examples=40, deadline=None)
+def test_expanding_means_what_mathjax_means_by_the_macro(one: str, two: str, uses: list[str]) -> None:
+    """MathJax with the definitions and MathJax on the expanded formula draw the same, or both refuse."""
+    preamble = rf"\newcommand{{\one}}{{{one}}}\newcommand{{\two}}[1]{{{two} #1}}"
+    macros = Macros()
+    learn(preamble, macros)
+    formula = "".join(uses)
+    native, expanded = typeset([(preamble + formula, True), (expand(formula, macros), True)])
+    assert bool(native.error) == bool(expanded.error)
+    assert paths(native.svg) == paths(expanded.svg)
+
+
+def paths(svg: str) -> list[str]:
+    import re
+
+    return re.findall(r'data-c="([0-9A-F]+)"', svg)
+
+
+def test_braces_for_latex(macros: Macros) -> None:
+    assert brace_scripts(r"f_\ww(x)^\boldsymbol{s}_\alpha", macros) == r"f_{\ww}(x)^{\boldsymbol{s}}_\alpha"
+
+
+@pytest.mark.parametrize(
+    ("tex", "formulas"),
+    [
+        (r"x = \begin{align*}a&=b\end{align*}", [r"x = \begin{aligned}a&=b\end{aligned}"]),
+        (r"\begin{align*}a\end{align*}.", ["\\begin{align*}a.\n\\end{align*}"]),
+        (r"\begin{eqnarray}a&=&b\end{eqnarray}", [r"\begin{align}a&=b\end{align}"]),
+        (r"a \\ b", ["\\begin{gathered}\na \\\\ b\n\\end{gathered}"]),
+        (r"\begin{gather}a\end{gather}\begin{align}b\end{align}",
+         [r"\begin{gather}a\end{gather}", r"\begin{align}b\end{align}"]),
+        ("a\n\n b", ["a\nb"]),
+        (r"\begin{align*} a", [r"\begin{align*} a"]),
+    ],
+)  # fmt: skip
+def test_rewrite(tex: str, formulas: list[str]) -> None:
+    assert rewrite(tex) == formulas
+
+
+def test_rows_and_cells_respect_what_is_inside() -> None:
+    assert rows(r"a \\ \begin{bmatrix} 1 \\ 2 \end{bmatrix} \\[2pt] {x \\ y}") == [
+        "a ", r" \begin{bmatrix} 1 \\ 2 \end{bmatrix} ", r" {x \\ y}"]  # fmt: skip
+    assert cells(r"a & {b & c} & \&") == ["a ", " {b & c} ", r" \&"]
+
+
+def test_numbers_count_as_latex_does() -> None:
+    maths = Maths()
+    numbers(r"\begin{equation} a \label{eq:one} \end{equation}", maths)
+    found = numbers(r"\begin{align} a \label{eq:two} \\ b \nonumber \\ c \tag{X} \\ d \\ \end{align}", maths)[
+        1
+    ]
+    numbers(r"\begin{align*} a \end{align*}", maths)
+    assert found == ["2", None, "X", "3"]
+    assert maths.equations == {"eq:one": "1", "eq:two": "2"}
+
+
+def test_split_environments() -> None:
+    assert split_environments("\\begin{align}a\\end{align} % note\n") == [r"\begin{align}a\end{align}"]
+    assert split_environments(r"\begin{align}a\end{align} and text") is None
+    assert split_environments(r"\begin{center}a\end{center}") is None

@@ -1,0 +1,176 @@
+"""Reading: fences, marks, options, inline expressions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fitnotes import pandoc
+from fitnotes.errors import UsageError
+from fitnotes.note import LINE, Note, header_options, mark, read_note, split_spec, tighten_maths, unmark
+from fitnotes.read import read_document
+from fitnotes.settings import Settings
+
+
+def note(text: str) -> Note:
+    return Note(Path("/tmp/n.md"), text, mark(text))
+
+
+def blocks(text: str, **settings: object):
+    return read_document(note(text), Settings(**settings)).blocks
+
+
+@pytest.mark.parametrize(
+    "fence",
+    [
+        "```python",
+        "``` python",
+        "~~~python",
+        "```{.python}",
+        "```{python}",
+        "```{ .python .numberLines startFrom=3 }",
+        "```{python, echo=FALSE}",
+        "```python {.numberLines}",
+        "``` {.sourceCode .python}",
+        "```{python my-label}",
+        "```py",
+    ],
+)
+def test_every_spelling_of_a_python_fence_runs(fence: str) -> None:
+    end = fence[:3]
+    (block,) = blocks(f"Text.\n\n{fence}\nx = 1\n{end}\n")
+    assert (block.code, block.line) == ("x = 1", 4)
+
+
+def test_knitr_options_and_labels() -> None:
+    (block,) = blocks("```{python my-fig, echo=FALSE, fig.cap='A, b'}\n1\n```\n")
+    assert (block.options.label, block.options.echo, block.options.fig_cap) == ("my-fig", False, "A, b")
+
+
+def test_blocks_in_lists_and_quotes_have_their_lines() -> None:
+    found = blocks("- a\n\n  ```python\n  one = 1\n  ```\n\n> ```python\n> two = 2\n> ```\n")
+    assert [(b.code, b.line) for b in found] == [("one = 1", 4), ("two = 2", 8)]
+
+
+def test_a_fence_inside_a_longer_fence_is_text() -> None:
+    text = "````markdown\n```python\nboom\n```\n````\n\n    ```python\n    also text\n    ```\n"
+    assert blocks(text) == ()
+    assert LINE not in read_document(note(text), Settings()).ast
+
+
+def test_a_fence_in_the_header_or_a_comment_is_no_block() -> None:
+    assert blocks('---\ntitle: "```python"\n---\n\n<!--\n```python\nx\n```\n-->\n') == ()
+
+
+def test_options_above_the_code_win_and_keep_its_lines() -> None:
+    (block,) = blocks("```{.python echo=true}\n#| echo: false\n#| fig-cap: 'a: b'\nx = 1\n```\n")
+    assert not block.options.echo
+    assert block.options.fig_cap == "a: b"
+    assert block.code == "\n\nx = 1"
+    assert block.line == 2
+
+
+def test_marked_notes_run_what_is_marked() -> None:
+    text = "```python\na\n```\n\n```{.python .run}\nb\n```\n"
+    assert [b.code for b in blocks(text, execute="marked")] == ["b"]
+    assert blocks("---\nexecute: false\n---\n\n" + text) == ()
+
+
+def test_inline_expressions_have_lines_and_formats() -> None:
+    found = blocks("One `a`{.python}.\n\n```python\na = 1\n```\n\nTwo `a`{.python} and `{python} b:.2f`.\n")
+    shown = [(b.code, b.spec, b.line) for b in found if b.inline]
+    assert shown == [("a", "", 1), ("a", "", 7), ("b", ".2f", 7)]
+
+
+@pytest.mark.parametrize(
+    ("source", "parts"),
+    [
+        ("x", ("x", "", "")),
+        ("x:.3f", ("x", "", ".3f")),
+        ("d['a:b']:>10", ("d['a:b']", "", ">10")),
+        ("x[1:2]", ("x[1:2]", "", "")),
+        ("(lambda x: x)(2)", ("(lambda x: x)(2)", "", "")),
+        ("x!r:>4", ("x", "r", ">4")),
+        ("x != y", ("x != y", "", "")),
+        ("{1: 2}", ("{1: 2}", "", "")),
+    ],
+)
+def test_split_spec(source: str, parts: tuple[str, str, str]) -> None:
+    assert split_spec(source) == parts
+
+
+@given(st.text(alphabet=st.sampled_from("`~{}.pythonmermaid \n=$-#|>:ab0\\"), max_size=200))
+@settings(max_examples=300, deadline=None)
+def test_marking_keeps_the_lines(text: str) -> None:
+    assert mark(text).count("\n") == text.count("\n")
+
+
+LINES = st.sampled_from(
+    ["```python", "```", "````", "~~~", "text", "", "    code", "- item", "> quote", "```{.mermaid}", "x = 1"]
+)
+
+
+@given(st.lists(LINES, max_size=12))
+@settings(max_examples=40, deadline=None)
+def test_marks_never_show(lines: list[str]) -> None:
+    """Whatever pandoc takes for literal text reads as the author wrote it."""
+    text = "\n".join(lines)
+    ast = json.dumps(json.loads(read_document(note(text), Settings(execute="none")).ast))
+    plain = pandoc.run(["-f", "json", "-t", "plain"], ast).text
+    assert LINE not in plain
+
+
+def test_a_block_that_is_never_closed_is_an_error() -> None:
+    document = read_document(note("Text.\n\n```python\nx = 1\n"), Settings())
+    assert document.blocks == ()
+    assert [(p.line, p.exit_code) for p in document.problems] == [(3, 1)]
+
+
+def test_unmark_puts_the_fence_back() -> None:
+    source = ["```python", "x"]
+    assert unmark(mark("\n".join(source)), source) == "```python\nx"
+
+
+@pytest.mark.parametrize(
+    ("line", "tight"),
+    [
+        ("$ x^2 $", "$x^2$"),
+        ("$5 and $6", "$5 and $6"),
+        ("`$ x^2 $`", "`$ x^2 $`"),
+        ("$a = $ b", "$a =$ b"),
+        (r"\$ x_1 \$", r"\$ x_1 \$"),
+        ("$$ x^2 $$", "$$ x^2 $$"),
+    ],
+)
+def test_tighten_maths(line: str, tight: str) -> None:
+    assert tighten_maths(line) == tight
+
+
+def test_header_options_must_be_yaml() -> None:
+    assert header_options("#| echo: false\nx") == ({"echo": False}, 1)
+    assert header_options("# | no\nx") == ({}, 0)
+
+
+def test_unreadable_notes(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.md"
+    latin.write_bytes("fine\nna\xefve".encode("latin-1"))
+    with pytest.raises(UsageError, match="not UTF-8") as error:
+        read_note(latin)
+    assert error.value.line == 2
+    binary = tmp_path / "binary.md"
+    binary.write_bytes(b"a\0b")
+    with pytest.raises(UsageError, match="NUL"):
+        read_note(binary)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_note(tmp_path)
+
+
+def test_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "dos.md"
+    path.write_bytes(b"\xef\xbb\xbf---\r\ntitle: x\r\n---\r\n\r\n```python\r\n1\r\n```\r\n")
+    (block,) = read_document(read_note(path), Settings()).blocks
+    assert (block.code, block.line) == ("1", 6)
