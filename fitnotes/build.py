@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from fitnotes.errors import BLOCK_FAILED, FitnotesError, Problem
 from fitnotes.execute import plan as planning
 from fitnotes.execute.cache import Cache, Result, digest
+from fitnotes.execute.inputs import file_hash
 from fitnotes.execute.sessions import Cancelled, run_session, start_server
 from fitnotes.note import Block, Note, read_note
 from fitnotes.pages import Pages, program_signature
@@ -229,6 +230,8 @@ class Build:
                 self.pages.forget(page)
                 continue
             inputs = dict(composed.media.inputs)
+            for path in (note.path.parent / name for b in document.blocks for name in b.options.depends):
+                inputs[str(path)] = file_hash(path)
             for result in results.values():
                 inputs.update((str(self.project.root / path), known) for path, known in result.inputs)
             files = list(composed.media.files.values()) if target == "html" and not self.request.embed else []

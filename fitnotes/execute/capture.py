@@ -124,7 +124,7 @@ def shorten(text: str) -> str:
 
 
 def _no_input() -> TextIO:
-    return open(os.devnull, encoding="utf-8")
+    return io.open(os.devnull, encoding="utf-8")  # noqa: UP020 - a block may have replaced the builtin
 
 
 def leftover(folder: Path, offsets: dict[str, int]) -> list[dict[str, Any]]:

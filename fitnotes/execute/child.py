@@ -7,8 +7,8 @@ from multiprocessing.connection import Connection
 from fitnotes.execute.protocol import Job
 
 
-def serve(connection: Connection, job: Job) -> None:
+def serve(connection: Connection, lifeline: Connection, job: Job) -> None:
     """Imports the worker, and IPython with it, in the child."""
     from fitnotes.execute import worker
 
-    worker.serve(connection, job)
+    worker.serve(connection, lifeline, job)

@@ -7,6 +7,7 @@ the session itself wrote before reading it.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import site
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 def file_hash(path: str | os.PathLike[str]) -> str:
     """SHA-256 of the content; "missing" when there is no such file, "unreadable" when it cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with io.open(path, "rb") as file:  # noqa: UP020 - a block may have replaced the builtin
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (FileNotFoundError, NotADirectoryError):
         return "missing"

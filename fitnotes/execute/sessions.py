@@ -106,6 +106,7 @@ class Session:
             (self.folder / name).touch()
         context = _context()
         ours, theirs = context.Pipe()
+        lifeline, self.alive = context.Pipe(duplex=False)  # ends when this process does
         job = Job(
             name=note.path.name,
             text=note.text,
@@ -117,9 +118,10 @@ class Session:
         )
         self.connection: Connection = ours
         with _lock, _without_main():
-            self.process = context.Process(target=serve, args=(theirs, job), daemon=True)
+            self.process = context.Process(target=serve, args=(theirs, lifeline, job), daemon=True)
             self.process.start()
         theirs.close()
+        lifeline.close()
 
     def __enter__(self) -> Session:
         return self
@@ -130,6 +132,7 @@ class Session:
             self.process.join(0.5)
         self._kill()
         self.connection.close()
+        self.alive.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _signal(self, number: int) -> None:

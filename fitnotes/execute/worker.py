@@ -16,6 +16,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 import traceback
 import types
@@ -301,13 +302,29 @@ def describe_error(error: BaseException, note: str, folder: str, line: int, line
 # The loop
 
 
-def _die_with_parent() -> None:
-    """On Linux the kernel ends this process when the fork server ends, whatever a block is doing."""
-    if sys.platform == "linux":
-        import ctypes
+def _end_with(lifeline: Connection) -> None:
+    """Ends this process and all it started as soon as the parent is gone, whatever a block is doing.
 
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    Nothing is ever sent down ``lifeline``; it only ends. On Linux the kernel itself then kills the process
+    group, even when a block holds the interpreter's lock in compiled code; elsewhere a thread does.
+    """
+    if sys.platform == "linux":
+        import fcntl
+
+        fd = lifeline.fileno()
+        fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(fd, 10, signal.SIGKILL)  # F_SETSIG
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+        if lifeline.poll(0):  # gone before this was set up
+            os._exit(1)
+        return
+
+    def watch() -> None:
+        with contextlib.suppress(OSError, EOFError):
+            lifeline.poll(None)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _inline_value(value: Any, code: Code, shell: Any) -> dict[str, str]:
@@ -351,12 +368,12 @@ def run_code(shell: Any, code: Code, job: Job) -> BaseException | None:
     return error if error is None or isinstance(error, BaseException) else RuntimeError(str(error))
 
 
-def serve(connection: Connection, job: Job) -> None:
+def serve(connection: Connection, lifeline: Connection, job: Job) -> None:
     """Runs what comes down the connection until it closes."""
     if os.name == "posix":
         os.setpgid(0, 0)
-        _die_with_parent()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    _end_with(lifeline)
     gc.freeze()
     capture = session.capture = Capture(Path(job.capture))
     faulthandler.enable(file=2, all_threads=False)

@@ -1,0 +1,384 @@
+"""Running blocks: what the child does, what the cache keeps, what faults leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import environment
+
+from fitnotes.build import Build, Request
+from fitnotes.execute import sessions
+from fitnotes.execute.cache import Cache, Result, write_atomically
+from fitnotes.execute.plan import imports, preloads
+from fitnotes.render.results import loss_table, maths, terminal_text
+from fitnotes.settings import Project, Settings
+from fitnotes.sources import find_sources
+
+
+class Silent:
+    def running(self, *args: object) -> None: ...
+
+    def finished(self, *args: object) -> None: ...
+
+
+def build(project: Path, **request: object):
+    there = Project(project, Settings())
+    (outcome,) = Build(there, Request(**request), Silent()).run(find_sources([project / "note.md"], there))
+    return outcome
+
+
+def outputs(project: Path) -> list[dict]:
+    """All outputs of the stored results, by nothing but their content."""
+    records = [json.loads(p.read_text()) for p in (project / ".fitnotes" / "results").rglob("*.json")]
+    return [output for record in records for output in record["outputs"]]
+
+
+def page(project: Path) -> str:
+    return (project / "_build" / "html" / "note.html").read_text(encoding="utf-8")
+
+
+def note(write, *blocks: str, header: str = "") -> Path:
+    return write("note.md", header + "\n\n".join(f"```python\n{block}\n```" for block in blocks) + "\n")
+
+
+def test_output_comes_in_the_order_in_which_it_was_made(project, write) -> None:
+    note(write, "import sys, os, ctypes\nprint('1')\nprint('2', file=sys.stderr)\nprint('3')\n"
+         "os.system('echo 4')\nctypes.CDLL(None).puts(b'5')\ndisplay('six')\nprint('7')")  # fmt: skip
+    assert build(project).exit_code == 0
+    found = [o["text"] if o["output_type"] == "stream" else o["data"]["text/plain"] for o in outputs(project)]
+    assert found == ["1\n", "2\n", "3\n4\n5\n", "'six'", "7\n"]
+
+
+def test_a_session_starts_from_a_fixed_seed(project, write) -> None:
+    code = "import random, numpy as np, torch\nprint(random.random(), np.random.rand(), torch.rand(1).item())"
+    note(write, code, "print(list({'a', 'b', 'c', 'd'}))")
+    build(project)
+    first = outputs(project)
+    build(project, refresh=True)
+    assert outputs(project) == first
+
+
+def test_a_library_imported_late_is_seeded_too(project, write) -> None:
+    write("helper.py", "import numpy as np\ndef draw():\n    return np.random.rand()\n")
+    note(write, "import helper\nprint(helper.draw())")
+    build(project)
+    first = page(project)
+    build(project, refresh=True)
+    assert page(project) == first
+
+
+def test_sessions_are_separate_and_inherit_nothing(project, write) -> None:
+    write("note.md", "```python\na = 1\n```\n\n```{.python session=two}\nprint('a' in globals())\n```\n\n"
+          "```python\nprint(a)\n```\n")  # fmt: skip
+    assert build(project).exit_code == 0
+    assert "<code>False</code>" in page(project)
+    assert "<code>1</code>" in page(project)
+
+
+def test_nothing_changed_starts_no_process(project, write, monkeypatch) -> None:
+    note(write, "print(1)")
+    build(project)
+    before = page(project)
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(sessions.multiprocessing, "get_context", refuse)
+    monkeypatch.setattr(subprocess, "run", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert build(project).status == "cached"
+    assert page(project) == before
+
+
+@pytest.mark.parametrize(
+    "edit", ["echo=false", "include=false", "warning=false", "fig-cap=x", "output=false", "timeout=9"]
+)
+def test_display_options_do_not_run_the_block_again(project, write, edit: str) -> None:
+    note(write, "print(1)")
+    build(project)
+    write("note.md", f"```{{.python {edit}}}\nprint(1)\n```\n")
+    outcome = build(project)
+    assert (outcome.ran, outcome.reused) == (0, 1)
+
+
+def test_what_a_block_reads_belongs_to_its_key(project, write) -> None:
+    write("data.csv", "1\n")
+    write("deeper.py", "VALUE = 1\n")
+    write("helper.py", "import deeper\ndef value(): return deeper.VALUE\n")
+    note(write, "import helper\nprint('sum', int(open('data.csv').read()) + helper.value())")
+    assert build(project).ran == 1
+    assert build(project).status == "cached"
+    write("data.csv", "5\n")
+    assert build(project).ran == 1
+    assert "sum 6" in page(project)
+    write("deeper.py", "VALUE = 10\n")
+    assert build(project).ran == 1
+    assert "sum 15" in page(project)
+    (project / "data.csv").unlink()
+    assert build(project).exit_code == 1
+
+
+def test_depends_names_files_that_cannot_be_seen(project, write) -> None:
+    write("note.md", "```{.python depends=raw.bin}\nprint(1)\n```\n")
+    write("raw.bin", "a")
+    assert build(project).ran == 1
+    write("raw.bin", "b")
+    assert build(project).ran == 1
+
+
+def test_errors_are_not_cached(project, write) -> None:
+    note(
+        write, "x = 1", "import pathlib\nif not pathlib.Path('ready').exists(): raise RuntimeError('not yet')"
+    )
+    assert build(project).exit_code == 1
+    write("ready", "")
+    outcome = build(project)
+    assert (outcome.exit_code, outcome.ran) == (0, 2)
+
+
+def test_what_a_session_shows_comes_from_one_run(project, write) -> None:
+    """A changed last block replays the session, and then every block shows what that run gave."""
+    note(write, "import uuid\nname = uuid.uuid4().hex\nprint('first', name)", "print('last', name)")
+    build(project)
+    note(write, "import uuid\nname = uuid.uuid4().hex\nprint('first', name)", "print('LAST', name)")
+    build(project)
+    text = page(project)
+    first, last = text.split("first ")[1].split("<")[0], text.split("LAST ")[1].split("<")[0]
+    assert first == last
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\0\xff", b'{"format": 1}', b"[]"])
+def test_a_damaged_result_is_made_again_and_said(project, write, damage: bytes) -> None:
+    note(write, "print('value')")
+    build(project)
+    (record,) = (project / ".fitnotes" / "results").rglob("*.json")
+    record.write_bytes(damage)
+    (project / "_build" / "html" / "note.html").unlink()
+    outcome = build(project)
+    assert (outcome.exit_code, outcome.ran) == (0, 1)
+    assert any("cannot be read" in p.message for p in outcome.problems)
+
+
+def test_a_tampered_result_is_not_believed(project, write) -> None:
+    note(write, "print('value')")
+    build(project)
+    (record,) = (project / ".fitnotes" / "results").rglob("*.json")
+    record.write_text(record.read_text().replace("value", "VALUE"))
+    (project / "_build" / "html" / "note.html").unlink()
+    assert build(project).ran == 1
+    assert "VALUE" not in page(project)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sys\nsys.stdout.close()",
+        "import os\nos.close(1)\nos.close(2)",
+        "import sys\nsys.stdout = None",
+        "import os\nos.chdir('/')",
+        "import threading\nthreading.Thread(target=print, args=('from a thread',)).start()",
+        "import os\nif os.fork() == 0:\n    os._exit(0)\nos.wait()",
+        "import sys\nsys.stdout.buffer.write(bytes(range(256)))",
+        "print('x' * 3_000_000)",
+        "import builtins\nbuiltins.open = None",
+        "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)",
+    ],
+)
+def test_blocks_that_misbehave_do_no_harm_to_the_next(project, write, code: str) -> None:
+    note(write, code, "print('still', 'here')")
+    outcome = build(project)
+    assert outcome.exit_code == 0, [str(p) for p in outcome.problems]
+    assert "still here" in page(project)
+
+
+def test_long_output_is_shortened_and_says_so(project, write) -> None:
+    note(write, "print('y' * 3_000_000)")
+    build(project)
+    assert "characters left out" in page(project)
+    assert len(page(project)) < 1_500_000
+
+
+def test_classes_of_a_note_can_be_pickled_and_inspected(project, write) -> None:
+    note(write, "import inspect, pickle\nclass Point:\n    x = 1\ndef f():\n    return 'source'",
+         "print(pickle.loads(pickle.dumps(Point())).x, inspect.getsource(f))")  # fmt: skip
+    assert build(project).exit_code == 0
+    assert "1 def f():" in page(project)
+
+
+def test_magics_and_await_work(project, write) -> None:
+    note(write, "!echo shell", "%%time\nx = 3", "import asyncio\nawait asyncio.sleep(0)\nx")
+    assert build(project).exit_code == 0
+    assert "shell" in page(project)
+
+
+def children_of(pid: int) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def gone(processes: list[psutil.Process], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def start(project: Path, *args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "fitnotes", "build", "note.md", *args],
+        cwd=project, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_for(path: Path, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} never came"
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
+def test_a_stopped_build_leaves_no_process_and_the_last_page(project, write, number) -> None:
+    note(write, "print('good')")
+    build(project)
+    good = page(project)
+    note(write, "open('begun', 'w').close()\nimport time\ntime.sleep(60)")
+    process = start(project)
+    wait_for(project / "begun")
+    family = children_of(process.pid)
+    assert family
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    if number != signal.SIGKILL:
+        assert process.returncode == 130
+        assert "interrupted" in errors
+    assert "Traceback" not in errors
+    assert gone(family, 10), [p.cmdline() for p in family if p.is_running()]
+    assert page(project) == good
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_killed_at_any_moment_the_next_build_is_right(project, write) -> None:
+    """Kills at random times; the page is always a whole one, and the next build gives the cold build's."""
+    note(write, "print('a')", "import math\nprint(math.pi)", "print('end')")
+    build(project)
+    cold = page(project)
+    chance = random.Random(0)
+    for round_ in range(8):
+        for path in (project / ".fitnotes").rglob("*.json"):
+            if chance.random() < 0.5:
+                path.unlink()
+        process = start(project)
+        time.sleep(chance.uniform(0.05, 1.6))
+        process.kill()
+        process.communicate()
+        assert page(project) == cold, f"round {round_}"
+        outcome = build(project)
+        assert outcome.exit_code == 0, [str(p) for p in outcome.problems]
+        assert page(project) == cold, f"round {round_}"
+    assert not list(project.rglob("*.tmp")) or len(list(project.rglob("*.tmp"))) <= 8
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "page.html"
+    write_atomically(path, b"old")
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_said_and_other_notes_build(project, write, fitnotes) -> None:
+    """A page that cannot be written (its name is taken by a folder) fails by itself."""
+    write("notes/a.md", "a")
+    write("notes/b.md", "b")
+    (project / "_build" / "html" / "a.html").mkdir(parents=True)
+    done = fitnotes("build")
+    assert done.returncode == 3
+    assert "notes/a.md: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (project / "_build" / "html" / "b.html").is_file()
+
+
+def test_cache_keys_depend_on_the_seed(project, write) -> None:
+    note(write, "import random\nprint(random.random())")
+    build(project)
+    first = page(project)
+    note(write, "import random\nprint(random.random())", header="---\nfitnotes:\n  seed: 7\n---\n\n")
+    assert build(project).ran == 1
+    assert page(project) != first
+
+
+def test_inputs_outside_the_project_are_absolute(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, tmp_path / "c")
+    cache.store("0" * 64, Result("ok", ({"output_type": "stream", "name": "stdout", "text": "é"},)))
+    loaded = cache.load("0" * 64)
+    assert loaded is not None
+    assert loaded.outputs[0]["text"] == "é"
+    assert cache.load("1" * 64) is None
+
+
+def test_imports_are_found_for_preloading() -> None:
+    text = (
+        "import numpy as np, os\nfrom torch.optim import Adam\n  import matplotlib.pyplot as plt\n# import q"
+    )
+    assert imports(text) == {"numpy", "os", "torch", "matplotlib"}
+    assert preloads([text]) == ["numpy", "torch", "torch._dynamo", "matplotlib.pyplot"]
+    assert preloads(["print(1)"]) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("a\rbc", "bc"),
+        ("long\rsh", "shng"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("10%\r50%\r100%\n", "100%\n"),
+        ("a\r\nb", "a\nb"),
+        ("bell\a\x00", "bell"),
+    ],
+)
+def test_terminal_text(raw: str, shown: str) -> None:
+    assert terminal_text(raw) == shown
+
+
+def test_loss_table_keeps_numbers_as_printed() -> None:
+    assert loss_table("99 2141.4946036875945\nResult: y\n199 1e-05") == (
+        "| step |               loss |\n|-----:|-------------------:|\n"
+        "| 99 | 2141.4946036875945 |\n| 199 | 1e-05 |",
+        "Result: y",
+    )  # fmt: skip
+    assert loss_table("no numbers") is None
+
+
+@pytest.mark.parametrize(
+    ("latex", "markdown"),
+    [
+        ("x^2", "$$x^2$$"),
+        ("$x$", "$x$"),
+        (r"$\displaystyle x$", "$$x$$"),
+        (r"\[x\]", "$$x$$"),
+        (r"\begin{align}a\end{align}", r"\begin{align}a\end{align}"),
+    ],
+)
+def test_latex_results(latex: str, markdown: str) -> None:
+    assert maths(latex) == markdown
