@@ -114,6 +114,9 @@ class _Publisher(DisplayPublisher):  # type: ignore[misc]
 class _Shell(InteractiveShell):  # type: ignore[misc]
     compiler_class = _Compiler
 
+    def init_virtualenv(self) -> None:
+        """Nothing: IPython would put another environment's packages behind ours."""
+
     def init_history(self) -> None:
         super().init_history()
         self.history_manager.enabled = False
