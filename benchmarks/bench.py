@@ -1,4 +1,4 @@
-"""Measures builds beside their floor, in one run: ``python`` on the same code, plain ``pandoc`` on the same text.
+"""Measures builds beside their floor, in one run: ``python`` on the same code, ``pandoc`` on the same text.
 
 Each figure is the median of several runs; what counts are the ratios, since machines differ and are
 noisy. Peak memory is the sum over the process and its children at the worst moment, sampled.
@@ -101,7 +101,7 @@ print(np.round(A.mean(), 4))
 
 def script(note: str) -> str:
     """The note's Python as a script that also saves its figure, as a reader would run it."""
-    blocks = re.findall(r"^```.*python.*\n(.*?)^```", note, re.M | re.S)
+    blocks = re.findall(r"^```[^\n]*python[^\n]*\n(.*?)^```", note, re.M | re.S)
     return "import matplotlib\nmatplotlib.use('svg')\n" + "\n".join(blocks) + "\nplt.savefig('figure.svg')\n"
 
 
@@ -225,7 +225,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {shutil.which('pandoc') or program()}")
     torch_note = measure(
-        "one torch note", {"torch": TORCH_NOTE}, options.runs,
+        "one torch note", {"fit": TORCH_NOTE}, options.runs,
         ('"The fit"}\nimport', '"The fit"}\n# again\nimport'), ("The result is", "The outcome is"),
     )  # fmt: skip
     numpy_notes = measure(

@@ -286,6 +286,11 @@ class Build:
                     outcome.problems.append(Problem("warning", message, note.shown, step.block.line))
             return results
         self._start_server()
+        if "html" in self.request.targets and "$" in note.text:
+            from fitnotes.render import mathjax
+
+            # Formulas will be checked when the blocks have run: load V8 while they do.
+            threading.Thread(target=mathjax.warm).start()
         total = sum(not step.block.inline for group in pending for step in group)
         count = 0
 

@@ -16,6 +16,7 @@ from fitnotes.errors import Problem
 from fitnotes.note import LINE, MERMAID, Note
 from fitnotes.render.fragments import read_captions
 from fitnotes.render.media import Media, placeholder
+from fitnotes.render.results import output_block
 
 FONT = "DejaVu Sans"  # one unquoted name: resvg and Typst match it against the fonts they carry
 THEMES = ("default", "neutral", "dark", "forest", "base")
@@ -144,7 +145,7 @@ def draw_diagrams(doc: Any, note: Note, media: Media) -> list[Problem]:
         except DiagramError as error:
             at = start + error.line - 1 if start else None
             problems.append(Problem("error", f"mermaid: {error}", note.shown, at, exit_code=1))
-            message = pf.CodeBlock(f"mermaid: line {at}: {error}", classes=["output", "error"])
+            message = output_block(f"mermaid: line {at}: {error}", "error", str(doc.format))
             return [message, pf.CodeBlock(element.text)]
         caption = _caption_of(element)
         stem = attributes.get("filename") or element.identifier or "diagram"

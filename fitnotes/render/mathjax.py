@@ -8,6 +8,7 @@ HTML pages load too, so what passes here is what a page shows.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import re
 import threading
@@ -93,6 +94,12 @@ def _engine() -> Any:
         _context = context
         atexit.register(close)
     return _context
+
+
+def warm() -> None:
+    """Loads MathJax ahead of its use; for a thread beside something slower."""
+    with _lock, contextlib.suppress(MissingProgram):  # said when it is needed
+        _engine()
 
 
 def close() -> None:

@@ -8,6 +8,7 @@ elements. What a page shows depends on display options only here, so changing on
 from __future__ import annotations
 
 import base64
+import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -142,10 +143,10 @@ def _bundle(data: Mapping[str, str]) -> list[Piece]:
         return [Markup(maths(data["text/latex"]))]
     plain = data.get("text/plain", "")
     if "text/html" in data:
-        html = data["text/html"]
-        if "<table" in html:
-            return [Markup(re.sub(r"(?s)<style.*?</style>|<script.*?</script>", "", html), HTML)]
-        return [Raw(html, plain)]
+        markup = data["text/html"]
+        if "<table" in markup:
+            return [Markup(re.sub(r"(?s)<style.*?</style>|<script.*?</script>", "", markup), HTML)]
+        return [Raw(markup, plain)]
     return [Text(plain, "value")] if plain else []
 
 
@@ -195,6 +196,18 @@ def pieces(block: Block, result: Result) -> tuple[list[Piece], list[str]]:
 # Elements
 
 
+def output_block(text: str, kind: str, target: str) -> Any:
+    """Output as it was printed. For HTML it is written here: pandoc looks a class that is no language up in
+    every syntax it knows, which takes half a second."""
+    import panflute as pf
+
+    if target.startswith("html"):
+        return pf.RawBlock(
+            f'<pre class="output {kind}"><code>{html.escape(text, quote=False)}</code></pre>', format="html"
+        )
+    return pf.CodeBlock(text, classes=["output", kind])
+
+
 class _Builder:
     def __init__(self, note: Note, target: str, fold: int, media: Media) -> None:
         self.note = note
@@ -218,16 +231,16 @@ class _Builder:
 
         text = piece.text.strip("\n")
         lines = text.split("\n")
-        code = pf.CodeBlock(text, classes=["output", piece.kind])
         if len(lines) <= self.fold or piece.kind == "error":
-            return [code]
+            return [output_block(text, piece.kind, self.target)]
         if self.html:
             summary = f"{len(lines)} lines of output"
             opening = f'<details class="fold"><summary>{summary}</summary>'
+            code = output_block(text, piece.kind, self.target)
             return [pf.RawBlock(opening, format="html"), code, pf.RawBlock("</details>", format="html")]
         hidden = len(lines) - self.fold
-        code.text = "\n".join([*lines[: self.fold], f"[… {hidden} more lines; the HTML page has them all]"])
-        return [code]
+        cut = [*lines[: self.fold], f"[… {hidden} more lines; the HTML page has them all]"]
+        return [output_block("\n".join(cut), piece.kind, self.target)]
 
     def code(self, element: Any, block: Block) -> Any:
         import panflute as pf

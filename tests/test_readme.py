@@ -1,0 +1,62 @@
+"""Every command of the README runs, and its transcript is what really comes out."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from conftest import ROOT, environment
+from test_command import normal, run
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_transcript_ran(project: Path) -> None:
+    (transcript,) = re.findall(r"^```console\n(.*?)^```", README, re.M | re.S)
+    commands = re.findall(r"^\$ (.*)$", transcript, re.M)
+    assert len(commands) == 5
+    seen = "".join(f"$ {command}\n{run(command, project)}" for command in commands)
+    assert seen == normal(transcript, project)
+
+
+def test_the_example_note_builds(project: Path, fitnotes) -> None:
+    (note,) = re.findall(r"^````markdown\n(.*?)^````", README, re.M | re.S)
+    (project / "note.md").write_text(note)
+    done = fitnotes("build", "note.md", "--to", "html", "--to", "pdf")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_pandoc_commands_run(tmp_path: Path) -> None:
+    commands = re.findall(r"^pandoc .*$", README, re.M)
+    assert len(commands) == 2
+    for name in ("notes", "filters", "fitnotes", "templates"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for command in commands:
+        done = subprocess.run(
+            ["sh", "-c", command],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "Loss of the descent" in " ".join((tmp_path / "cubic.html").read_text().split())
+
+
+def test_the_set_up_commands_are_those_of_ci() -> None:
+    ci = (ROOT / ".ci" / "run").read_text()
+    for command in re.findall(r"^sh run \w+$", README, re.M):
+        assert f"\n{command}\n" in ci
+
+
+def test_options_and_settings_are_all_documented() -> None:
+    from dataclasses import fields
+
+    from fitnotes.note import Options
+    from fitnotes.settings import Settings
+
+    for name in [*(f.name for f in fields(Options)), *(f.name for f in fields(Settings))]:
+        assert f"`{name.replace('_', '-')}`" in README, name
