@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import threading
@@ -16,7 +17,7 @@ from fitnotes.errors import BLOCK_FAILED, FitnotesError, Problem
 from fitnotes.execute import plan as planning
 from fitnotes.execute.cache import Cache, Result, digest
 from fitnotes.execute.inputs import file_hash
-from fitnotes.execute.sessions import Cancelled, run_session, start_server
+from fitnotes.execute.sessions import Cancelled, run_sessions, start_server
 from fitnotes.note import Block, Note, read_note
 from fitnotes.pages import Pages, program_signature
 from fitnotes.settings import Project, Settings
@@ -226,17 +227,40 @@ class Build:
             found = [*composed.problems, *composed.maths.problems, *composed.refs.problems]
             outcome.problems += [p for p in found if p not in outcome.problems]
             outcome.written.append(page)
-            if any(p.severity == "error" for p in outcome.problems):
-                self.pages.forget(page)
-                continue
             inputs = dict(composed.media.inputs)
             for path in (note.path.parent / name for b in document.blocks for name in b.options.depends):
                 inputs[str(path)] = file_hash(path)
+                if inputs[str(path)] == "missing":
+                    message = f"depends={path.name}: there is no such file"
+                    outcome.problems.append(Problem("warning", message, note.shown, note.line_of(path.name)))
             for result in results.values():
                 inputs.update((str(self.project.root / path), known) for path, known in result.inputs)
-            files = list(composed.media.files.values()) if target == "html" and not self.request.embed else []
+            files = []
+            if target == "html" and not self.request.embed:
+                files = [*composed.media.files.values(), *self._assets(page)]
             warnings = [*document.problems, *outcome.problems[before:]]
-            self.pages.store(page, self._stamp(source, note, target), inputs, files, warnings)
+            failed = any(p.severity == "error" for p in outcome.problems)
+            stamp = (
+                "" if failed else self._stamp(source, note, target)
+            )  # a page with errors is never up to date
+            with contextlib.suppress(OSError):  # said when the results could not be stored
+                self.pages.store(page, stamp, inputs, files, warnings)
+
+    def _store(self, step: planning.Step, result: Result, note: Note, outcome: Outcome) -> None:
+        """Stores a result; where that is not possible the page is written all the same."""
+        try:
+            self.cache.store(step.key, result)
+        except OSError as error:
+            message = f"results cannot be stored in {self.project.store.name}: {error.strerror}"
+            problem = Problem("warning", message, note.shown)
+            if problem not in outcome.problems:
+                outcome.problems.append(problem)
+
+    def _assets(self, page: Path) -> list[Path]:
+        from fitnotes.render.html import ASSETS, asset_names
+
+        folder = (page.parent if self.request.page else self.output / "html") / ASSETS
+        return [folder / name for name in asset_names()]
 
     def _execute(
         self,
@@ -301,7 +325,7 @@ class Build:
                 count += 1
             self.report.running(source, step.block.name, count, total)
             if result.status == "ok":
-                self.cache.store(step.key, result)
+                self._store(step, result, note, outcome)
                 outcome.ran += not step.block.inline
             elif result.status != "not run":
                 line = result.line or step.block.line
@@ -309,8 +333,7 @@ class Build:
                     Problem("error", result.message, note.shown, line, exit_code=BLOCK_FAILED)
                 )
 
-        for group in pending:
-            run_session(note, group, settings, self.project, self.cancel, done)
+        run_sessions(note, pending, settings, self.project, self.cancel, done)
         return results
 
     def _write(

@@ -21,10 +21,6 @@ def clean_project(project: Project, *, everything: bool) -> int:
         for file in (page, *(page.parent / name for name in record.files)):
             file.unlink(missing_ok=True)
             folders.add(file.parent)
-    assets = project.output / "html" / "_assets"
-    if assets.is_dir():
-        shutil.rmtree(assets)
-        folders.add(assets.parent)
     for folder in sorted(folders, key=lambda f: len(f.parts), reverse=True):
         # Upwards as long as they are empty and ours.
         while folder != project.root and folder.is_relative_to(project.root):

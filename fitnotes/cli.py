@@ -88,6 +88,7 @@ def build(
     Exit codes: 0 all built; 1 a block or check failed (the page is written and shows it); 2 wrong usage;
     3 a note cannot be converted; 4 a program is missing; 130 interrupted.
     """
+    import os
     import signal
 
     from fitnotes.build import Build, Request
@@ -95,12 +96,11 @@ def build(
     from fitnotes.settings import find_project
     from fitnotes.sources import find_sources
 
-    start = paths[0] if len(paths) == 1 else Path.cwd()
-    project = find_project(Path.cwd())
-    if project.config is None and paths and not start.resolve().is_relative_to(project.root):
-        # Notes elsewhere: their own project if they have one.
-        theirs = find_project(start if start.is_dir() else start.parent)
-        project = theirs if theirs.config is not None else project
+    # The notes' own project, if they have one; else the working folder's.
+    folders = [str((p if p.is_dir() else p.parent).resolve()) for p in paths] or [str(Path.cwd())]
+    project = find_project(Path(os.path.commonpath(folders)))
+    if project.config is None:
+        project = find_project(Path.cwd())
     sources = find_sources(paths, project)
     chosen = tuple(dict.fromkeys(targets)) or ("html",)
     page = None
@@ -112,6 +112,8 @@ def build(
             raise click.UsageError(f"--output {output} is one file: give one note and one --to")
         if chosen[0] != page.suffix.lower().lstrip(".").replace("htm", "html").replace("htmll", "html"):
             raise click.UsageError(f"--output {output} does not fit --to {chosen[0]}")
+    if output is not None and page is None and output.exists() and not output.is_dir():
+        raise click.UsageError(f"--output {output} is a file; name a folder, or a .html or .pdf file")
     overrides = (("pdf_engine", pdf_engine),) if pdf_engine else ()
     request = Request(
         targets=chosen,
@@ -128,7 +130,9 @@ def build(
     def terminate(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, terminate)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), terminate)
     verbosity = -1 if quiet else int(verbose)
     report = Live(verbosity) if sys.stderr.isatty() and not quiet else Plain(verbosity)
     with report:

@@ -72,7 +72,7 @@ def run_blocks(doc: Any, target: str) -> list[Problem]:
     """Runs the Python blocks of ``doc`` and splices their results in."""
     from fitnotes.execute import plan as planning
     from fitnotes.execute.cache import Cache, Result
-    from fitnotes.execute.sessions import run_session, start_server
+    from fitnotes.execute.sessions import run_sessions, start_server
     from fitnotes.read import note_settings, number_blocks
 
     folder = Path.cwd()
@@ -94,21 +94,20 @@ def run_blocks(doc: Any, target: str) -> list[Problem]:
         }
         found[block.index] = Result("error", (text,), problem.message, problem.line)
     else:
-        for steps in planning.plan(note, blocks, settings, cache):
-            if all(step.stored for step in steps):
-                found.update({step.block.index: step.stored for step in steps if step.stored})
-                continue
+        groups = planning.plan(note, blocks, settings, cache)
+        found = {step.block.index: step.stored for steps in groups for step in steps if step.stored}
+
+        def done(step: planning.Step, result: Result) -> None:
+            found[step.block.index] = result
+            if result.status == "ok":
+                cache.store(step.key, result)
+            elif result.status != "not run":
+                line = result.line if note.text else None
+                problems.append(Problem("error", result.message, note.shown, line, exit_code=1))
+
+        if any(step.stored is None for steps in groups for step in steps):
             start_server(planning.preloads([b.code for b in blocks]), settings.threads)
-
-            def done(step: planning.Step, result: Result) -> None:
-                found[step.block.index] = result
-                if result.status == "ok":
-                    cache.store(step.key, result)
-                elif result.status != "not run":
-                    line = result.line if note.text else None
-                    problems.append(Problem("error", result.message, note.shown, line, exit_code=1))
-
-            run_session(note, steps, settings, project, threading.Event(), done)
+            run_sessions(note, groups, settings, project, threading.Event(), done)
     kind = "html" if target.startswith(("html", "epub", "slidy", "revealjs")) else target
     problems += results.splice(
         doc, note, blocks, found, target=kind, fold=settings.fold, media=_media(note, target)

@@ -56,7 +56,7 @@ def _output(value: object) -> str:
 def _files(value: object) -> tuple[str, ...]:
     if isinstance(value, (list, tuple)):
         return tuple(str(item) for item in value)
-    return tuple(name for name in re.split(r"[,\s]+", str(value).strip()) if name)
+    return tuple(name for name in re.split(r"\s*,\s*", str(value).strip()) if name)
 
 
 _CONVERT: dict[str, Any] = {
@@ -205,6 +205,12 @@ def fence_info(info: str, line: int) -> str | None:
             return None
         attributes = " " + (bare["attributes"] or "{}")[1:-1].strip()
         return f'{{.{language}{attributes.rstrip()} {LINE}="{line}"}}'
+    words = re.match(r"([\w-]+)[ \t]+([^{}`]+)$", info)
+    if words and (words[1] in PYTHON or words[1] == MERMAID):
+        # ```python numberLines title="x": pandoc would read no block at all.
+        parts = re.findall(r"""[^\s=]+=(?:"[^"]*"|'[^']*'|\S+)|\S+""", words[2])
+        attributes = " ".join(part if "=" in part or part[0] in "#." else f".{part}" for part in parts)
+        return f'{{.{words[1]} {attributes} {LINE}="{line}"}}'
     return None
 
 
@@ -225,11 +231,19 @@ def _mark(text: str) -> tuple[str, int | None]:
     lines = text.split("\n")
     closing: tuple[str, int] | None = None
     opened: tuple[int, str] | None = None
+    in_formula = False
     for n in range(header_end(lines), len(lines)):
         match = _FENCE.match(lines[n])
         if match is None:
-            if closing is None and "$" in lines[n]:
+            if closing is not None:
+                continue
+            if "$" in lines[n]:
                 lines[n] = tighten_maths(lines[n])
+                in_formula ^= lines[n].count("$$") % 2 == 1
+            elif in_formula and not lines[n].strip() and _formula_goes_on(lines, n):
+                lines[n] = "%"  # pandoc ends a formula at an empty line; TeX reads a comment
+            elif _wrapped_number(lines, n):
+                lines[n] = re.sub(r"^(\s*\d+)([.)])", r"\1\\\2", lines[n])
             continue
         ticks, info = match["ticks"], match["info"]
         if closing is not None:
@@ -249,22 +263,49 @@ def _mark(text: str) -> tuple[str, int | None]:
     return "\n".join(lines), opened[0] + 1
 
 
+def _formula_goes_on(lines: list[str], n: int) -> bool:
+    """Whether the ``$$`` opened above an empty line is closed below it, in the same stretch of text."""
+    for line in lines[n + 1 :]:
+        if "$$" in line:
+            return True
+        if line.startswith(("#", "```", "~~~", "---")):
+            return False
+    return False
+
+
+def _wrapped_number(lines: list[str], n: int) -> bool:
+    """A line that begins with a year by accident ("… born in⏎1985. It was"): no list, as in CommonMark."""
+    above = lines[n - 1] if n else ""
+    return bool(re.match(r"\s{0,3}\d{2,}[.)]\s", lines[n])) and bool(
+        above.strip() and not re.match(r"\s*(?:[-*+]|\d+[.)]|\(?\w[.)]|#|>|\|)\s?", above)
+    )
+
+
 _CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
-_LOOSE = re.compile(r"(?<![\\$\w])\$(?P<body>(?! *\d)[^$`]*?[\\^_={][^$`]*)\$(?![\d$])")
+_FORMULA = re.compile(
+    r"\$\$.*?\$\$|\\.|\$(?=\S)(?:[^$\\]|\\.)*?(?<=\S)\$(?!\d)|(?P<loose>\$(?P<body>(?:[^$\\`]|\\.)*)\$(?![\d$]))"
+)
 
 
 def tighten_maths(line: str) -> str:
     """``$ x^2 $`` as ``$x^2$``: pandoc takes dollars with a space inside for money, an author means maths.
 
-    Only where the inside looks like TeX, and never in code.
+    Only where the inside looks like TeX, never in code, and never across formulas that are well formed.
 
     >>> tighten_maths("the value $a = $ `a`, not $ 5 and $ 6")
     'the value $a =$ `a`, not $ 5 and $ 6'
     """
+
+    def tight(match: re.Match[str]) -> str:
+        body = match["body"]
+        if match["loose"] is None or not body.strip() or re.match(r" *\d", body):
+            return match[0]
+        return f"${body.strip()}$" if re.search(r"[\\^_={]", body) else match[0]
+
     out, at = [], 0
     for span in [*_CODE_SPAN.finditer(line), None]:
         text = line[at : span.start()] if span else line[at:]
-        out.append(_LOOSE.sub(lambda m: f"${m['body'].strip()}$" if m["body"].strip() else m[0], text))
+        out.append(_FORMULA.sub(tight, text))
         if span:
             out.append(span[0])
             at = span.end()

@@ -72,7 +72,7 @@ class Pages:
     def fresh(self, page: Path, stamp: str, cache: Cache) -> Record | None:
         """The record, if the page on disk is the one that would be written again."""
         record = self.load(page)
-        if record is None or record.stamp != stamp or file_hash(page) != record.content:
+        if record is None or not stamp or record.stamp != stamp or file_hash(page) != record.content:
             return None
         if not all((page.parent / name).is_file() for name in record.files):
             return None
@@ -97,9 +97,6 @@ class Pages:
         )
         write_atomically(self._path(page), json.dumps(asdict(record)).encode())
 
-    def forget(self, page: Path) -> None:
-        self._path(page).unlink(missing_ok=True)
-
     def all(self) -> list[Record]:
         found = []
         if self.folder.is_dir():
@@ -107,6 +104,6 @@ class Pages:
                 try:
                     data = json.loads(file.read_bytes())
                     found.append(Record("", data["page"], "", (), tuple(data["files"]), ()))
-                except (OSError, ValueError, KeyError):
+                except (OSError, ValueError, KeyError, TypeError):
                     continue
         return found

@@ -23,8 +23,12 @@ from fitnotes.errors import ConversionError, MissingProgram, Problem
 from fitnotes.note import Note
 
 # Macros stay as written (each target needs something else of them); a list needs no blank line
-# before it, which is what authors mean; bare addresses become links, as on GitHub.
-READER = "markdown-latex_macros+lists_without_preceding_blankline+autolink_bare_uris"
+# before it, nor does a heading or a quote, which is what authors mean; bare addresses become links, as on
+# GitHub; \(x\) and \[x\] are formulas, as in LaTeX.
+READER = (
+    "markdown-latex_macros-blank_before_header-blank_before_blockquote"
+    "+lists_without_preceding_blankline+autolink_bare_uris+tex_math_single_backslash"
+)
 
 
 @functools.cache

@@ -152,9 +152,14 @@ def number_blocks(doc: Any, note: Note, settings: Settings) -> list[Block]:
             code = "\n" * taken + "\n".join(code_lines)
             blocks.append(Block(len(blocks), count, code, line, options))
             element.attributes[INDEX] = str(len(blocks) - 1)
+        elif isinstance(element, (pf.RawBlock, pf.RawInline)):
+            element.text = unmark(element.text, source)
         elif isinstance(element, pf.Code):
             element.text = unmark(element.text, source)
             expression = _inline_expression(element)
+            if expression is None and re.match(r"\{\s*\.?(?:python|py|mermaid)\b[^}]*$", element.text):
+                message = "a fence that opens no block: its brace is never closed"
+                raise UsageError(message, path=note.shown, line=note.line_of("```" + element.text.split()[0]))
             if expression is None or settings.execute == "none":
                 return None
             # Several expressions may read alike: each is looked for behind the one before it.

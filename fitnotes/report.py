@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -49,10 +50,12 @@ class Plain:
             self.line(describe(outcome))
 
     def line(self, text: str) -> None:
-        print(text, file=self.out, flush=True)
+        with contextlib.suppress(BrokenPipeError):  # nobody reads on; the build goes on
+            print(text, file=self.out, flush=True)
 
     def problem(self, problem: Problem) -> None:
-        print(problem, file=self.err, flush=True)
+        with contextlib.suppress(BrokenPipeError):
+            print(problem, file=self.err, flush=True)
 
     def summary(self, outcomes: Sequence[Outcome]) -> None:
         if self.verbosity >= 0:

@@ -45,13 +45,13 @@ def write_starter(name: str, project: Project) -> Path:
     Raises UsageError when the file is there already.
     """
     path = Path(name)
+    if not path.name.strip(". "):
+        raise UsageError("a note needs a name", hint="for example: fitnotes new gradient-descent")
     if path.suffix not in (".md", ".markdown"):
         path = path.with_name(path.name + ".md")
     folder = project.root / project.settings.notes
     if path.parent == Path() and folder.is_dir():
         path = folder / path
-    if not path.name.removesuffix(path.suffix).strip():
-        raise UsageError("a note needs a name", hint="for example: fitnotes new gradient-descent")
     path.parent.mkdir(parents=True, exist_ok=True)
     title = path.stem.replace("-", " ").replace("_", " ").capitalize().replace("\\", " ").replace('"', "'")
     try:

@@ -26,7 +26,8 @@ Status = Literal["ok", "error", "timeout", "crash", "not run", "missing"]
 @dataclass(frozen=True, slots=True)
 class Result:
     """What running one block gave. ``outputs`` are nbformat output dicts; ``message`` and ``line`` say what
-    went wrong where; ``inputs`` are the files it read, as (path, hash)."""
+    went wrong where; ``at`` is the line where the block stood; ``inputs`` are the files it
+    read, as (path, hash)."""
 
     status: Status
     outputs: tuple[dict[str, Any], ...] = ()
@@ -34,6 +35,7 @@ class Result:
     line: int | None = None
     seconds: float = 0.0
     inputs: tuple[tuple[str, str], ...] = ()
+    at: int | None = None
 
 
 def digest(*parts: object) -> str:
@@ -95,7 +97,9 @@ class Cache:
             outputs = tuple(record["outputs"])
             if record["sum"] != digest(record["outputs"], record["inputs"]):
                 raise ValueError("checksum")
-            result = Result(record["status"], outputs, record["message"], record["line"], 0.0, inputs)
+            result = Result(
+                record["status"], outputs, record["message"], record["line"], 0.0, inputs, record["at"]
+            )
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):

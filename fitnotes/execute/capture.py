@@ -29,7 +29,8 @@ class _Stream(io.TextIOWrapper):
         self._name = name
 
     def write(self, text: str) -> int:
-        if self._capture.writer != self._name:
+        # A process that a block forked only writes: the files and their order belong to the session.
+        if self._capture.writer != self._name and os.getpid() == self._capture.owner:
             self._capture.cut()
             self._capture.writer = self._name
         return super().write(text)
@@ -44,6 +45,7 @@ class Capture:
     def __init__(self, folder: Path) -> None:
         self.outputs: list[dict[str, Any]] = []
         self.writer = ""
+        self.owner = os.getpid()
         self._files = [open(folder / name, "rb") for name in NAMES]  # noqa: SIM115
         self._targets: list[int] = []
         self._streams: list[_Stream] = []
@@ -56,6 +58,8 @@ class Capture:
         os.dup2(null, 0)
         os.close(null)
         self.install()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self.flush)  # else a forked child would write it again
 
     def install(self) -> None:
         """Makes the streams Python's own; again before each block, since a block may have replaced or
@@ -77,17 +81,23 @@ class Capture:
 
     def cut(self) -> None:
         """Moves what was written since the last cut into ``outputs``."""
+        self.flush()
+        if os.getpid() != self.owner:
+            return
+        order = (0, 1) if self.writer != "stderr" else (1, 0)
+        for i in order:
+            text = read_bounded(self._files[i])
+            if text:
+                self.stream(NAMES[i], text)
+
+    def flush(self) -> None:
+        """Writes out what Python and C hold back."""
         for stream in self._streams:
             if not stream.closed:
-                with contextlib.suppress(OSError):  # the block closed the descriptor
+                with contextlib.suppress(OSError, ValueError):  # the block closed the descriptor
                     stream.flush()
         if self._libc is not None:
             self._libc.fflush(None)
-        order = (0, 1) if self.writer != "stderr" else (1, 0)
-        for i in order:
-            text = self._files[i].read().decode("utf-8", "replace")
-            if text:
-                self.stream(NAMES[i], text)
 
     def stream(self, name: str, text: str, *, warning: bool = False) -> None:
         last = self.outputs[-1] if self.outputs else {}
@@ -102,10 +112,16 @@ class Capture:
 
     def warn(self, text: str) -> None:
         """A Python warning: kept apart from other stderr so that a page can leave it out."""
+        if os.getpid() != self.owner:
+            sys.stderr.write(text)
+            return
         self.cut()
         self.stream("stderr", text, warning=True)
 
     def add(self, output: dict[str, Any]) -> None:
+        if os.getpid() != self.owner:
+            print(output.get("data", {}).get("text/plain", ""))
+            return
         self.cut()
         self.outputs.append(output)
 
@@ -123,6 +139,19 @@ def shorten(text: str) -> str:
     return f"{text[:half]}\n[… {len(text) - 2 * half:,} characters left out …]\n{text[-half:]}"
 
 
+def read_bounded(file: Any) -> str:
+    """What stands in the file from its position to its end; of very much, the beginning and the end."""
+    start = file.tell()
+    size = file.seek(0, os.SEEK_END) - start
+    file.seek(start)
+    if size <= 4 * LIMIT:
+        return str(file.read(size).decode("utf-8", "replace"))
+    head = file.read(LIMIT // 2).decode("utf-8", "replace")
+    file.seek(start + size - LIMIT // 2)
+    tail = file.read(LIMIT // 2).decode("utf-8", "replace")
+    return f"{head}\n[… {size - LIMIT:,} bytes left out …]\n{tail}"
+
+
 def _no_input() -> TextIO:
     return io.open(os.devnull, encoding="utf-8")  # noqa: UP020 - a block may have replaced the builtin
 
@@ -133,7 +162,7 @@ def leftover(folder: Path, offsets: dict[str, int]) -> list[dict[str, Any]]:
     for name in NAMES:
         with open(folder / name, "rb") as file:
             file.seek(offsets.get(name, 0))
-            text = file.read(4 * LIMIT).decode("utf-8", "replace")
+            text = read_bounded(file)
         if text:
             outputs.append({"output_type": "stream", "name": name, "text": shorten(text)})
     return outputs

@@ -12,14 +12,20 @@ import os
 import site
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of the content; "missing" when there is no such file, "unreadable" when it cannot be read."""
+    """SHA-256 of the content, for a folder of the names in it; "missing" when there is no such file,
+    "unreadable" when it cannot be read."""
     try:
+        if os.path.isdir(path):
+            # Hidden names and those of built output come and go.
+            names = sorted(name for name in os.listdir(path) if name[:1] not in "._")
+            return hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
         with io.open(path, "rb") as file:  # noqa: UP020 - a block may have replaced the builtin
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (FileNotFoundError, NotADirectoryError):
@@ -44,56 +50,78 @@ def system_folders() -> tuple[str, ...]:
 
 
 class InputRecorder:
-    """Records the files opened for reading in this process, from its start on."""
+    """Records the files opened for reading in this process, from its start on, as they were at that moment.
 
-    def __init__(self, ignore: Iterable[str], note: str) -> None:
-        self._ignored = (*system_folders(), *(os.path.realpath(f) + os.sep for f in ignore))
-        self._read: set[str] = set()
-        self._written: set[str] = {os.path.abspath(note)}
-        self._modules: set[str] = set(sys.modules)
-        self._paused = False
+    ``own`` are folders whose files count even where they lie inside a system folder (a project in /usr/src,
+    or one that is its own virtual environment); ``ignore`` are folders whose files never count.
+    """
+
+    def __init__(self, ignore: Iterable[str], own: Iterable[str]) -> None:
+        self._own = tuple(os.path.realpath(f) + os.sep for f in own)
+        paths = sysconfig.get_paths()
+        libraries = {paths[key] for key in ("stdlib", "purelib", "platlib")} | set(ignore)
+        self._never = tuple(os.path.realpath(f) + os.sep for f in libraries)
+        self._system = system_folders()
+        self._read: dict[str, str] = {}
+        self._written: set[str] = set()
+        self._imported: set[str] = set()
+        self._busy = threading.local()
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if event == "open":
-            path, mode, flags = args
-        elif event == "sqlite3.connect":
-            path, mode, flags = args[0], "r", 0
-        else:
+        if event not in _EVENTS or getattr(self._busy, "now", False):
             return
-        if self._paused or not isinstance(path, (str, bytes, os.PathLike)):
-            return
-        writes = any(c in mode for c in "wax+") if isinstance(mode, str) else bool(flags & 3)
+        self._busy.now = True
         try:
-            full = os.path.abspath(os.fsdecode(path))
-        except (ValueError, OSError):
+            self._note(event, args)
+        except Exception:  # whatever this cannot make sense of, the block's own call must go on
+            pass
+        finally:
+            self._busy.now = False
+
+    def _note(self, event: str, args: tuple[Any, ...]) -> None:
+        if event == "import":
+            self._imported.add(str(args[0]).split(".")[0])
             return
-        (self._written if writes else self._read).add(full)
+        path = args[0]
+        if not isinstance(path, (str, bytes, os.PathLike)):
+            return
+        full = os.path.abspath(os.fsdecode(path))
+        if event == "open":
+            mode, flags = args[1], args[2]
+            new = any(c in mode for c in "wxa") if isinstance(mode, str) else (flags & 3) == 1
+            if new:
+                self._written.add(full)
+                return
+        # What a block reads counts as it was before the block could change it.
+        if full not in self._written and full not in self._read and self.counts(full):
+            self._read[full] = file_hash(full)
 
     def collect(self) -> list[tuple[str, str]]:
         """(absolute path, hash) of the files read since the last call, sorted."""
-        self._paused = True
+        self._busy.now = True
         try:
-            names, self._read = self._read, set()
-            modules = set(sys.modules)
-            for name in modules - self._modules:
-                file = getattr(sys.modules.get(name), "__file__", None)
-                if isinstance(file, str) and file.endswith(".py"):
-                    names.add(os.path.abspath(file))
-            self._modules = modules
-            return [(path, file_hash(path)) for path in sorted(names) if self._counts(path)]
+            found, self._read = self._read, {}
+            names, self._imported = self._imported, set()
+            for name in names - set(sys.modules):
+                # An import that failed would succeed if this file appeared.
+                for folder in (p for p in sys.path if self.counts(os.path.join(os.path.abspath(p), "x"))):
+                    found[os.path.join(folder, f"{name}.py")] = "missing"
+            return sorted(found.items())
         finally:
-            self._paused = False
+            self._busy.now = False
 
-    def _counts(self, path: str) -> bool:
-        if (
-            path in self._written
-            or f"{os.sep}__pycache__{os.sep}" in path
-            or os.path.basename(path)[:1] == "<"
-        ):
+    def counts(self, path: str) -> bool:
+        """Whether a file is the author's."""
+        if f"{os.sep}__pycache__{os.sep}" in path or os.path.basename(path)[:1] == "<":
             return False
         real = os.path.realpath(path)
-        return not real.startswith(self._ignored) and (os.path.isfile(real) or not os.path.exists(real))
+        if real.startswith(self._never):
+            return False
+        return real.startswith(self._own) or not real.startswith(self._system)
+
+
+_EVENTS = frozenset({"open", "import", "os.listdir", "os.scandir", "sqlite3.connect"})
 
 
 def stored_path(path: str, root: Path) -> str:

@@ -106,8 +106,8 @@ def sessions(blocks: Sequence[Block]) -> dict[str, list[Block]]:
 
 
 def plan(note: Note, blocks: Sequence[Block], settings: Settings, cache: Cache) -> list[list[Step]]:
-    """For each session its steps. A stored result behind a step that has none does not count: the
-    session will be replayed, and everything it shows has to come from one run."""
+    """For each session its steps. One step without a result that holds makes the whole note run: what a page
+    shows comes from one run, and sessions may pass files to each other."""
     planned = []
     for name, group in sessions(blocks).items():
         key = digest(environment([b.code for b in group], settings), name, str(_stored_name(note, cache)))
@@ -117,19 +117,31 @@ def plan(note: Note, blocks: Sequence[Block], settings: Settings, cache: Cache) 
             key = digest(
                 key, block.code, block.inline, block.spec, block.conversion, block.options.error, depends
             )
-            steps.append(Step(block, key, cache.load(key)))
-        if not all(step.stored for step in steps):
-            steps = [Step(step.block, step.key, None) for step in steps]
+            stored = cache.load(key)
+            if stored is not None and stored.at != block.line and tells_lines(stored, note.path.name):
+                stored = None
+            steps.append(Step(block, key, stored))
         planned.append(steps)
-    return planned
+    if all(step.stored for steps in planned for step in steps):
+        return planned
+    return [[Step(step.block, step.key, None) for step in steps] for steps in planned]
+
+
+def tells_lines(result: Result, name: str) -> bool:
+    """Whether a result shows line numbers of the note, in a traceback or a warning."""
+    for output in result.outputs:
+        text = output.get("text", "")
+        if output["output_type"] == "error" or f'{name}", line' in text or f"{name}:" in text:
+            return True
+    return False
 
 
 def _stored_name(note: Note, cache: Cache) -> Path | str:
-    """The note's folder belongs to the key: relative paths in its code mean something else elsewhere."""
+    """The note's name belongs to the key: tracebacks show it, and relative paths start at its folder."""
     try:
-        return note.path.parent.relative_to(cache.root)
+        return note.path.relative_to(cache.root)
     except ValueError:
-        return note.path.parent
+        return note.path
 
 
 def syntax_problem(note: Note, blocks: Sequence[Block]) -> tuple[Block, Problem] | None:

@@ -9,12 +9,14 @@ PRELOAD_VARIABLE = "FITNOTES_PRELOAD"  # modules that the fork server imports, w
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a session knows of its note. ``name`` is the file name that tracebacks show, ``ignore`` folders
-    whose files are no inputs, ``script_folder`` the entry of sys.path that belongs to the command."""
+    """What a session knows of its note. ``name`` is the file name that tracebacks show, ``root`` its
+    project's folder, ``ignore`` are folders whose files are no inputs, ``script_folder`` is the
+    command's entry of sys.path."""
 
     name: str
     text: str
     folder: str
+    root: str
     seed: int
     capture: str
     ignore: tuple[str, ...]

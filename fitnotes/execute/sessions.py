@@ -17,6 +17,7 @@ import threading
 import time
 import types
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from fitnotes.execute.protocol import PRELOAD_VARIABLE, Code, Job
 from fitnotes.note import Block, Note
 from fitnotes.settings import Project, Settings
 
+FLOOD = 200_000_000  # bytes that one block may print
 GRACE = 2.0  # seconds between the interrupt and the kill of a block that is out of time
 START_LIMIT = 120.0  # seconds until a session has to answer that it is there
 
@@ -70,6 +72,23 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
+def sweep() -> None:
+    """Removes what builds that were killed left in the temporary folder."""
+    for folder in Path(tempfile.gettempdir()).glob("fitnotes-*-*"):
+        pid = folder.name.split("-")[1]
+        if pid.isdigit() and os.name == "posix":
+            try:
+                os.kill(int(pid), 0)
+            except ProcessLookupError:
+                shutil.rmtree(folder, ignore_errors=True)
+            except OSError:
+                continue
+
+
+class TooMuch(Exception):
+    """A block prints without end."""
+
+
 class SessionDied(Exception):
     """The session's process ended while a block was running. ``status`` is a process exit code."""
 
@@ -100,7 +119,8 @@ class Session:
     def __init__(self, note: Note, settings: Settings, project: Project, cancel: threading.Event) -> None:
         self.note = note
         self.cancel = cancel
-        self.folder = Path(tempfile.mkdtemp(prefix="fitnotes-"))
+        sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"fitnotes-{os.getpid()}-"))
         self.offsets = dict.fromkeys(NAMES, 0)
         for name in NAMES:
             (self.folder / name).touch()
@@ -113,12 +133,13 @@ class Session:
             folder=str(note.path.parent),
             seed=settings.seed,
             capture=str(self.folder),
-            ignore=(str(project.store), str(project.output)),
+            root=str(project.root),
+            ignore=(str(project.store), *(str(project.output / target) for target in ("html", "pdf"))),
             script_folder=os.path.dirname(os.path.abspath(sys.argv[0])) if sys.argv and sys.argv[0] else "",
         )
         self.connection: Connection = ours
         with _lock, _without_main():
-            self.process = context.Process(target=serve, args=(theirs, lifeline, job), daemon=True)
+            self.process = context.Process(target=serve, args=(theirs, lifeline, job))
             self.process.start()
         theirs.close()
         lifeline.close()
@@ -158,6 +179,11 @@ class Session:
         while True:
             if self.cancel.is_set():
                 raise Cancelled
+            if (
+                sum((self.folder / name).stat().st_size for name in NAMES) - sum(self.offsets.values())
+                > FLOOD
+            ):
+                raise TooMuch
             left = 0.25 if end is None else min(0.25, end - time.monotonic())
             if left <= 0:
                 return None
@@ -183,6 +209,9 @@ class Session:
             reply = self._reply(limit)
             if reply is None:
                 return self._timed_out(block, limit)
+        except TooMuch:
+            message = f"{block.name} printed more than {FLOOD // 1_000_000} MB and was killed"
+            return self._lost("crash", message, block, time.monotonic() - start)
         except (SessionDied, ConnectionError) as died:
             what = str(died) if isinstance(died, SessionDied) else "its process vanished"
             return self._lost("crash", f"{block.name} crashed: {what}", block, time.monotonic() - start)
@@ -211,7 +240,7 @@ class Session:
             self._signal(signal.SIGINT)
             try:
                 reply = self._reply(GRACE)
-            except SessionDied:
+            except (SessionDied, TooMuch):
                 reply = None
             if reply is not None:
                 where = reply["error"]["line"] if reply["error"] else block.line
@@ -239,29 +268,29 @@ def own_frames(text: str, note: str) -> str:
     return head + fatal + "\n".join(lines)
 
 
-def run_session(
+def run_sessions(
     note: Note,
-    steps: Sequence[Step],
+    groups: Sequence[Sequence[Step]],
     settings: Settings,
     project: Project,
     cancel: threading.Event,
     done: Callable[[Step, Result], None],
 ) -> None:
-    """Runs the steps of one session in order and reports each result as soon as it is there.
-
-    After an error, a timeout or a crash the steps behind it are reported as not run.
+    """Runs the steps of a note's sessions in the order of the document; each result is reported as soon as
+    it is there. After an error, a timeout or a crash the session's later steps are reported as not run.
     """
-    with Session(note, settings, project, cancel) as session:
-        failed: Block | None = None
-        for step in steps:
-            if failed is not None:
-                done(step, Result("not run", message=f"not run: {failed.name} above failed"))
+    with contextlib.ExitStack() as stack:
+        open_sessions: dict[str, Session] = {}
+        failed: dict[str, Block] = {}
+        for step in sorted((s for group in groups for s in group), key=lambda s: s.block.index):
+            name = step.block.options.session
+            if name in failed:
+                done(step, Result("not run", message=f"not run: {failed[name].name} above failed"))
                 continue
-            result = session.run(step.block)
+            if name not in open_sessions:
+                open_sessions[name] = stack.enter_context(Session(note, settings, project, cancel))
+            result = open_sessions[name].run(step.block)
             inputs = tuple((stored_path(path, project.root), known) for path, known in result.inputs)
-            result = Result(
-                result.status, result.outputs, result.message, result.line, result.seconds, inputs
-            )
             if result.status != "ok":
-                failed = step.block
-            done(step, result)
+                failed[name] = step.block
+            done(step, replace(result, inputs=inputs, at=step.block.line))

@@ -12,6 +12,7 @@ import gc
 import importlib.abc
 import importlib.machinery
 import linecache
+import multiprocessing
 import os
 import random
 import signal
@@ -24,8 +25,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import IPython
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
@@ -122,10 +124,19 @@ class _Shell(InteractiveShell):  # type: ignore[misc]
         self.history_manager.enabled = False
 
     def showtraceback(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the error travels in the result of run_cell."""
+        """Keeps the error: one that run_cell does not return (a repr that raises, a magic) counts too."""
+        error = sys.exc_info()[1]
+        if error is not None:
+            session.errors.append(error)
+
+    def enable_gui(self, gui: Any = None) -> None:
+        """Nothing: there is no window; `%matplotlib inline` asks for it."""
+
+    def ask_exit(self) -> None:
+        raise SystemExit("quit() in a block")
 
     def showsyntaxerror(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: as showtraceback."""
+        self.showtraceback()
 
 
 class _Session:
@@ -133,6 +144,7 @@ class _Session:
 
     capture: Capture
     code = ""
+    errors: ClassVar[list[BaseException]] = []
 
 
 session = _Session()
@@ -241,6 +253,21 @@ def _seed_everything(seed: int) -> None:
     sys.meta_path.insert(0, _PrepareOnImport(seed))
 
 
+def _import_from_source(recorder: InputRecorder) -> None:
+    """The author's own modules are compiled from their source: Python believes a cached file whose source
+    changed within its second, and reading only that file would hide the source from the recorder."""
+    loader = importlib.machinery.SourceFileLoader
+    cached = loader.get_code
+
+    def get_code(self: Any, fullname: str) -> Any:
+        path = self.get_filename(fullname)
+        if not recorder.counts(os.path.abspath(path)):
+            return cached(self, fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+    loader.get_code = get_code  # type: ignore[method-assign]
+
+
 # --------------------------------------------------------------------------------------------------
 # Tracebacks
 
@@ -250,9 +277,12 @@ def _user_frames(stack: traceback.StackSummary, note: str, folder: str) -> trace
     system = (*system_folders(), os.path.dirname(os.path.realpath(__file__)) + os.sep)
     frames = list(stack)
     first = next((i for i, frame in enumerate(frames) if frame.filename == note), len(frames))
+    tool = os.path.dirname(os.path.realpath(IPython.__file__)) + os.sep
     kept = []
     for i, frame in enumerate(frames[first:], first):
         theirs = os.path.realpath(frame.filename).startswith(system) or frame.filename.startswith("<")
+        if os.path.realpath(frame.filename).startswith(tool):
+            continue
         if frame.filename == note or not theirs or i == len(frames) - 1:
             if frame.filename != note and os.path.isabs(frame.filename) and not theirs:
                 frame.filename = os.path.relpath(frame.filename, folder)
@@ -291,7 +321,10 @@ def describe_error(error: BaseException, note: str, folder: str, line: int, line
             part.stack = _user_frames(part.stack, note, folder)
         todo += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or [])]
     text = "".join(summary.format())
-    message = str(error) if not isinstance(error, SyntaxError) else (error.msg or "invalid syntax")
+    try:
+        message = str(error) if not isinstance(error, SyntaxError) else (error.msg or "invalid syntax")
+    except Exception:
+        message = "(its message cannot be shown)"
     return {
         "output_type": "error",
         "ename": type(error).__name__,
@@ -366,8 +399,9 @@ def run_code(shell: Any, code: Code, job: Job) -> BaseException | None:
     blank = len(text) - len(text.lstrip("\n"))
     # IPython drops leading empty lines before it parses.
     shell.compile.offset = code.line - 1 + (blank if text.strip() else 0)
+    session.errors.clear()
     result = shell.run_cell(text, store_history=False)
-    error = result.error_before_exec or result.error_in_exec
+    error = result.error_before_exec or result.error_in_exec or next(iter(session.errors), None)
     return error if error is None or isinstance(error, BaseException) else RuntimeError(str(error))
 
 
@@ -387,8 +421,8 @@ def serve(connection: Connection, lifeline: Connection, job: Job) -> None:
     shell = make_shell()
     shell.compile.note = job.name
     sys.modules["__main__"] = shell.user_module
-    shell.user_ns["__file__"] = os.path.join(job.folder, job.name)
-    lines = [line + "\n" for line in job.text.split("\n")]
+    # Blank but for the blocks that have run: what `inspect` reads is Python.
+    lines = ["\n"] * (job.text.count("\n") + 1)
     linecache.cache[job.name] = (len(job.text), None, lines, job.name)
     warnings.resetwarnings()
     warnings.simplefilter("default")
@@ -410,9 +444,11 @@ def serve(connection: Connection, lifeline: Connection, job: Job) -> None:
 
     warnings.showwarning = showwarning
     _seed_everything(job.seed)
-    recorder = InputRecorder(
-        (job.capture, os.path.dirname(__file__), *job.ignore), os.path.join(job.folder, job.name)
-    )
+    ignore = (job.capture, os.path.dirname(__file__), *job.ignore)
+    recorder = InputRecorder(ignore, own=(job.root, job.folder))
+    _import_from_source(recorder)
+    multiprocessing.set_start_method(None, force=True)  # what Python itself would choose
+    owner = os.getpid()
     while True:
         try:
             code: Code | None = connection.recv()
@@ -421,6 +457,9 @@ def serve(connection: Connection, lifeline: Connection, job: Job) -> None:
             capture.begin()
             start = time.perf_counter()
             error = run_code(shell, code, job)
+            if os.getpid() != owner:  # a child that the block forked ran to its end
+                capture.flush()
+                os._exit(0 if error is None else getattr(error, "code", 1) or 0)
             seconds = time.perf_counter() - start
             outputs = capture.end()
             inputs = recorder.collect()

@@ -71,10 +71,13 @@ def clean(svg: str) -> str:
     svg = re.sub(r"filter:\s*url\([^)]*drop-shadow[^)]*\);?", "", svg)
     svg = re.sub(r'\sfilter="url\([^)]*drop-shadow[^)]*\)"', "", svg)
     box = re.search(r'viewBox="([-\d.eE]+) ([-\d.eE]+) ([\d.eE+]+) ([\d.eE+]+)"', svg)
-    if box and 'width="100%"' in svg[:400]:
+    opening = svg[: svg.index(">") + 1]
+    if box and 'width="100%"' in opening:
         # A percentage leaves an <img> without a size of its own.
         width, height = float(box[3]), float(box[4])
-        svg = svg.replace('width="100%"', f'width="{width:.2f}" height="{height:.2f}"', 1)
+        sized = re.sub(r'\sheight="[^"]*"', "", opening)
+        sized = sized.replace('width="100%"', f'width="{width:.2f}" height="{height:.2f}"', 1)
+        svg = sized + svg[len(opening) :]
     return svg
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from fitnotes import pandoc
 
 HTML = "html"
-LATEX = "latex"
+LATEX = "latex+raw_tex"  # what it does not know stays, instead of vanishing
 MARKDOWN = pandoc.READER
 
 
@@ -30,6 +30,9 @@ class Fragments:
             names = [text for text in texts if (source, text) not in self._read]
             for text, blocks in zip(names, pandoc.read_fragments(names, source), strict=True):
                 self._read[source, text] = blocks
+
+    def has(self, text: str, source: str = MARKDOWN) -> bool:
+        return (source, text) in self._read
 
     def blocks(self, text: str, source: str = MARKDOWN) -> list[Any]:
         import copy

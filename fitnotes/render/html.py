@@ -42,9 +42,16 @@ EMBEDDED_POLICY = (
 )
 
 
+STYLE_AND_SCRIPT = ("fitnotes.css", "fitnotes.js")
+
+
+def asset_names() -> tuple[str, ...]:
+    return (*STYLE_AND_SCRIPT, SCRIPT)
+
+
 def install_assets(folder: Path) -> None:
     """Copies style, script and MathJax beside the pages, where they are not there already."""
-    wanted = {name: pandoc.template(name) for name in ("fitnotes.css", "fitnotes.js")}
+    wanted = {name: pandoc.template(name) for name in STYLE_AND_SCRIPT}
     wanted[SCRIPT] = mathjax.folder() / SCRIPT
     for name, source in wanted.items():
         target = folder / name
@@ -129,9 +136,7 @@ def references(page: Page) -> None:
             return pf.Math(f"\\{'ref' if command == 'ref' else 'eqref'}{{{label}}}", format="InlineMath")
         return crossrefs.plain_reference(page.document.note, page.refs, command, label)
 
-    maths.read_raw_tex(
-        page.doc, page.document.note, page.maths, page_break=_page_break, reference=tex_reference
-    )
+    maths.replace_raw(page.doc, page_break=_page_break, reference=tex_reference)
     crossrefs.resolve(page.doc, page.document.note, page.refs, known, equation)
 
 
@@ -172,8 +177,9 @@ def write_html(
             *bibliography(page),
         ]  # fmt: skip
         if has_maths:
-            args += ["--variable", f"mathjax={SCRIPT}"]
-        if document.settings.toc and page.headings > 2:
+            args += ["--variable", f"formulas={SCRIPT}"]
+        args += ["--number-sections"] * page.asks("number-sections", False)
+        if document.settings.toc and page.asks("toc", True) and page.headings > 2:
             args += ["--toc", "--toc-depth=3"]
         if embed:
             args += ["--embed-resources"]

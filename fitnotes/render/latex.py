@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from fitnotes import pandoc
-from fitnotes.errors import ConversionError, MissingProgram
+from fitnotes.errors import ConversionError, MissingProgram, Problem
 from fitnotes.execute.cache import Result, write_atomically
+from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document
 from fitnotes.render import crossrefs, maths
 from fitnotes.render.macros import brace_scripts
@@ -90,6 +91,7 @@ def prepare(page: Page) -> None:
             match = maths.REFERENCE.match(element.text.strip())
             if match and match[2].strip() not in labels:
                 return crossrefs.plain_reference(note, page.refs, match[1], match[2].strip())
+            element.text = _place_graphics(element.text, page)
         elif isinstance(element, pf.Span) and {"error", "missing"} & set(element.classes):
             opening = pf.RawInline("\\fitnotesproblem{", format="latex")
             return [opening, *element.content, pf.RawInline("}", format="latex")]
@@ -99,6 +101,24 @@ def prepare(page: Page) -> None:
 
     pandoc.walk(page.doc, visit)
     crossrefs.resolve(page.doc, note, page.refs, known, equation)
+
+
+def _place_graphics(tex: str, page: Page) -> str:
+    """``\\includegraphics`` in raw TeX with its file beside the .tex, as LaTeX may read from there only."""
+    note = page.document.note
+
+    def place(match: re.Match[str]) -> str:
+        for suffix in ("", ".pdf", ".png", ".jpg", ".svg"):
+            path = note.path.parent / (match[2].strip() + suffix)
+            if path.is_file():
+                page.media.inputs[str(path)] = file_hash(path)
+                url = page.media.add(path.read_bytes(), path.suffix.lower(), path.stem)
+                return f"{match[1]}{{{url}}}" if url else match[0]
+        line = note.line_of(match[0])
+        page.problems.append(Problem("warning", f"image {match[2]}: not found", note.shown, line))
+        return f"\\fitnotesproblem{{[image missing: {match[2]}]}}"
+
+    return re.sub(r"(\\includegraphics\s*(?:\[[^\]]*\])?)\s*\{([^}]*)\}", place, tex)
 
 
 def _verbatim(element: Any) -> Any:
@@ -140,7 +160,8 @@ def write_latex_pdf(document: Document, results: Mapping[int, Result], target: P
             "--variable", "linkcolor=black", "--variable", "urlcolor=blue!50!black",
             *bibliography(page),
         ]  # fmt: skip
-        if document.settings.toc and page.headings > 7:
+        args += ["--number-sections"] * page.asks("number-sections", False)
+        if document.settings.toc and page.asks("toc", True) and page.headings > 7:
             args += ["--toc", "--toc-depth=2"]
         output = pandoc.write(pandoc.dump(page.doc), "latex", args, cwd=document.note.path.parent)
         converter_warnings(page, output.warnings)
@@ -187,9 +208,15 @@ def _run(program: str, engine: str, source: Path, page: Page) -> None:
             and "Rerun LaTeX" not in log
             and "rerunfilecheck Warning" not in log
         ):
-            return
+            break
         if engine == "tectonic":
-            return
+            break
+    missing = sorted(set(re.findall(r"Missing character: There is no (\S+)", log)))
+    for sign in missing[:10]:
+        note = page.document.note
+        message = f"{engine}: its fonts have no {sign}, which is missing in the PDF"
+        hint = "set mainfont in the header to a font that has it, or use typst"
+        page.problems.append(Problem("warning", message, note.shown, note.line_of(sign), hint))
 
 
 def _error(engine: str, log: str, source: Path, page: Page) -> ConversionError:

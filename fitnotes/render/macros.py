@@ -224,7 +224,7 @@ def split_definitions(text: str) -> tuple[str, str]:
 
 def _join(left: str, right: str) -> str:
     """Two pieces side by side, with a space where `\\alpha` + `x` would make another command."""
-    glue = " " if re.search(r"\\[A-Za-z@]+$", left) and right[:1].isalpha() else ""
+    glue = " " if re.search(r"(?<!\\)(?:\\\\)*\\[A-Za-z@]+$", left) and right[:1].isalpha() else ""
     return left + glue + right
 
 
@@ -284,7 +284,7 @@ def expand(text: str, macros: Macros) -> str:
         reader.take()
         replaced = _expand_one(token, reader, macros)
         if replaced is None:
-            out = _join(out, token)
+            out += token
             continue
         used += 1
         if used > LIMIT:

@@ -7,13 +7,14 @@ macros (`definitions` go into its preamble), the others get `expand_all`.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from fitnotes import pandoc
-from fitnotes.errors import Problem
+from fitnotes.errors import ConversionError, Problem
 from fitnotes.note import Note
 from fitnotes.render.fragments import LATEX, Fragments
 from fitnotes.render.macros import MacroError, Macros, brace_scripts, expand, learn, split_definitions
@@ -21,6 +22,8 @@ from fitnotes.render.macros import MacroError, Macros, brace_scripts, expand, le
 NUMBERED = frozenset({"equation", "align", "gather", "multline", "alignat", "flalign", "eqnarray"})
 _OTHER = ("displaymath", "math", "IEEEeqnarray", "dmath", "subequations")
 _NAMES = "|".join(sorted({*NUMBERED, *_OTHER}, key=len, reverse=True))
+_BALANCED = r"((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)"
+TAG = re.compile(r"\\tag\*?\s*\{" + _BALANCED + r"\}")
 ENVIRONMENT = re.compile(rf"\\begin\s*\{{((?:{_NAMES})\*?)\}}")
 PAGE_BREAK = re.compile(r"^\s*\\(newpage|pagebreak|clearpage|cleardoublepage)(\[\d\])?(\{\})?\s*$")
 # Layout that means nothing outside LaTeX and leaves no trace there, on purpose.
@@ -101,7 +104,8 @@ def _split(body: str, separator: str) -> list[str]:
 
 def rewrite(text: str) -> list[str]:
     """One display formula in a form that LaTeX, MathJax and texmath take; sometimes it is two formulas."""
-    text = re.sub(r"\n[ \t]*(?:\n[ \t]*)+", "\n", text.strip())
+    text = re.sub(r"\n[ \t]*(?:%[ \t]*)?(?:\n[ \t]*(?:%[ \t]*(?=\n))?)+", "\n", text.strip())
+    text = re.sub(r"\\(?:begin|end)\{subequations\}", "", text).strip()
     head = ENVIRONMENT.match(text)
     if head is None:
         # x = \begin{align*}…: inside a formula it is called aligned.
@@ -139,7 +143,7 @@ def numbers(text: str, maths: Maths) -> tuple[str, list[str | None]]:
     """Counts a display formula's rows as LaTeX does: (environment name, the number of each row or None)."""
     head = ENVIRONMENT.match(text)
     if head is None or environment_end(text, 0) < 0:
-        tag = re.search(r"\\tag\*?\{([^}]*)\}", text)
+        tag = TAG.search(text)
         return "", [tag[1] if tag else None]
     name = head[1]
     body = text[head.end() : text.rindex("\\end")]
@@ -148,7 +152,7 @@ def numbers(text: str, maths: Maths) -> tuple[str, list[str | None]]:
         lines.pop()
     found: list[str | None] = []
     for line in lines:
-        tag = re.search(r"\\tag\*?\{([^}]*)\}", line)
+        tag = TAG.search(line)
         if tag:
             number: str | None = tag[1]
         elif name.endswith("*") or name not in NUMBERED or re.search(r"\\(nonumber|notag)\b", line):
@@ -288,96 +292,153 @@ def expand_all(doc: Any, note: Note, maths: Maths) -> None:
                 maths.problems.append(Problem("error", f"formula: {error}", note.shown, line, exit_code=1))
                 return
             text = re.sub(r"\\bm(?![A-Za-z])", r"\\boldsymbol", text)
+            text = re.sub(r"\\ensuremath\s*\{" + _BALANCED + r"\}", r"\1", text)
+            text = re.sub(r"\\intertext\s*\{" + _BALANCED + r"\}", r"\\text{\1} \\\\", text)
+            text = re.sub(r"\\mathds(?![A-Za-z])", r"\\mathbb", text)
             element.text = brace_scripts(text, Macros())
 
     doc.walk(visit)  # the title too
 
 
-def read_raw_tex(
-    doc: Any,
-    note: Note,
-    maths: Maths,
-    *,
-    page_break: Callable[[bool], Any],
-    reference: Callable[[str, str], Any],
-) -> None:
-    """For targets other than LaTeX: raw TeX in prose becomes structure where pandoc's LaTeX reader can
-    read it, and its visible source with a warning where not.
+THEOREMS = ("theorem", "lemma", "proposition", "corollary", "definition", "remark", "example")
+_VERBATIM = re.compile(r"\\begin\{(?:verbatim|lstlisting|minted|Verbatim)")
 
-    ``page_break(block)`` gives the element for ``\\newpage``, ``reference(command, label)`` that for
-    ``\\ref`` and the like.
+
+def _is_tex(element: Any) -> bool:
+    import panflute as pf
+
+    return isinstance(element, (pf.RawBlock, pf.RawInline)) and element.format in ("tex", "latex")
+
+
+def _known(doc: Any) -> tuple[Macros, str]:
+    """Every macro of the note, and its theorem environments (or the usual ones) as definitions."""
+    import panflute as pf
+
+    macros = Macros()
+    preamble = metadata_tex(doc)
+    for tex in preamble:
+        learn(tex, macros)
+
+    def collect(element: Any, doc: Any) -> None:
+        if _is_tex(element) or isinstance(element, pf.Math):
+            learn(element.text, macros)
+
+    pandoc.walk(doc, collect)
+    given = re.findall(
+        r"\\newtheorem\*?\{[^}]*\}(?:\[[^\]]*\])?\{[^}]*\}(?:\[[^\]]*\])?", "\n".join(preamble)
+    )
+    have = {re.match(r"\\newtheorem\*?\{([^}]*)\}", text)[1] for text in given}  # type: ignore[index]
+    usual = [f"\\newtheorem{{{name}}}{{{name.capitalize()}}}" for name in THEOREMS if name not in have]
+    return macros, "\n".join([*usual, *given])
+
+
+def read_raw_tex(doc: Any, note: Note) -> list[Problem]:
+    """For targets other than LaTeX: raw TeX in prose becomes structure where pandoc's LaTeX reader can read
+    it, and its visible source with a warning where not. Formulas, definitions, references and page breaks
+    in it stay raw, for `normalise` and `replace_raw`.
     """
     import panflute as pf
 
+    problems: list[Problem] = []
+    macros, theorems = _known(doc)
     fragments = Fragments()
-    expanded: dict[str, str] = {}
+    prepared: dict[str, str] = {}
 
-    def is_tex(element: Any) -> bool:
-        return isinstance(element, (pf.RawBlock, pf.RawInline)) and element.format in ("tex", "latex")
-
-    def special(text: str) -> bool:
-        return bool(PAGE_BREAK.match(text) or SILENT.match(text) or REFERENCE.match(text.strip()))
+    def later(text: str) -> bool:
+        rest = re.sub(r"(?<!\\)%[^\n]*", "", split_definitions(text)[0]).strip()
+        return (
+            not rest
+            or split_environments(rest) is not None
+            or bool(PAGE_BREAK.match(text) or SILENT.match(text) or REFERENCE.match(text.strip()))
+        )
 
     def want(element: Any, doc: Any) -> None:
-        if is_tex(element) and not special(element.text):
-            try:
-                expanded[element.text] = expand(element.text, maths.macros)
-            except MacroError:
-                expanded[element.text] = element.text
-            fragments.add(expanded[element.text], LATEX)
+        if _is_tex(element) and not later(element.text) and element.text not in prepared:
+            text = element.text
+            if not _VERBATIM.search(text):
+                with contextlib.suppress(MacroError):
+                    text = expand(text, macros.copy())
+            prepared[element.text] = text
 
-    pandoc.walk(doc, want)
-    try:
+    doc.walk(want)
+    if not prepared:
+        return problems
+    fragments.add(theorems, LATEX)
+    for text in prepared.values():
+        fragments.add(text, LATEX)
+    with contextlib.suppress(ConversionError):  # pandoc refuses one of them: each is tried by itself
         fragments.read()
-        readable = True
-    except Exception:  # pandoc refuses one of them: each is tried by itself
-        readable = False
 
     def structure(text: str) -> list[Any] | None:
-        if not readable:
+        if not fragments.has(prepared[text], LATEX):
             alone = Fragments()
-            alone.add(expanded[text], LATEX)
+            alone.add(prepared[text], LATEX)
             try:
                 alone.read()
-            except Exception:
+            except ConversionError:
                 return None
-            blocks = alone.blocks(expanded[text], LATEX)
+            blocks = alone.blocks(prepared[text], LATEX)
         else:
-            blocks = fragments.blocks(expanded[text], LATEX)
+            blocks = fragments.blocks(prepared[text], LATEX)
         words = "".join(pf.stringify(block) for block in blocks).strip()
         return blocks if words or any(_has_content(block) for block in blocks) else None
 
-    def visit(element: Any, doc: Any) -> Any:
-        if not is_tex(element):
-            return None
-        text = element.text
+    def source(element: Any, line: int | None) -> Any:
+        shown = element.text.strip().split("\n")[0][:60]
+        message = f"raw TeX {shown!r} means nothing to this target; its source is shown"
+        problems.append(Problem("warning", message, note.shown, line))
         block = isinstance(element, pf.RawBlock)
-        if PAGE_BREAK.match(text):
-            return page_break(block)
-        if SILENT.match(text):
-            return []
-        if match := REFERENCE.match(text.strip()):
-            found = reference(match[1], match[2].strip())
-            return pf.Para(found) if block else found
-        blocks = structure(text)
+        return pf.CodeBlock(element.text, classes=["tex"]) if block else pf.Code(element.text)
+
+    def visit(element: Any, doc: Any) -> Any:
+        if not _is_tex(element) or later(element.text):
+            return None
+        line = note.line_of(element.text)
+        blocks = structure(element.text)
         if blocks is None:
-            line = note.line_of(text)
-            shown = text.strip().split("\n")[0][:60]
-            maths.problems.append(
-                Problem("warning", f"raw TeX {shown!r} means nothing to this target; its source is shown",
-                        note.shown, line)
-            )  # fmt: skip
-            return pf.CodeBlock(text, classes=["tex"]) if block else pf.Code(text)
-        if block:
-            return blocks
+            return source(element, line)
+
+        def leftover(inner: Any, doc: Any) -> Any:
+            if _is_tex(inner) and not later(inner.text):
+                return source(inner, line)
+            return None
+
+        holder = pf.Div(*blocks).walk(leftover)
+        if isinstance(element, pf.RawBlock):
+            return list(holder.content)
         inlines: list[Any] = []
-        for part in blocks:
+        for part in holder.content:
             if not isinstance(part, (pf.Para, pf.Plain)):
-                return pf.Code(text)
+                return source(element, line)
             inlines.extend(part.content)
         return inlines
 
-    pandoc.walk(doc, visit)
+    preamble = {key: doc.metadata.content.pop(key) for key in PREAMBLE_KEYS if key in doc.metadata.content}
+    doc.walk(visit)
+    doc.metadata.content.update(preamble)
+    return problems
+
+
+def replace_raw(doc: Any, *, page_break: Callable[[bool], Any], reference: Callable[[str, str], Any]) -> None:
+    """Replaces what `read_raw_tex` left: ``page_break(block)`` gives the element for ``\\newpage``,
+    ``reference(command, label)`` that for ``\\ref`` and the like; layout commands go without a trace."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> Any:
+        if not _is_tex(element):
+            return None
+        block = isinstance(element, pf.RawBlock)
+        if PAGE_BREAK.match(element.text):
+            return page_break(block)
+        if match := REFERENCE.match(element.text.strip()):
+            found: list[Any] = []
+            for label in match[2].split(","):
+                found += [pf.Str(","), pf.Space] if found else []
+                found.append(reference(match[1], label.strip()))
+            return pf.Para(*found) if block else found
+        return []
+
+    doc.walk(visit)
 
 
 def _has_content(block: Any) -> bool:

@@ -14,7 +14,7 @@ from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
 from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document, plain
-from fitnotes.render import crossrefs, diagrams, maths, results
+from fitnotes.render import crossrefs, diagrams, maths, rawhtml, results
 from fitnotes.render.media import Media, place_images
 
 
@@ -43,6 +43,11 @@ class Page:
         self.doc.walk(look)
         return found
 
+    def asks(self, key: str, otherwise: bool) -> bool:
+        """A yes or no in the note's metadata; takes it out, since pandoc would act on it too."""
+        value = self.doc.metadata.content.pop(key, None)
+        return otherwise if value is None else str(plain(value)).lower() in ("true", "yes", "1")
+
     @property
     def headings(self) -> int:
         import panflute as pf
@@ -60,6 +65,11 @@ def compose(document: Document, found: Mapping[int, Result], target: str, media:
         doc, note, document.blocks, found, target=target, fold=document.settings.fold, media=media
     )
     problems += diagrams.draw_diagrams(doc, note, media)
+    if target != "latex":
+        problems += maths.read_raw_tex(doc, note)
+    if target != "html":
+        problems += rawhtml.read_raw_html(doc, note)
+    rawhtml.find_images(doc)
     problems += place_images(doc, note, media)
     doc.metadata.content.pop("fitnotes", None)
     known = maths.normalise(doc, note)
@@ -70,22 +80,46 @@ def compose(document: Document, found: Mapping[int, Result], target: str, media:
 
 
 def bibliography(page: Page) -> list[str]:
-    """Pandoc's arguments for citations, where the note names a bibliography that is there."""
+    """Pandoc's arguments for citations. Without a bibliography that can be read, a citation stays visible
+    as its key, with a warning."""
+    import panflute as pf
+
     metadata = page.doc.metadata.content
-    if "bibliography" not in metadata and "references" not in metadata:
-        return []
     note = page.document.note
-    value = plain(metadata["bibliography"]) if "bibliography" in metadata else []
-    names = value if isinstance(value, list) else [value]
-    for name in names:
-        file = note.path.parent / str(name)
-        page.media.inputs[str(file)] = file_hash(file)
-        if not file.is_file():
-            message = f"bibliography {name} not found; citations are left as they are"
-            page.problems.append(Problem("warning", message, note.shown, note.line_of(str(name))))
-            metadata.pop("bibliography", None)
-            return []
-    return ["--citeproc"]
+
+    def there(key: str) -> list[str]:
+        """The files under ``key`` that exist; those that do not are warned about."""
+        value = plain(metadata[key]) if key in metadata else []
+        names = [str(name) for name in (value if isinstance(value, list) else [value])]
+        found = []
+        for name in names:
+            file = note.path.parent / name
+            page.media.inputs[str(file)] = file_hash(file)
+            if file.is_file() or "://" in name:
+                found.append(name)
+                continue
+            message = f"{key} {name} not found"
+            page.problems.append(Problem("warning", message, note.shown, note.line_of(name)))
+        metadata.pop(key, None)
+        return found
+
+    csl = there("csl")
+    files = there("bibliography")
+    if files or "references" in metadata:
+        return ["--citeproc", *(f"--bibliography={f}" for f in files), *(f"--csl={f}" for f in csl[:1])]
+
+    def visit(element: Any, doc: Any) -> Any:
+        if not isinstance(element, pf.Cite):
+            return None
+        keys = [citation.id for citation in element.citations]
+        line = next((at for key in keys if (at := note.line_of(key)) is not None), None)
+        message = f"citation of {', '.join(keys)}, but the note has no bibliography"
+        page.problems.append(Problem("warning", message, note.shown, line))
+        shown = pf.stringify(pf.Para(*element.content)).strip()
+        return pf.Span(pf.Str(shown or f"[{', '.join(keys)}]"), classes=["missing-citation"])
+
+    page.doc.walk(visit)
+    return []
 
 
 def converter_warnings(page: Page, warnings: tuple[str, ...]) -> None:

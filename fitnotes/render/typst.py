@@ -6,6 +6,7 @@ a picture set by MathJax, on the baseline, instead of ending the whole PDF.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tempfile
@@ -17,15 +18,23 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.read import Document
+from fitnotes.read import Document, plain
 from fitnotes.render import crossrefs, mathjax, maths
 from fitnotes.render.media import Media
 from fitnotes.render.page import Page, bibliography, compose, converter_warnings, formula_line
 
 SIZE = 11  # pt, as in the template
+# Scripts and pictographs that the fonts inside Typst lack.
+FOREIGN = re.compile("[\u0530-\u10ff\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef\U0001f000-\U0003ffff]")
 _MARK = "fitnotesformula"
 _LIMITS, _OPERATOR = "FitnotesLimits", "FitnotesOperator"
-COLOURS = re.compile(r"\\(?:textcolor|color|colorbox|fcolorbox|definecolor)(?![A-Za-z])")
+# What the converter or Typst shows wrong without a word: MathJax sets these.
+PICTURES = re.compile(
+    r"\\(?:textcolor|color|colorbox|fcolorbox|smash|hline|cline|mathscr|substack\s*\{[^}]*\\substack)(?![A-Za-z])"
+    r"|\\[bB]igg?[lrm]?\s*(?:\\\||\\[lr]?[vV]ert)"
+    r"|\\left\s*(?:\\\||\.)|\\right\s*(?:\\\||\\?\|)"
+    r"|\\left\s*\\?[{(\[|]\s*\\begin|\{smallmatrix\}|\\begin\{array\}\s*\{[^}]*\||\\&"
+)
 
 
 def _show(data: bytes, suffix: str) -> tuple[bytes, str] | None:
@@ -53,7 +62,8 @@ def _ready(tex: str) -> str:
     tex = re.sub(r"\\(?:nonumber|notag|allowdisplaybreaks|displaystyle)(?![A-Za-z])", "", tex)
     tex = re.sub(r"\\left\s*\\lVert(.*?)\\right\s*\\rVert", r"\\lVert\1\\rVert", tex, flags=re.DOTALL)
     tex = _pairs_apart(tex)
-    tex = re.sub(r"\\(?:label|tag\*?)\s*\{[^}]*\}", "", tex)
+    tex = re.sub(r"\\label\s*\{[^}]*\}", "", maths.TAG.sub("", tex))
+    tex = _cases_apart(tex)
     tex = re.sub(r"\\thinspace(?![A-Za-z])", r"\\,", tex)
     # The converter makes plain text of operators; the marks tell which were they, and of which kind.
     tex = re.sub(r"\\operatorname\s*\*\s*\{", r"\\operatorname{" + _LIMITS + " ", tex)
@@ -64,7 +74,22 @@ def _operators(code: str) -> str | None:
     """Typst operators in the place of marked text; None if a mark did not survive as text."""
     code = re.sub(rf'"{_LIMITS}([^"]*)"', r'op("\1", limits: #true)', code)
     code = re.sub(rf'"{_OPERATOR}([^"]*)"', r'op("\1")', code)
+    # A bar is an ordinary sign in TeX; Typst would space it like a relation.
+    code = re.sub(r"(?<!\\)\\\|", 'class("normal", "|")', code)
     return None if _LIMITS in code or _OPERATOR in code else code
+
+
+def _cases_apart(tex: str) -> str:
+    """The gap between a case and its condition, which Typst does not make."""
+
+    def body(match: re.Match[str]) -> str:
+        lines = []
+        for line in maths.rows(match[2]):
+            first, *rest = maths.cells(line)
+            lines.append("&".join([first, *(f"\\quad {cell}" for cell in rest)]))
+        return match[1] + "\\\\".join(lines) + match[3]
+
+    return re.sub(r"(?s)(\\begin\{[dr]?cases\})(.*?)(\\end\{[dr]?cases\})", body, tex)
 
 
 def _pairs_apart(tex: str) -> str:
@@ -102,20 +127,19 @@ def _with_row_numbers(tex: str, numbers: Sequence[str | None]) -> str:
 
 def convert(formulas: Sequence[Formula]) -> list[str | None]:
     """Each formula as Typst maths with its dollars; None where pandoc's converter gives up."""
-    import panflute as pf
-
     if not formulas:
         return []
-    blocks: list[Any] = []
+    blocks: list[dict[str, Any]] = []
     for formula in formulas:
-        kind = "DisplayMath" if formula.display else "InlineMath"
-        blocks += [pf.Para(pf.Math(formula.tex, format=kind)), pf.RawBlock(f"//{_MARK}", format="typst")]
-    doc = pf.Doc(*blocks, api_version=(1, 23, 1))
-    text = pandoc.write(pandoc.dump(doc), "typst", ["--wrap=none"]).text
+        kind = {"t": "DisplayMath" if formula.display else "InlineMath"}
+        blocks.append({"t": "Para", "c": [{"t": "Math", "c": [kind, formula.tex]}]})
+        blocks.append({"t": "RawBlock", "c": ["typst", f"//{_MARK}"]})
+    ast = json.dumps({"pandoc-api-version": [1, 23, 1], "meta": {}, "blocks": blocks})
+    text = pandoc.write(ast, "typst", ["--wrap=none"]).text
     parts = [part.strip() for part in text.split(f"//{_MARK}")][: len(formulas)]
     # A formula that could not be converted comes back as its escaped source.
     good = [_operators(part) if part.startswith("$") and part.endswith("$") else None for part in parts]
-    return [None if f and COLOURS.search(f.tex) else part for f, part in zip(formulas, good, strict=True)]
+    return [None if PICTURES.search(f.tex) else part for f, part in zip(formulas, good, strict=True)]
 
 
 def _picture(formula: Formula, media: Media) -> tuple[str | None, str]:
@@ -126,16 +150,17 @@ def _picture(formula: Formula, media: Media) -> tuple[str | None, str]:
         return None, result.error
     svg, width, depth = mathjax.picture(result.svg, SIZE)
     url = media.add(svg.encode(), ".svg", "formula")
-    alt = json.dumps(formula.tex)
-    image = f"box(baseline: {depth:.2f}pt, image({json.dumps(url)}, width: {width:.2f}pt, alt: {alt}))"
+    alt = json.dumps(formula.tex, ensure_ascii=False)
+    where = json.dumps(url)
     if not formula.display:
-        return f"#{image}", ""
-    return f"#align(center, {image})", ""
+        return f"#box(baseline: {depth:.2f}pt, image({where}, width: {width:.2f}pt, alt: {alt}))", ""
+    image = f"image({where}, width: calc.min({width:.2f}pt, size.width), alt: {alt})"
+    return f"#layout(size => align(center, {image}))", ""
 
 
 def _untagged(tex: str) -> str:
     """Starred environments and no tags: the number is set by Typst beside the picture."""
-    tex = re.sub(r"\\tag\*?\s*\{[^}]*\}", "", tex)
+    tex = maths.TAG.sub("", tex)
     return re.sub(rf"\\(begin|end)\{{({'|'.join(maths.NUMBERED)})\}}", r"\\\1{\2*}", tex)
 
 
@@ -143,7 +168,9 @@ def _tag(text: str) -> str:
     """The inside of a ``\\tag{…}`` as Typst content."""
     if text.isalnum():
         return text
-    return pandoc.run(["-f", "latex", "-t", "typst"], text).text.strip()
+    with contextlib.suppress(ConversionError):
+        return pandoc.run(["-f", "latex", "-t", "typst"], text).text.strip()
+    return f"#{json.dumps(text, ensure_ascii=False)}"
 
 
 def _equation(formula: Formula, body: str) -> str:
@@ -164,6 +191,12 @@ def _equation(formula: Formula, body: str) -> str:
     return "".join(f"{a}\n" for a in anchors) + body
 
 
+def _inner_reference(match: re.Match[str], equations: Mapping[str, str]) -> str:
+    """``\\eqref`` inside a formula, as text."""
+    number = equations.get(match[2].strip(), "??")
+    return f"\\text{{({number})}}" if match[1] else f"\\text{{{number}}}"
+
+
 def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
     """Puts Typst code in the place of every formula. ``refused``: Typst code known not to compile.
 
@@ -180,7 +213,9 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
             return
         display = element.format == "DisplayMath"
         numbers: list[str | None] = []
-        tex = element.text
+        element.text = tex = re.sub(
+            r"\\(eq)?ref\s*\{([^}]*)\}", lambda m: _inner_reference(m, page.maths.equations), element.text
+        )
         if display:
             _, numbers = maths.numbers(tex, counter)
         labels = tuple(re.findall(r"\\label\s*\{([^}]*)\}", tex)) if display else ()
@@ -208,7 +243,7 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
                     Problem("error", f"formula {shown[:80]!r}: {reason}", note.shown,
                             formula_line(page, whole.tex), exit_code=1)
                 )  # fmt: skip
-                body = f"#raw({json.dumps(whole.tex)})"
+                body = f"#raw({json.dumps(whole.tex, ensure_ascii=False)})"
         replaced[formula] = _equation(formula, body) if formula.display else body
 
     texts = iter(replaced[formula] for _, formula in found)
@@ -248,9 +283,7 @@ def references(page: Page) -> None:
             return pf.Link(pf.Str(text), url=f"#{label}")
         return crossrefs.plain_reference(page.document.note, page.refs, command, label)
 
-    maths.read_raw_tex(
-        page.doc, page.document.note, page.maths, page_break=_page_break, reference=tex_reference
-    )
+    maths.replace_raw(page.doc, page_break=_page_break, reference=tex_reference)
     crossrefs.resolve(page.doc, page.document.note, page.refs, known, equation)
 
 
@@ -276,19 +309,20 @@ def dress(page: Page) -> None:
             and element.url[1:] not in identifiers
         ):
             return list(element.content)
-        if isinstance(element, pf.RawBlock) and element.format == "html":
-            return _without_html(element.text, block=True)
         return None
 
     page.doc.walk(visit)
 
 
-def _without_html(text: str, *, block: bool) -> Any:
-    """HTML means nothing on paper; a comment or a tag alone leaves nothing, text stays as text."""
-    import panflute as pf
+PAPERS = {"letter": "us-letter", "legal": "us-legal", "executive": "us-executive"}
 
-    words = re.sub(r"(?s)<!--.*?-->|<[^>]+>", "", text).strip()
-    return pf.Para(pf.Str(words)) if words and block else []
+
+def _paper(page: Page) -> None:
+    """LaTeX's names of paper sizes as Typst's."""
+    metadata = page.doc.metadata.content
+    if "papersize" in metadata:
+        name = str(plain(metadata["papersize"])).strip().lower().removesuffix("paper")
+        metadata["papersize"] = PAPERS.get(name, name) if re.fullmatch(r"[a-z0-9-]+", name) else "a4"
 
 
 def write_typst_pdf(
@@ -306,11 +340,13 @@ def write_typst_pdf(
             crossrefs.caption_prefixes(page.doc, page.refs)
             sources = set_formulas(page, refused)
             dress(page)
+            _paper(page)
             args = [
                 "--standalone", "--wrap=none", f"--template={pandoc.template('fitnotes.typst')}",
                 *bibliography(page),
             ]  # fmt: skip
-            if document.settings.toc and page.headings > 7:
+            args += ["--number-sections"] * page.asks("number-sections", False)
+            if document.settings.toc and page.asks("toc", True) and page.headings > 7:
                 args += ["--toc", "--toc-depth=2"]
             output = pandoc.write(pandoc.dump(page.doc), "typst", args, cwd=document.note.path.parent)
             converter_warnings(page, output.warnings)
@@ -334,7 +370,9 @@ def compile_typst(source: Path) -> bytes:
     import typst
 
     try:
-        return bytes(typst.compile(str(source), root="/", ignore_system_fonts=True))
+        # Fonts of the system only where those inside have no glyphs: pages stay the same on every machine.
+        foreign = FOREIGN.search(source.read_text(encoding="utf-8"))
+        return bytes(typst.compile(str(source), root="/", ignore_system_fonts=foreign is None))
     except typst.TypstError as error:
         hints = getattr(error, "hints", None) or []
         text = str(getattr(error, "message", None) or error)
