@@ -221,6 +221,157 @@ def test_magics_and_await_work(project, write) -> None:
     assert "shell" in page(project)
 
 
+FORKS = """import os
+print("parent before")
+pid = os.fork()
+if pid == 0:
+    print("from the child")
+else:
+    os.waitpid(pid, 0)
+    print("parent after")"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_neither_answers_nor_steals(project, write) -> None:
+    note(write, FORKS, "print('second', pid > 0)")
+    assert build(project).exit_code == 0
+    text = page(project)
+    for words in ("parent before", "from the child", "parent after", "second True"):
+        assert text.count(f"{words}\n") + text.count(f"{words}</code>") == 1, words
+
+
+def test_worker_processes_run(project, write) -> None:
+    note(write, "import math, multiprocessing\nwith multiprocessing.Pool(2) as pool:\n"
+         "    print(pool.map(math.sqrt, [4, 9]))",
+         "import torch\nfrom torch.utils.data import DataLoader\n"
+         "print(sum(len(b) for b in DataLoader(list(range(6)), batch_size=2, num_workers=2)))")  # fmt: skip
+    outcome = build(project)
+    assert outcome.exit_code == 0, [str(p) for p in outcome.problems]
+    assert "[2.0, 3.0]" in page(project)
+    assert "<code>6</code>" in page(project)
+
+
+def test_lines_in_stored_tracebacks_move_with_the_block(project, write) -> None:
+    block = "```{.python error=true}\n1 / 0\n```\n"
+    write("note.md", block)
+    build(project)
+    assert "line 2, in" in page(project)
+    write("note.md", "Text.\n\n" + block)
+    assert build(project).ran == 1
+    assert "line 4, in" in page(project)
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("a = open('data').read()\nopen('data', 'w').write('changed meanwhile')\nprint(a)", None),
+        ("print(open('data', 'r+').read())", "new"),
+        ("import numpy as np\nprint(bytes(np.memmap('data', dtype='uint8')))", "new"),
+        ("import os\nprint(sorted(n for n in os.listdir('.') if n.startswith('d')))", ""),
+        ("try:\n    import datamodule\nexcept ImportError:\n    print('none')", ""),
+        ("import importlib.util as u\ns = u.spec_from_file_location('m', 'helper.py')\n"
+         "m = u.module_from_spec(s)\ns.loader.exec_module(m)\nprint(m.A)", ""),
+    ],
+)  # fmt: skip
+def test_every_way_of_reading_counts(project, write, code: str, change: str | None) -> None:
+    write("data", "old")
+    write("helper.py", "A = 1\n")
+    note(write, code)
+    assert build(project).ran == 1
+    if change is not None:
+        assert build(project).status == "cached"
+        write("data", change or "old")
+        write("datamodule.py", "")
+        write("helper.py", "A = 2\n")
+    assert build(project).ran == 1
+
+
+def test_a_helper_changed_within_its_second_is_read_again(project, write) -> None:
+    helper = write("helper.py", "A = 1\n")
+    os.utime(helper, (1_600_000_000, 1_600_000_000))
+    note(write, "import helper\nprint('A is', helper.A)")
+    build(project)
+    write("helper.py", "A = 3\n")
+    os.utime(helper, (1_600_000_000, 1_600_000_000))
+    build(project)
+    assert "A is 3" in page(project)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class A:\n    def __repr__(self): raise ValueError('no repr')\nA()",
+        "%run bad.py",
+        "get_ipython().run_cell('1/0')\nprint('after')",
+        "import matplotlib.pyplot as plt\nplt.plot([1]); plt.title(r'$\\foo$');",
+        "class E(Exception):\n    def __str__(self): raise ValueError('bad')\nraise E()",
+        "quit()",
+    ],
+)
+def test_no_error_is_swallowed(project, write, code: str) -> None:
+    write("bad.py", "1 / 0\n")
+    note(write, code)
+    outcome = build(project)
+    assert outcome.exit_code == 1
+    assert "block 1 raised" in str(outcome.problems[0])
+    assert "IPython" not in page(project).replace("get_ipython", "")
+
+
+def test_matplotlib_inline_is_accepted(project, write) -> None:
+    note(write, "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()")
+    assert build(project).exit_code == 0
+    assert page(project).count("<img ") == 1
+    assert "Line2D" not in page(project)
+
+
+def test_sessions_run_in_the_order_of_the_document(project, write) -> None:
+    first = "```python\nopen('o.txt', 'w').write('A'); None\n```\n\n"
+    second = "```{.python session=b}\nprint('read', open('o.txt').read())\n```\n"
+    write("note.md", first + second)
+    build(project)
+    write("note.md", first.replace("'A'", "'B'") + second)
+    build(project)
+    assert "read B" in page(project)
+
+
+def test_endless_output_is_stopped(project, write, monkeypatch) -> None:
+    monkeypatch.setattr(sessions, "FLOOD", 20_000_000)
+    write("note.md", "```{.python timeout=30}\nprint('begin')\nwhile True: print('x' * 1000)\n```\n")
+    outcome = build(project)
+    assert "printed more than 20 MB" in str(outcome.problems[0])
+    assert "begin" in page(project)
+
+
+def test_results_that_cannot_be_stored_do_not_stop_the_page(project, write) -> None:
+    (project / ".fitnotes").write_text("in the way")
+    note(write, "print('shown')")
+    outcome = build(project)
+    assert outcome.exit_code == 0
+    assert any("cannot be stored" in p.message for p in outcome.problems)
+    assert "shown" in page(project)
+
+
+def test_clean_removes_what_was_built_and_nothing_else(project, write, fitnotes) -> None:
+    mine = write("_build/html/_assets/mine.css", "x")
+    note(write, "import matplotlib.pyplot as plt\nplt.plot([1]);", "1 / 0")
+    assert fitnotes("build", "note.md").returncode == 1
+    (project / ".fitnotes" / "pages" / "broken.json").write_text("[1]")
+    done = fitnotes("clean")
+    assert (done.returncode, done.stdout) == (0, "removed 1 page\n")
+    assert [p for p in (project / "_build").rglob("*") if p.is_file()] == [mine]
+
+
+def test_a_project_is_found_from_its_notes(project, write, fitnotes, tmp_path_factory) -> None:
+    write("fitnotes.toml", 'output = "site"\n')
+    write("notes/a.md", "a")
+    write("notes/sub/b.md", "b")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    done = fitnotes("build", f"{project}/notes/a.md", f"{project}/notes/sub/b.md", cwd=elsewhere)
+    assert done.returncode == 0
+    assert (project / "site" / "html" / "sub" / "b.html").is_file()
+    assert list(elsewhere.iterdir()) == []
+
+
 def children_of(pid: int) -> list[psutil.Process]:
     with contextlib.suppress(psutil.NoSuchProcess):
         return psutil.Process(pid).children(recursive=True)
