@@ -300,6 +300,8 @@ def tighten_maths(line: str) -> str:
         body = match["body"]
         if match["loose"] is None or not body.strip() or re.match(r" *\d", body):
             return match[0]
+        if body.count("{") != body.count("}"):  # \text{for $x$} inside a formula
+            return match[0]
         return f"${body.strip()}$" if re.search(r"[\\^_={]", body) else match[0]
 
     out, at = [], 0

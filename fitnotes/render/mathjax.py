@@ -135,4 +135,9 @@ def picture(svg: str, font_size: float) -> tuple[str, float, float]:
     svg = re.sub(
         r'width="[\d.]+ex" height="[\d.]+ex"', f'width="{width:.3f}pt" height="{height:.3f}pt"', svg, count=1
     )
+    # What MathJax leaves to its style sheet: the rules and frames of arrays.
+    svg = re.sub(r"<line (?=[^>]*data-line)", '<line stroke-width="70" ', svg)
+    svg = re.sub(r"<rect (?=[^>]*data-frame)", '<rect fill="none" stroke-width="70" ', svg)
+    svg = svg.replace('stroke-width="0"', 'stroke="none"', 1).replace(' stroke="currentColor"', "", 1)
+    svg = re.sub(r'<(line|rect) (?=[^>]*stroke-width="70")', r'<\1 stroke="black" ', svg)
     return svg.replace("currentColor", "black"), width, depth

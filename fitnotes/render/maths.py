@@ -293,7 +293,7 @@ def expand_all(doc: Any, note: Note, maths: Maths) -> None:
                 return
             text = re.sub(r"\\bm(?![A-Za-z])", r"\\boldsymbol", text)
             text = re.sub(r"\\ensuremath\s*\{" + _BALANCED + r"\}", r"\1", text)
-            text = re.sub(r"\\intertext\s*\{" + _BALANCED + r"\}", r"\\text{\1} \\\\", text)
+            text = re.sub(r"\\intertext\s*\{" + _BALANCED + r"\}", r"\\text{\1} \\notag \\\\", text)
             text = re.sub(r"\\mathds(?![A-Za-z])", r"\\mathbb", text)
             element.text = brace_scripts(text, Macros())
 
@@ -307,6 +307,8 @@ _VERBATIM = re.compile(r"\\begin\{(?:verbatim|lstlisting|minted|Verbatim)")
 def _is_tex(element: Any) -> bool:
     import panflute as pf
 
+    if isinstance(element.parent, pf.Cite):
+        return False  # pandoc keeps the source of a \\cite it has understood
     return isinstance(element, (pf.RawBlock, pf.RawInline)) and element.format in ("tex", "latex")
 
 

@@ -72,11 +72,25 @@ def compose(document: Document, found: Mapping[int, Result], target: str, media:
     rawhtml.find_images(doc)
     problems += place_images(doc, note, media)
     doc.metadata.content.pop("fitnotes", None)
+    _name_authors(doc)
     known = maths.normalise(doc, note)
     # Pandoc leaves text right before raw TeX without its paragraph.
     doc.content = [pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in doc.content]
     refs = crossrefs.number(doc, note)
     return Page(document, doc, target, media, known, refs, problems)
+
+
+def _name_authors(doc: Any) -> None:
+    """``author: [{name: …, affiliation: …}]``: pandoc's templates print names only as plain values."""
+    import panflute as pf
+
+    authors = doc.metadata.content.get("author")
+    for item in authors.content if isinstance(authors, pf.MetaList) else [authors]:
+        if isinstance(item, pf.MetaMap) and "name" in item.content:
+            people = authors.content if isinstance(authors, pf.MetaList) else [authors]
+            named = [p.content.get("name", p) if isinstance(p, pf.MetaMap) else p for p in people]
+            doc.metadata.content["author"] = pf.MetaList(*named)
+            return
 
 
 def bibliography(page: Page) -> list[str]:

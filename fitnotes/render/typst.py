@@ -322,7 +322,7 @@ def _paper(page: Page) -> None:
     metadata = page.doc.metadata.content
     if "papersize" in metadata:
         name = str(plain(metadata["papersize"])).strip().lower().removesuffix("paper")
-        metadata["papersize"] = PAPERS.get(name, name) if re.fullmatch(r"[a-z0-9-]+", name) else "a4"
+        page.doc.metadata["papersize"] = PAPERS.get(name, name) if re.fullmatch(r"[a-z0-9-]+", name) else "a4"
 
 
 def write_typst_pdf(
@@ -360,6 +360,13 @@ def write_typst_pdf(
                     refused = bad
                     continue
                 raise _place(error, output.text, page) from None
+            if foreign := FOREIGN.search(output.text):
+                note = document.note
+                message = (
+                    f"the fonts inside Typst have no {foreign[0]!r}; one of this system is used if it has"
+                )
+                problem = Problem("warning", message, note.shown, note.line_of(foreign[0]))
+                page.problems.append(problem)
             write_atomically(target, pdf)
             return page
     raise AssertionError("two attempts end in a page or an error")

@@ -1,0 +1,112 @@
+"""One note with much of what people write, in every target: nothing may be lost or stop the build."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, needs
+from test_pages import build, visit, words
+
+from fitnotes.build import Outcome
+
+WARNINGS = [
+    "bibliography missing.bib not found",
+    "citation of knuth, but the note has no bibliography",
+    "citation of knuth84, but the note has no bibliography",
+]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("constructs")
+    shutil.copytree(ROOT / "tests" / "notes", folder / "notes")
+    return folder
+
+
+def one(root: Path, target: str, **request: object) -> Outcome:
+    (outcome,) = build(root, root / "notes" / "constructs.md", target, **request)
+    assert [p.message for p in outcome.problems if p.severity == "error"] == []
+    return outcome
+
+
+EVERYWHERE = [
+    "Title with", "Ada Lovelace", "Carl Gauss", "1.1 Second heading", "alpha", "Hidden words",
+    "born in 1985. It", "hold for", "Theorem 1 (Gauss)", "Every", "Numbered", "and so", "A figure.", "100% of this stays",
+    "See 1 and 4", "bold", "under",
+]  # fmt: skip
+
+
+@needs("chromium")
+def test_html(root: Path, tmp_path: Path) -> None:
+    outcome = one(root, "html")
+    assert [p.message for p in outcome.problems] == WARNINGS
+    page = root / "_build" / "html" / "constructs.html"
+    dom, console, asked = visit(page.as_uri(), tmp_path)
+    assert console == []
+    assert asked == []
+    assert "merror" not in re.sub(r"(?s)<script.*?</script>|<style.*?</style>", "", dom)
+    text = " ".join(re.sub(r"<[^>]+>", " ", page.read_text()).split())
+    squeezed = text.replace(" ", "")
+    for phrase in EVERYWHERE[:-3]:
+        if not phrase.startswith("See 1"):  # MathJax writes that number
+            assert phrase.replace(" ", "") in squeezed, phrase
+    assert page.read_text().count("<img ") == 3
+
+
+def test_typst(root: Path) -> None:
+    outcome = one(root, "pdf")
+    assert [p.message for p in outcome.problems] == WARNINGS
+    text = words(root / "_build" / "pdf" / "constructs.pdf").replace(" ", "")
+    for phrase in EVERYWHERE:
+        assert phrase.replace(" ", "") in text, phrase
+    assert "(A)" in text
+    assert "(4)" in text
+
+
+@pytest.mark.parametrize("engine", ["lualatex", "pdflatex"])
+def test_latex(root: Path, engine: str, tmp_path: Path) -> None:
+    if shutil.which(engine) is None:
+        pytest.skip(f"{engine} is not installed")
+    one(root, "pdf", output=tmp_path, overrides=(("pdf_engine", engine),))
+    text = words(tmp_path / "pdf" / "constructs.pdf").replace(" ", "")
+    for phrase in EVERYWHERE:
+        assert phrase.replace(" ", "") in text, phrase
+
+
+def test_raw_tex_that_means_nothing_is_shown_and_said(fitnotes, write, project: Path) -> None:
+    write("note.md", "Hello \\foo{lost words} there.\n\n\\begin{center}In \\baz{inner} it\\end{center}\n")
+    done = fitnotes("build", "note.md", "--to", "html", "--to", "pdf")
+    assert done.returncode == 0
+    assert "note.md:1: warning: raw TeX '\\\\foo{lost words}'" in done.stderr
+    html = (project / "_build" / "html" / "note.html").read_text()
+    assert "\\foo{lost words}" in html
+    assert "\\baz{inner}" in html
+    assert "lost words" in words(project / "_build" / "pdf" / "note.pdf")
+
+
+def test_foreign_html_is_said_on_paper(fitnotes, write, project: Path) -> None:
+    write("note.md", "Press <kbd>Ctrl</kbd> and <blink>wink</blink>.<!-- a comment -->\n")
+    done = fitnotes("build", "note.md", "--to", "pdf")
+    assert done.returncode == 0
+    assert "note.md:1: warning: HTML '<blink>'" in done.stderr
+    assert words(project / "_build" / "pdf" / "note.pdf").startswith("Press Ctrl and wink.")
+
+
+def test_links_between_notes_and_files_with_odd_names(fitnotes, write, project: Path) -> None:
+    write("notes/a b/é #1.md", "[other](../two.md#x), [web](https://example.org)\n\n![](pic%20ture.svg)\n")
+    write("notes/a b/pic ture.svg", '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>')
+    write("notes/two.md", "# X {#x}\n\n```{.python #fig-a fig-cap='A, b'}\nimport matplotlib.pyplot as plt\n"
+          "plt.plot([1]);\n```\n\n@fig-a and @fig:a.\n")  # fmt: skip
+    done = fitnotes("build", "--to", "html", "--to", "pdf")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (project / "_build" / "html" / "a b" / "é #1.html").read_text()
+    assert 'href="../two.html#x"' in page
+    (source,) = re.findall(r'<img\s+src="([^"]+)"', page)
+    from urllib.parse import unquote
+
+    assert (project / "_build" / "html" / "a b" / unquote(source)).is_file()
+    two = (project / "_build" / "html" / "two.html").read_text()
+    assert two.count('<a href="#fig-a" class="ref">Figure') == 2
