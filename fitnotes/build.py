@@ -221,28 +221,26 @@ class Build:
             if self.cancel.is_set():
                 raise Cancelled
             self.report.running(source, f"writing {target}", 0, 0)
-            before = len(outcome.problems)
             page = self._page(source, target)
             composed = self._write(document, results, target, page, source.base)
             found = [*composed.problems, *composed.maths.problems, *composed.refs.problems]
-            outcome.problems += [p for p in found if p not in outcome.problems]
             outcome.written.append(page)
             inputs = dict(composed.media.inputs)
             for path in (note.path.parent / name for b in document.blocks for name in b.options.depends):
                 inputs[str(path)] = file_hash(path)
                 if inputs[str(path)] == "missing":
                     message = f"depends={path.name}: there is no such file"
-                    outcome.problems.append(Problem("warning", message, note.shown, note.line_of(path.name)))
+                    found.append(Problem("warning", message, note.shown, note.line_of(path.name)))
+            outcome.problems += [p for p in found if p not in outcome.problems]
             for result in results.values():
                 inputs.update((str(self.project.root / path), known) for path, known in result.inputs)
             files = []
             if target == "html" and not self.request.embed:
                 files = [*composed.media.files.values(), *self._assets(page)]
-            warnings = [*document.problems, *outcome.problems[before:]]
+            warnings = [*document.problems, *found]
+            # A page with errors is recorded, for `clean`, but never up to date.
             failed = any(p.severity == "error" for p in outcome.problems)
-            stamp = (
-                "" if failed else self._stamp(source, note, target)
-            )  # a page with errors is never up to date
+            stamp = "" if failed else self._stamp(source, note, target)
             with contextlib.suppress(OSError):  # said when the results could not be stored
                 self.pages.store(page, stamp, inputs, files, warnings)
 
@@ -272,7 +270,7 @@ class Build:
     ) -> dict[int, Result]:
         """A result for every block that has one: stored, run now, or the reason why there is none."""
         results: dict[int, Result] = {}
-        steps = planning.plan(note, blocks, settings, self.cache)
+        steps = planning.plan(note, blocks, settings, self.cache, whole=self.request.execute)
         if self.request.refresh and self.request.execute:
             steps = [[planning.Step(s.block, s.key, None) for s in group] for group in steps]
         for path in self.cache.unreadable:
@@ -301,13 +299,11 @@ class Build:
         if not pending:
             return results
         if not self.request.execute:
-            for group in pending:
-                for step in group:
-                    results[step.block.index] = Result(
-                        "missing", message="no stored result; not run (--no-execute)"
-                    )
-                    message = f"{step.block.name} has no stored result that still holds"
-                    outcome.problems.append(Problem("warning", message, note.shown, step.block.line))
+            missing = Result("missing", message="no stored result; not run (--no-execute)")
+            for step in (s for group in pending for s in group if s.stored is None):
+                results[step.block.index] = missing
+                message = f"{step.block.name} has no stored result that still holds"
+                outcome.problems.append(Problem("warning", message, note.shown, step.block.line))
             return results
         self._start_server()
         if "html" in self.request.targets and "$" in note.text:

@@ -136,6 +136,16 @@ def test_depends_names_files_that_cannot_be_seen(project, write) -> None:
     assert build(project).ran == 1
 
 
+def test_no_execute_uses_what_still_holds_and_says_what_does_not(project, write) -> None:
+    note(write, "print('first')", "print('second')")
+    build(project)
+    note(write, "print('first')", "print('changed')")
+    outcome = build(project, execute=False)
+    assert [p.message for p in outcome.problems] == ["block 2 has no stored result that still holds"]
+    assert "first</code>" in page(project)
+    assert "no stored result; not run" in page(project)
+
+
 def test_errors_are_not_cached(project, write) -> None:
     note(
         write, "x = 1", "import pathlib\nif not pathlib.Path('ready').exists(): raise RuntimeError('not yet')"

@@ -271,4 +271,4 @@ def test_record_names_every_input(demo: Path) -> None:
     records = [json.loads(p.read_text()) for p in (demo / ".fitnotes" / "pages").glob("*.json")]
     assert len(records) >= 2 * len(NOTES)
     cubic = next(r for r in records if r["page"] == "_build/html/cubic.html")
-    assert len(cubic["files"]) == 2
+    assert len(cubic["files"]) == 2 + 3  # two pictures; style, script and MathJax

@@ -105,9 +105,11 @@ def sessions(blocks: Sequence[Block]) -> dict[str, list[Block]]:
     return groups
 
 
-def plan(note: Note, blocks: Sequence[Block], settings: Settings, cache: Cache) -> list[list[Step]]:
-    """For each session its steps. One step without a result that holds makes the whole note run: what a page
-    shows comes from one run, and sessions may pass files to each other."""
+def plan(
+    note: Note, blocks: Sequence[Block], settings: Settings, cache: Cache, *, whole: bool = True
+) -> list[list[Step]]:
+    """For each session its steps. With ``whole``, one step without a result that holds makes the whole
+    note run: what a page shows comes from one run, and sessions may pass files to each other."""
     planned = []
     for name, group in sessions(blocks).items():
         key = digest(environment([b.code for b in group], settings), name, str(_stored_name(note, cache)))
@@ -122,7 +124,7 @@ def plan(note: Note, blocks: Sequence[Block], settings: Settings, cache: Cache) 
                 stored = None
             steps.append(Step(block, key, stored))
         planned.append(steps)
-    if all(step.stored for steps in planned for step in steps):
+    if not whole or all(step.stored for steps in planned for step in steps):
         return planned
     return [[Step(step.block, step.key, None) for step in steps] for steps in planned]
 
