@@ -92,6 +92,7 @@ def build(
     import signal
 
     from fitnotes.build import Build, Request
+    from fitnotes.execute.sessions import stop_server
     from fitnotes.report import Live, Plain
     from fitnotes.settings import find_project
     from fitnotes.sources import find_sources
@@ -135,8 +136,11 @@ def build(
             signal.signal(getattr(signal, name), terminate)
     verbosity = -1 if quiet else int(verbose)
     report = Live(verbosity) if sys.stderr.isatty() and not quiet else Plain(verbosity)
-    with report:
-        outcomes = Build(project, request, report).run(sources)
+    try:
+        with report:
+            outcomes = Build(project, request, report).run(sources)
+    finally:
+        stop_server()
     report.summary(outcomes)
     raise click.exceptions.Exit(max((o.exit_code for o in outcomes), default=0))
 

@@ -72,7 +72,7 @@ def run_blocks(doc: Any, target: str) -> list[Problem]:
     """Runs the Python blocks of ``doc`` and splices their results in."""
     from fitnotes.execute import plan as planning
     from fitnotes.execute.cache import Cache, Result
-    from fitnotes.execute.sessions import run_sessions, start_server
+    from fitnotes.execute.sessions import run_sessions, start_server, stop_server
     from fitnotes.read import note_settings, number_blocks
 
     folder = Path.cwd()
@@ -106,8 +106,11 @@ def run_blocks(doc: Any, target: str) -> list[Problem]:
                 problems.append(Problem("error", result.message, note.shown, line, exit_code=1))
 
         if any(step.stored is None for steps in groups for step in steps):
-            start_server(planning.preloads([b.code for b in blocks]), settings.threads)
-            run_sessions(note, groups, settings, project, threading.Event(), done)
+            start_server(planning.preloads(["\n".join(b.code for b in blocks)]), settings.threads)
+            try:
+                run_sessions(note, groups, settings, project, threading.Event(), done)
+            finally:
+                stop_server()
     kind = "html" if target.startswith(("html", "epub", "slidy", "revealjs")) else target
     problems += results.splice(
         doc, note, blocks, found, target=kind, fold=settings.fold, media=_media(note, target)

@@ -19,6 +19,7 @@ from fitnotes import __version__
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Cache, Result, digest
 from fitnotes.execute.inputs import file_hash
+from fitnotes.execute.protocol import FIGURE
 from fitnotes.note import Block, Note
 from fitnotes.settings import Settings
 
@@ -72,6 +73,8 @@ def preloads(sources: Sequence[str]) -> list[str]:
         found.append("torch._dynamo")
     if "matplotlib" in names or "pylab" in names:
         found.append("matplotlib.pyplot")
+        if len(sources) > 1:  # one note gains nothing from a figure drawn before its own
+            found.append(FIGURE)
     return found
 
 

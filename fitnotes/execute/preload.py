@@ -10,7 +10,7 @@ import io
 import os
 
 from fitnotes.execute import worker
-from fitnotes.execute.protocol import PRELOAD_VARIABLE
+from fitnotes.execute.protocol import FIGURE, PRELOAD_VARIABLE
 
 
 def _draw_nothing() -> None:
@@ -29,9 +29,10 @@ def load(names: list[str]) -> None:
     for name in names:
         # What cannot be imported here fails again in the block that asks for it, with its traceback.
         with contextlib.suppress(Exception):
-            importlib.import_module(name)
-            if name == "matplotlib.pyplot":
+            if name == FIGURE:
                 _draw_nothing()
+            else:
+                importlib.import_module(name)
 
 
 worker.make_shell()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FIGURE = "a figure"  # among the modules to preload: draw one, for its fonts
 PRELOAD_VARIABLE = "FITNOTES_PRELOAD"  # modules that the fork server imports, with commas
 
 
