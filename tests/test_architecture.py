@@ -17,6 +17,7 @@ LAYERS = [
     ["render.html", "render.typst", "render.latex"],
     ["render.page"],
     ["render.diagrams"],
+    ["render.rawtex"],
     ["render.results", "render.maths", "render.crossrefs", "render.rawhtml"],
     ["render.fragments", "render.media", "render.macros", "render.mathjax"],
     ["pages", "sources", "read", "execute.sessions"],

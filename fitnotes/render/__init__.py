@@ -1,2 +1,2 @@
-"""From results and AST to pages: what every target shares (`results`, `diagrams`, `maths`, `macros`,
-`crossrefs`, `media`) and one module for each target (`html`, `typst`, `latex`)."""
+"""From results and AST to pages: what targets share (`results`, `diagrams`, `maths`, `macros`, `rawtex`,
+`rawhtml`, `crossrefs`, `media`, `page`) and one module for each target (`html`, `typst`, `latex`)."""

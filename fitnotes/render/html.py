@@ -17,7 +17,7 @@ from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.note import SUFFIXES
 from fitnotes.read import Document
-from fitnotes.render import crossrefs, mathjax, maths
+from fitnotes.render import crossrefs, mathjax, maths, rawtex
 from fitnotes.render.media import Media
 from fitnotes.render.page import (
     Page,
@@ -136,7 +136,7 @@ def references(page: Page) -> None:
             return pf.Math(f"\\{'ref' if command == 'ref' else 'eqref'}{{{label}}}", format="InlineMath")
         return crossrefs.plain_reference(page.document.note, page.refs, command, label)
 
-    maths.replace_raw(page.doc, page_break=_page_break, reference=tex_reference)
+    rawtex.replace_raw(page.doc, page_break=_page_break, reference=tex_reference)
     crossrefs.resolve(page.doc, page.document.note, page.refs, known, equation)
 
 

@@ -20,7 +20,7 @@ from fitnotes.errors import ConversionError, MissingProgram, Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document
-from fitnotes.render import crossrefs, maths
+from fitnotes.render import crossrefs, maths, rawtex
 from fitnotes.render.macros import brace_scripts
 from fitnotes.render.media import Media
 from fitnotes.render.page import Page, bibliography, compose, converter_warnings
@@ -88,7 +88,7 @@ def prepare(page: Page) -> None:
                 return pf.RawInline(text, format="latex")
             element.text = text
         elif isinstance(element, (pf.RawInline, pf.RawBlock)) and element.format in ("tex", "latex"):
-            match = maths.REFERENCE.match(element.text.strip())
+            match = rawtex.REFERENCE.match(element.text.strip())
             if match and match[2].strip() not in labels:
                 return crossrefs.plain_reference(note, page.refs, match[1], match[2].strip())
             element.text = _place_graphics(element.text, page)

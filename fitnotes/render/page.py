@@ -14,7 +14,7 @@ from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
 from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document, plain
-from fitnotes.render import crossrefs, diagrams, maths, rawhtml, results
+from fitnotes.render import crossrefs, diagrams, maths, rawhtml, rawtex, results
 from fitnotes.render.media import Media, place_images
 
 
@@ -66,7 +66,7 @@ def compose(document: Document, found: Mapping[int, Result], target: str, media:
     )
     problems += diagrams.draw_diagrams(doc, note, media)
     if target != "latex":
-        problems += maths.read_raw_tex(doc, note)
+        problems += rawtex.read_raw_tex(doc, note)
     if target != "html":
         problems += rawhtml.read_raw_html(doc, note)
     rawhtml.find_images(doc)

@@ -19,7 +19,7 @@ from fitnotes import pandoc
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document, plain
-from fitnotes.render import crossrefs, mathjax, maths
+from fitnotes.render import crossrefs, mathjax, maths, rawtex
 from fitnotes.render.media import Media
 from fitnotes.render.page import Page, bibliography, compose, converter_warnings, formula_line
 
@@ -283,7 +283,7 @@ def references(page: Page) -> None:
             return pf.Link(pf.Str(text), url=f"#{label}")
         return crossrefs.plain_reference(page.document.note, page.refs, command, label)
 
-    maths.replace_raw(page.doc, page_break=_page_break, reference=tex_reference)
+    rawtex.replace_raw(page.doc, page_break=_page_break, reference=tex_reference)
     crossrefs.resolve(page.doc, page.document.note, page.refs, known, equation)
 
 
