@@ -313,13 +313,14 @@ class Build:
             threading.Thread(target=mathjax.warm).start()
         total = sum(not step.block.inline for group in pending for step in group)
         count = 0
+        self.report.running(source, f"block 1 of {total}", 0, total)
 
         def done(step: planning.Step, result: Result) -> None:
             nonlocal count
             results[step.block.index] = result
             if not step.block.inline:
                 count += 1
-            self.report.running(source, step.block.name, count, total)
+                self.report.running(source, f"block {min(count + 1, total)} of {total}", count, total)
             if result.status == "ok":
                 self._store(step, result, note, outcome)
                 outcome.ran += not step.block.inline

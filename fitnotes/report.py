@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import threading
 import time
@@ -35,9 +36,9 @@ class Plain:
         pass
 
     def running(self, source: Source, what: str, done: int, total: int) -> None:
-        if self.verbosity > 0 and total:
+        if self.verbosity > 0 and done:
             with self._lock:
-                self.line(f"{display_path(source.path)}: {what} done ({done}/{total})")
+                self.line(f"{display_path(source.path)}: block {done} of {total} done")
 
     def finished(self, outcome: Outcome) -> None:
         with self._lock:
@@ -103,7 +104,7 @@ class Live(Plain):
         super().finished(outcome)
 
     def line(self, text: str) -> None:
-        style = "red" if text.startswith("failed") or ", failed" in text else None
+        style = "red" if re.search(r": failed: |, failed [1-9]", text) else None
         self._console.print(text, style=style, markup=False)
 
     def problem(self, problem: Problem) -> None:
