@@ -66,7 +66,7 @@ plt.plot(x, y)
 plt.plot(x, (a + b * x + c * x**2 + d * x**3).detach());
 ```
 
-The result is $a = $ `a.item():.4f`{.python}.
+The result is $a =$ `a.item():.4f`{.python}.
 """
 
 NUMPY_NOTE = r"""---

@@ -231,27 +231,22 @@ def _mark(text: str) -> tuple[str, int | None]:
     lines = text.split("\n")
     closing: tuple[str, int] | None = None
     opened: tuple[int, str] | None = None
-    in_formula = False
+    in_formula = in_comment = False
     for n in range(header_end(lines), len(lines)):
+        if in_comment or (closing is None and lines[n].lstrip().startswith("<!--")):
+            in_comment = "-->" not in lines[n]
+            continue
         match = _FENCE.match(lines[n])
-        if match is None:
-            if closing is not None:
-                continue
-            if "$" in lines[n]:
-                lines[n] = tighten_maths(lines[n])
-                in_formula ^= lines[n].count("$$") % 2 == 1
-            elif in_formula and not lines[n].strip() and _formula_goes_on(lines, n):
-                lines[n] = "%"  # pandoc ends a formula at an empty line; TeX reads a comment
-            elif _wrapped_number(lines, n):
-                lines[n] = re.sub(r"^(\s*\d+)([.)])", r"\1\\\2", lines[n])
+        if match is None or (closing is None and not _opens(lines, n, match)):
+            if closing is None:
+                in_formula = _mark_prose(lines, n, in_formula)
             continue
         ticks, info = match["ticks"], match["info"]
         if closing is not None:
             if ticks[0] == closing[0] and len(ticks) >= closing[1] and not info.strip():
                 closing = None
             continue
-        if ticks[0] == "`" and "`" in info:
-            continue  # inline code that happens to start a line
+        in_formula = False
         closing = (ticks[0], len(ticks))
         opened = None
         if (marked := fence_info(info.strip(), n + 1)) is not None:
@@ -263,46 +258,77 @@ def _mark(text: str) -> tuple[str, int | None]:
     return "\n".join(lines), opened[0] + 1
 
 
-def _formula_goes_on(lines: list[str], n: int) -> bool:
-    """Whether the ``$$`` opened above an empty line is closed below it, in the same stretch of text."""
-    for line in lines[n + 1 :]:
-        if "$$" in line:
-            return True
-        if line.startswith(("#", "```", "~~~", "---")):
-            return False
+def _opens(lines: list[str], n: int, match: re.Match[str]) -> bool:
+    """Whether what looks like a fence opens a block for pandoc too."""
+    ticks, info = match["ticks"], match["info"]
+    if ticks[0] == "`" and "`" in info and not info.startswith("{"):
+        return False  # inline code that happens to start a line
+    if re.match(r" {4}|\t", lines[n]):
+        # In a list item, or a line of indented code: the first has its end indented alike.
+        end = re.compile(rf"[ \t]{{2,}}[>\s]*{re.escape(ticks)}+\s*$")
+        return any(end.match(line) for line in lines[n + 1 :])
+    return True
+
+
+def _mark_prose(lines: list[str], n: int, in_formula: bool) -> bool:
+    """Rewrites a line outside code where authors and pandoc disagree; whether a ``$$`` is open behind it."""
+    line = lines[n]
+    if re.match(r" {4}|\t", line) and not in_formula:
+        return False
+    if in_formula:
+        if not line.strip():
+            lines[n] = "%"  # pandoc ends a formula at an empty line; TeX reads a comment
+        return "$$" not in line
+    if re.match(r"\s*\$\$", line) and line.count("$$") == 1:
+        return _formula_goes_on(lines, n)
+    if _wrapped_year(lines, n):
+        lines[n] = re.sub(r"^(\s*\d+)([.)])", r"\1\\\2", line)
+    elif "$" in line and "<" not in line:
+        lines[n] = tighten_maths(line)
     return False
 
 
-def _wrapped_number(lines: list[str], n: int) -> bool:
-    """A line that begins with a year by accident ("… born in⏎1985. It was"): no list, as in CommonMark."""
+def _formula_goes_on(lines: list[str], n: int) -> bool:
+    """Whether a ``$$`` that begins line n is closed further down, with an empty line in between."""
+    empty = False
+    for line in lines[n + 1 : n + 60]:
+        if "$$" in line:
+            return empty and bool(re.search(r"\$\$[.,;]?(\s*\{#[^}]*\})?\s*$", line))
+        if line.startswith(("#", "```", "~~~", "---")):
+            return False
+        empty = empty or not line.strip()
+    return False
+
+
+def _wrapped_year(lines: list[str], n: int) -> bool:
+    """A sentence that goes on with "1985. It was" at the start of a line: no list begins at 1985."""
     above = lines[n - 1] if n else ""
-    return bool(re.match(r"\s{0,3}\d{2,}[.)]\s", lines[n])) and bool(
-        above.strip() and not re.match(r"\s*(?:[-*+]|\d+[.)]|\(?\w[.)]|#|>|\|)\s?", above)
-    )
+    return bool(re.match(r"\s{0,3}\d{3,}[.)]\s", lines[n])) and bool(re.search(r"[a-zA-Z,]\s*$", above))
 
 
 _CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
 _FORMULA = re.compile(
-    r"\$\$.*?\$\$|\\.|\$(?=\S)(?:[^$\\]|\\.)*?(?<=\S)\$(?!\d)|(?P<loose>\$(?P<body>(?:[^$\\`]|\\.)*)\$(?![\d$]))"
+    r"\$\$.*?\$\$|\\.|\$(?=\S)(?:[^$\\]|\\.)*?(?<=\S)\$(?!\d)"
+    r"|(?P<loose>(?<!\w)\$ +(?P<body>(?:[^$\\`]|\\.)*?) +\$(?![\w$]))"
 )
 
 
 def tighten_maths(line: str) -> str:
     """``$ x^2 $`` as ``$x^2$``: pandoc takes dollars with a space inside for money, an author means maths.
 
-    Only where the inside looks like TeX, never in code, and never across formulas that are well formed.
+    Only where a space stands on both sides, the inside looks like TeX and holds no words; never in code,
+    and never across formulas that are well formed.
 
-    >>> tighten_maths("the value $a = $ `a`, not $ 5 and $ 6")
-    'the value $a =$ `a`, not $ 5 and $ 6'
+    >>> tighten_maths("the value $ x^2 $, not $ 5 and $ 6 nor $ A=1 and then $ B")
+    'the value $x^2$, not $ 5 and $ 6 nor $ A=1 and then $ B'
     """
 
     def tight(match: re.Match[str]) -> str:
         body = match["body"]
-        if match["loose"] is None or not body.strip() or re.match(r" *\d", body):
+        if match["loose"] is None or not body.strip() or body.count("{") != body.count("}"):
             return match[0]
-        if body.count("{") != body.count("}"):  # \text{for $x$} inside a formula
-            return match[0]
-        return f"${body.strip()}$" if re.search(r"[\\^_={]", body) else match[0]
+        words = re.search(r"(?<![\\a-zA-Z{])[a-zA-Z]{3,}", body)
+        return f"${body.strip()}$" if re.search(r"[\\^_={]", body) and not words else match[0]
 
     out, at = [], 0
     for span in [*_CODE_SPAN.finditer(line), None]:

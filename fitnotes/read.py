@@ -50,9 +50,25 @@ def read_document(note: Note, base: Settings, overrides: dict[str, object] | Non
         message = "this block is never closed; it is shown as text and does not run"
         problems.append(Problem("error", message, note.shown, line, "end it with ```", exit_code=1))
     doc = pandoc.load(ast, "json")
+    _refuse_leaked_marks(doc, note)
     settings = note_settings(doc, note, base, overrides)
     blocks = number_blocks(doc, note, settings)
     return Document(note, pandoc.dump(doc), tuple(blocks), settings, tuple(problems))
+
+
+def _refuse_leaked_marks(doc: Any, note: Note) -> None:
+    """A marked fence that pandoc read as running text: an error, never a block that silently does not run."""
+    import panflute as pf
+
+    def look(element: Any, doc: Any) -> None:
+        if isinstance(element, pf.Str) and LINE in element.text:
+            line = re.search(rf"{LINE}\D*(\d+)", pf.stringify(element.parent))
+            raise UsageError(
+                "pandoc does not read this fence as a block", path=note.shown,
+                line=int(line[1]) if line else None, hint="leave an empty line above it",
+            )  # fmt: skip
+
+    pandoc.walk(doc, look)
 
 
 def plain(value: Any) -> object:
@@ -94,6 +110,10 @@ def note_settings(
         base, values, path=note.shown, line_of=lambda key: note.line_of(f"{key}:"), allowed=allowed
     )
     return merge(settings, overrides or {}, path="command line")
+
+
+# What is left of a fence that pandoc took for inline code: braces never closed, or options and then code.
+_UNREAD = re.compile(r"\{\s*\.?(?:python|py|mermaid)\b(?:[^}]*$|[ ,][^}]*\}\s*\S)", re.DOTALL)
 
 
 def _runs(execute: str, classes: list[str]) -> bool:
@@ -157,9 +177,15 @@ def number_blocks(doc: Any, note: Note, settings: Settings) -> list[Block]:
         elif isinstance(element, pf.Code):
             element.text = unmark(element.text, source)
             expression = _inline_expression(element)
-            if expression is None and re.match(r"\{\s*\.?(?:python|py|mermaid)\b[^}]*$", element.text):
-                message = "a fence that opens no block: its brace is never closed"
-                raise UsageError(message, path=note.shown, line=note.line_of("```" + element.text.split()[0]))
+            if expression is None and _UNREAD.match(element.text):
+                first = element.text.split()[0]
+                line = note.line_of("```" + first) or note.line_of("``` " + first)
+                raise UsageError(
+                    "pandoc does not read this fence as a block",
+                    path=note.shown,
+                    line=line,
+                    hint="write ```{.python …} with the brace closed on the same line",
+                )
             if expression is None or settings.execute == "none":
                 return None
             # Several expressions may read alike: each is looked for behind the one before it.

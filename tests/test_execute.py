@@ -296,6 +296,36 @@ def test_every_way_of_reading_counts(project, write, code: str, change: str | No
     assert build(project).ran == 1
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import tempfile\nwith tempfile.TemporaryDirectory() as d: open(d + '/x', 'w').write('1')",
+        "import colorsys, wave, pandas, torch\nprint(1)",
+        "open('own.txt', 'w').write('a'); print(open('own.txt').read())",
+        "open('own.log', 'a').write('line')",
+        "import matplotlib.pyplot as plt\nplt.plot([1]); plt.savefig('own.png')",
+        "import os\nos.makedirs('made', exist_ok=True)\nopen('made/x', 'w').close(); os.listdir('made')",
+    ],
+)
+def test_what_a_block_makes_itself_does_not_make_it_stale(project, write, code: str) -> None:
+    note(write, code)
+    assert build(project).exit_code == 0
+    write("unrelated.txt", "x")
+    assert build(project).status == "cached"
+
+
+def test_what_worker_processes_read_counts(project, write) -> None:
+    write("data", "old")
+    note(write, "from concurrent.futures import ProcessPoolExecutor as Pool\n"
+         "def read(name): return open(name).read()\n"
+         "with Pool(1) as pool: print(list(pool.map(read, ['data'])))")  # fmt: skip
+    assert build(project).exit_code == 0
+    assert build(project).status == "cached"
+    write("data", "new")
+    assert build(project).ran == 1
+    assert "new" in page(project)
+
+
 def test_a_helper_changed_within_its_second_is_read_again(project, write) -> None:
     helper = write("helper.py", "A = 1\n")
     os.utime(helper, (1_600_000_000, 1_600_000_000))

@@ -141,13 +141,65 @@ def test_unmark_puts_the_fence_back() -> None:
         ("$ x^2 $", "$x^2$"),
         ("$5 and $6", "$5 and $6"),
         ("`$ x^2 $`", "`$ x^2 $`"),
-        ("$a = $ b", "$a =$ b"),
+        ("$a = $ b", "$a = $ b"),
+        ("Set $HOME = x and $PATH = y", "Set $HOME = x and $PATH = y"),
+        ("= b$ which is _always_ $c$ here", "= b$ which is _always_ $c$ here"),
+        ("echo $ A=1 and then $ B=2", "echo $ A=1 and then $ B=2"),
+        (r"$f(x)$ and \eqref{eq:a} for $g(x)$ then", r"$f(x)$ and \eqref{eq:a} for $g(x)$ then"),
+        (r"$\text{for $x>0$}$", r"$\text{for $x>0$}$"),
         (r"\$ x_1 \$", r"\$ x_1 \$"),
         ("$$ x^2 $$", "$$ x^2 $$"),
+        ("($ x_1 $)", "($x_1$)"),
     ],
 )
 def test_tighten_maths(line: str, tight: str) -> None:
     assert tighten_maths(line) == tight
+
+
+UNCHANGED = [
+    "9. ninth item that\n   wraps\n10. tenth item\n11. eleventh",
+    "::: {.note}\n10. ten\n:::",
+    "list:\n10. ten",
+    "The pid is `$$` in bash.\n\nSecond with `$$` too.",
+    "    echo $$\n\n    echo $$ again",
+    "- item $$\n\n- item2 $$",
+    "Use $$ for pid.\n\nThen $$ again.",
+    "costs $$ today\n\ntext\n\n$$\nx\n$$",
+    "$$\nx =\n10. \\times 2\n$$",
+    "    indented $ x_1 $ code",
+    '<a href="?q=$ x_1 $">link</a>',
+    "---\ntitle: $ x_1 $\n---\n",
+    "    ```{python}\n",
+]
+
+
+@pytest.mark.parametrize("text", UNCHANGED)
+def test_what_pandoc_reads_right_is_left_alone(text: str) -> None:
+    assert mark(text) == text
+
+
+def test_empty_lines_in_a_formula_and_a_year_at_the_start_of_a_line() -> None:
+    assert mark("$$\na = b\n\n+ c\n$$\n") == "$$\na = b\n%\n+ c\n$$\n"
+    assert mark("He was born in\n1985. It was") == "He was born in\n1985\\. It was"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '```{python fig-cap="see `x`"}\nprint(1)\n```\n',
+        "    ```{python}\n\nText.\n\n```{python}\nprint(1)\n```\n",
+        "<!--\n```python\n-->\n\n```{python #fig-a}\nprint(1)\n```\n",
+        '```python title="x.py" numberLines\nprint(1)\n```\n'.replace('title="x.py" ', ""),
+    ],
+)
+def test_blocks_near_what_only_looks_like_a_fence_run(text: str) -> None:
+    assert [b.code for b in blocks(text)] == ["print(1)"]
+
+
+@pytest.mark.parametrize("text", ["text\n~~~python\nprint(1)\n~~~\n", "```{python\nprint(1)\n```\n"])
+def test_a_fence_that_pandoc_does_not_read_is_an_error(text: str) -> None:
+    with pytest.raises(UsageError, match="does not read this fence"):
+        blocks(text)
 
 
 def test_header_options_must_be_yaml() -> None:

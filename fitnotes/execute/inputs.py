@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import site
 import sys
@@ -53,10 +54,13 @@ class InputRecorder:
     """Records the files opened for reading in this process, from its start on, as they were at that moment.
 
     ``own`` are folders whose files count even where they lie inside a system folder (a project in /usr/src,
-    or one that is its own virtual environment); ``ignore`` are folders whose files never count.
+    or one that is its own virtual environment); ``ignore`` are folders whose files never count; ``aside`` is
+    a file in which worker processes leave what they read.
     """
 
-    def __init__(self, ignore: Iterable[str], own: Iterable[str]) -> None:
+    def __init__(self, ignore: Iterable[str], own: Iterable[str], aside: str) -> None:
+        self._owner = os.getpid()
+        self._aside = aside
         self._own = tuple(os.path.realpath(f) + os.sep for f in own)
         paths = sysconfig.get_paths()
         libraries = {paths[key] for key in ("stdlib", "purelib", "platlib")} | set(ignore)
@@ -71,6 +75,8 @@ class InputRecorder:
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
         if event not in _EVENTS or getattr(self._busy, "now", False):
             return
+        if event in ("os.listdir", "os.scandir") and "importlib" in sys._getframe(1).f_code.co_filename:
+            return  # Python itself looks for a module
         self._busy.now = True
         try:
             self._note(event, args)
@@ -89,24 +95,46 @@ class InputRecorder:
         full = os.path.abspath(os.fsdecode(path))
         if event == "open":
             mode, flags = args[1], args[2]
-            new = any(c in mode for c in "wxa") if isinstance(mode, str) else (flags & 3) == 1
+            if isinstance(mode, str):
+                new, append = any(c in mode for c in "wx"), "a" in mode and "+" not in mode
+            else:
+                new, append = flags & 3 == 1, bool(flags & os.O_APPEND and flags & 3 == 1)
+            if append:
+                return  # neither reads what is there nor makes it the session's own
             if new:
                 self._written.add(full)
                 return
+        if event == "os.mkdir":
+            self._written.add(full)
+            return
         # What a block reads counts as it was before the block could change it.
         if full not in self._written and full not in self._read and self.counts(full):
-            self._read[full] = file_hash(full)
+            known = file_hash(full)
+            if os.getpid() == self._owner:
+                self._read[full] = known
+            else:  # a worker process that the block started
+                with io.open(self._aside, "a", encoding="utf-8") as file:  # noqa: UP020
+                    file.write(json.dumps([full, known]) + "\n")
 
     def collect(self) -> list[tuple[str, str]]:
         """(absolute path, hash) of the files read since the last call, sorted."""
         self._busy.now = True
         try:
             found, self._read = self._read, {}
+            if os.path.exists(self._aside):
+                with io.open(self._aside, encoding="utf-8") as file:  # noqa: UP020
+                    for line in file:
+                        path, known = json.loads(line)
+                        found.setdefault(path, known)
+                os.unlink(self._aside)
             names, self._imported = self._imported, set()
             for name in names - set(sys.modules):
                 # An import that failed would succeed if this file appeared.
-                for folder in (p for p in sys.path if self.counts(os.path.join(os.path.abspath(p), "x"))):
-                    found[os.path.join(folder, f"{name}.py")] = "missing"
+                for folder in (p for p in sys.path if os.path.isdir(p)):
+                    for module in (f"{name}.py", os.path.join(name, "__init__.py")):
+                        place = os.path.join(os.path.abspath(folder), module)
+                        if self.counts(place):
+                            found[place] = file_hash(place)
             return sorted(found.items())
         finally:
             self._busy.now = False
@@ -121,7 +149,7 @@ class InputRecorder:
         return real.startswith(self._own) or not real.startswith(self._system)
 
 
-_EVENTS = frozenset({"open", "import", "os.listdir", "os.scandir", "sqlite3.connect"})
+_EVENTS = frozenset({"open", "import", "os.listdir", "os.scandir", "os.mkdir", "sqlite3.connect"})
 
 
 def stored_path(path: str, root: Path) -> str:

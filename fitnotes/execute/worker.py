@@ -445,7 +445,7 @@ def serve(connection: Connection, lifeline: Connection, job: Job) -> None:
     warnings.showwarning = showwarning
     _seed_everything(job.seed)
     ignore = (job.capture, os.path.dirname(__file__), *job.ignore)
-    recorder = InputRecorder(ignore, own=(job.root, job.folder))
+    recorder = InputRecorder(ignore, (job.root, job.folder), os.path.join(job.capture, "inputs"))
     _import_from_source(recorder)
     multiprocessing.set_start_method(None, force=True)  # what Python itself would choose
     owner = os.getpid()
@@ -458,6 +458,10 @@ def serve(connection: Connection, lifeline: Connection, job: Job) -> None:
             start = time.perf_counter()
             error = run_code(shell, code, job)
             if os.getpid() != owner:  # a child that the block forked ran to its end
+                if error is not None and not isinstance(error, SystemExit):
+                    length = code.code.count("\n") + 1
+                    lost = describe_error(error, job.name, job.folder, code.line, length)
+                    print(*lost["traceback"], sep="\n", file=sys.stderr)
                 capture.flush()
                 os._exit(0 if error is None else getattr(error, "code", 1) or 0)
             seconds = time.perf_counter() - start

@@ -277,6 +277,8 @@ class _Builder:
         import panflute as pf
 
         blocks = self.fragments.blocks(piece.text, piece.source)
+        if piece.source == HTML:  # pandas wraps its tables
+            blocks = [inner for b in blocks for inner in (b.content if isinstance(b, pf.Div) else [b])]
         if captioned:
             return blocks
         for table in blocks:

@@ -294,8 +294,11 @@ def dress(page: Page) -> None:
     identifiers: set[str] = set(page.maths.equations)
 
     def collect(element: Any, doc: Any) -> None:
-        if getattr(element, "identifier", ""):
-            identifiers.add(element.identifier)
+        identifier = getattr(element, "identifier", "")
+        if identifier and identifier in identifiers:
+            element.identifier = ""  # an error of its own; Typst would refuse the whole document
+        elif identifier:
+            identifiers.add(identifier)
 
     page.doc.walk(collect)
 
