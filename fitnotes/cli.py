@@ -63,7 +63,7 @@ def main() -> None:
               help="Run blocks whose stored results do not hold / use stored results only.")  # fmt: skip
 @click.option("--refresh", is_flag=True, help="Run every block and write every page again.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Notes built at the same time. [cores]")
-@click.option("--fail-fast", is_flag=True, help="Stop at the first error.")
+@click.option("--fail-fast", is_flag=True, help="Start no other note after the first error.")
 @click.option("--pdf-engine", type=click.Choice(PDF_ENGINES), help="What makes the PDF. [typst]")
 @click.option("--embed", is_flag=True, help="HTML as one file with everything inside.")
 @click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
@@ -113,6 +113,9 @@ def build(
             raise click.UsageError(f"--output {output} is one file: give one note and one --to")
         if chosen[0] != page.suffix.lower().lstrip(".").replace("htm", "html").replace("htmll", "html"):
             raise click.UsageError(f"--output {output} does not fit --to {chosen[0]}")
+    documents = (".docx", ".tex", ".epub", ".odt", ".md", ".txt", ".htm", ".doc")
+    if output is not None and page is None and output.suffix.lower() in documents and not output.is_dir():
+        raise click.UsageError(f"--output {output}: a file has to end in .html or .pdf")
     if output is not None and page is None and output.exists() and not output.is_dir():
         raise click.UsageError(f"--output {output} is a file; name a folder, or a .html or .pdf file")
     overrides = (("pdf_engine", pdf_engine),) if pdf_engine else ()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from pypdf import PdfReader
 from test_pages import words
+
+from fitnotes.render.results import loss_table
 
 
 def html(project: Path) -> str:
@@ -121,3 +124,34 @@ def test_two_sets_of_captions_and_references(fitnotes, write, project: Path) -> 
     assert done.returncode == 1
     assert "@fig-c refers to nothing in this note" in done.stderr
     assert "?@fig-c" in html(project)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["0 0.5", "step 0 loss 0.5", "Step 0: loss 0.5", "step=0 loss=0.5", "epoch 0, loss: 0.5", " t = 0, 0.5"],
+)
+def test_loss_lines_with_their_words(line: str) -> None:
+    table = loss_table(line)
+    assert table is not None
+    assert table[0].endswith("| 0 | 0.5 |")
+
+
+def test_a_computed_value_inside_a_formula_is_an_error(fitnotes, write) -> None:
+    write("note.md", "Text.\n\n$x = `1`{.python}$\n")
+    done = fitnotes("build", "note.md")
+    assert done.returncode == 1
+    assert done.stderr.startswith("note.md:3: a computed value inside a formula")
+
+
+def test_a_reference_to_a_block_that_did_not_run_is_no_error_of_its_own(fitnotes, write) -> None:
+    write("note.md", "```{.python #tbl-a output=loss-table tbl-cap=A}\nprint(0, 1)\n```\n\n@tbl-a\n")
+    done = fitnotes("build", "note.md", "--no-execute")
+    assert done.returncode == 0
+    assert "refers to nothing" not in done.stderr
+
+
+def test_an_unknown_option_of_a_diagram(fitnotes, write) -> None:
+    write("note.md", "```{.mermaid captoin=x}\ngraph TD\n a --> b\n```\n")
+    done = fitnotes("build", "note.md")
+    assert done.returncode == 2
+    assert "did you mean caption?" in done.stderr

@@ -47,6 +47,11 @@ def number(doc: Any, note: Note) -> References:
                 refs.problems.append(Problem("error", message, note.shown, again, exit_code=1))
             seen.setdefault(identifier, where)
         if kind is None:
+            if isinstance(element, pf.Div) and "cell" in element.classes and identifier:
+                # A block that did not run has nothing to number yet; that it did not run is said elsewhere.
+                name = KINDS.get(re.split("[-:]", identifier)[0], "Block")
+                if len(element.classes) > 1:
+                    refs.targets.setdefault(identifier, f"{name}{NO_BREAK}?")
             if isinstance(element, pf.Header) and identifier:
                 refs.targets[identifier] = pf.stringify(element)
             return

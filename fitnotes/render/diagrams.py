@@ -17,8 +17,14 @@ from fitnotes.note import LINE, MERMAID, Note
 from fitnotes.render.fragments import read_captions
 from fitnotes.render.media import Media, placeholder
 from fitnotes.render.results import output_block
+from fitnotes.settings import nearest
 
 FONT = "DejaVu Sans"  # one unquoted name: resvg and Typst match it against the fonts they carry
+# Ours, and those of mermaid-filter; the last ones have no meaning without a browser, but do no harm.
+ATTRIBUTES = frozenset(
+    {"caption", "fig-cap", "fig-alt", "width", "height", "theme", "filename", "label"}
+    | {"format", "scale", "loc", "background", "imageClass", "env"}
+)
 THEMES = ("default", "neutral", "dark", "forest", "base")
 
 
@@ -141,6 +147,11 @@ def draw_diagrams(doc: Any, note: Note, media: Media) -> list[Problem]:
         line = int(mark) if mark else note.line_of(element.text)
         start = line + 1 if mark and line else line
         theme = attributes.get("theme", "default")
+        for name in attributes:
+            if name not in ATTRIBUTES:
+                message = f"unknown option {name!r} of a diagram"
+                hint = nearest(name, ATTRIBUTES)
+                problems.append(Problem("error", message, note.shown, line, hint, exit_code=2))
         try:
             if theme not in THEMES:
                 raise DiagramError(f"unknown theme {theme!r}: one of {', '.join(THEMES)}", 0)

@@ -87,7 +87,7 @@ def check_formulas(page: Page, known: Path) -> None:
             passed.append(names[formula])
             continue
         shown = " ".join(formula[0].split())
-        message = f"formula {shown[:80]!r}: MathJax says: {result.error}"
+        message = f"formula {shown[:80]}: MathJax says: {result.error}"
         page.problems.append(
             Problem("error", message, note.shown, formula_line(page, formula[0]), exit_code=1)
         )
@@ -186,8 +186,7 @@ def write_html(
         output = pandoc.write(pandoc.dump(page.doc), "html5", args, cwd=document.note.path.parent)
         converter_warnings(page, output.warnings)
         write_atomically(target, output.text.encode("utf-8", "replace"))
-        if not embed:
-            remove_old(files, set(media.files))
+        remove_old(target.parent / f"{target.stem}_files", set() if embed else set(media.files))
     return page
 
 

@@ -99,8 +99,8 @@ def prepare(page: Page) -> None:
             return _verbatim(element)
         return None
 
-    pandoc.walk(page.doc, visit)
     crossrefs.resolve(page.doc, note, page.refs, known, equation)
+    pandoc.walk(page.doc, visit)
 
 
 def _place_graphics(tex: str, page: Page) -> str:
@@ -161,6 +161,8 @@ def write_latex_pdf(document: Document, results: Mapping[int, Result], target: P
             *bibliography(page),
         ]  # fmt: skip
         args += ["--number-sections"] * page.asks("number-sections", False)
+        if "papersize" not in page.doc.metadata.content:
+            args += ["--variable", "papersize=a4"]
         if document.settings.toc and page.asks("toc", True) and page.headings > 7:
             args += ["--toc", "--toc-depth=2"]
         output = pandoc.write(pandoc.dump(page.doc), "latex", args, cwd=document.note.path.parent)

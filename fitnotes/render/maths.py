@@ -238,6 +238,10 @@ def normalise(doc: Any, note: Note) -> Maths:
             return None
         if isinstance(element, pf.Span) and "math" in element.classes:
             return _span_formula(element, display)
+        if isinstance(element, pf.Math) and re.search(r"`[^`]+`\{\.?python", element.text):
+            message = "a computed value inside a formula: end the formula before it, or compute all of it"
+            line = note.line_of(element.text)
+            maths.problems.append(Problem("error", message, note.shown, line, exit_code=1))
         if isinstance(element, pf.Math):
             rest, found = split_definitions(element.text)
             if found:

@@ -23,8 +23,11 @@ from fitnotes.render.fragments import HTML, MARKDOWN, Fragments
 from fitnotes.render.media import Media, placeholder
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")
+# "99 2141.49" as the usual loops print it, or with the words in: "step 99: loss 2141.49".
 LOSS = re.compile(
-    r"^\s*(\d+)[\s:,]+([-+]?(?:\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf))\s*$"
+    r"^\s*(?:(?:step|epoch|iter|iteration|t)\s*[:=]?\s*)?(\d+)[\s:,]+(?:loss\s*[:=]?\s*)?"
+    r"([-+]?(?:\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf))\s*$",
+    re.IGNORECASE,
 )
 # What a last line like `plt.plot(x)` evaluates to: the drawing is the result, not this (and its address).
 ARTIST = re.compile(
@@ -205,7 +208,9 @@ def output_block(text: str, kind: str, target: str) -> Any:
         return pf.RawBlock(
             f'<pre class="output {kind}"><code>{html.escape(text, quote=False)}</code></pre>', format="html"
         )
-    return pf.CodeBlock(text, classes=["output", kind])
+    # Typst's template goes by the first class.
+    marked = {"error": ["error"], "warning": ["warning"], "stderr": ["warning"]}.get(kind, [])
+    return pf.CodeBlock(text, classes=[*marked, "output", kind])
 
 
 class _Builder:

@@ -240,7 +240,7 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
             if body is None:
                 shown = " ".join(whole.tex.split())
                 page.problems.append(
-                    Problem("error", f"formula {shown[:80]!r}: {reason}", note.shown,
+                    Problem("error", f"formula {shown[:80]}: {reason}", note.shown,
                             formula_line(page, whole.tex), exit_code=1)
                 )  # fmt: skip
                 body = f"#raw({json.dumps(whole.tex, ensure_ascii=False)})"
@@ -303,6 +303,10 @@ def dress(page: Page) -> None:
     page.doc.walk(collect)
 
     def visit(element: Any, doc: Any) -> Any:
+        if isinstance(element, pf.Div) and "cell" in element.classes:
+            # A block of its own would be as wide as what it holds, and put a figure at the margin.
+            anchor = pf.RawBlock(f"#metadata(none) <{element.identifier}>", format="typst")
+            return [*([anchor] if element.identifier else []), *element.content]
         if isinstance(element, pf.Span) and ("error" in element.classes or "missing" in element.classes):
             opening = pf.RawInline("#problem[", format="typst")
             return [opening, *element.content, pf.RawInline("]", format="typst")]
