@@ -231,7 +231,8 @@ def _mark(text: str) -> tuple[str, int | None]:
     lines = text.split("\n")
     closing: tuple[str, int] | None = None
     opened: tuple[int, str] | None = None
-    in_formula = in_comment = False
+    state = _CLOSED
+    in_comment = False
     for n in range(header_end(lines), len(lines)):
         if in_comment or (closing is None and lines[n].lstrip().startswith("<!--")):
             in_comment = "-->" not in lines[n]
@@ -239,14 +240,14 @@ def _mark(text: str) -> tuple[str, int | None]:
         match = _FENCE.match(lines[n])
         if match is None or (closing is None and not _opens(lines, n, match)):
             if closing is None:
-                in_formula = _mark_prose(lines, n, in_formula)
+                state = _mark_prose(lines, n, state)
             continue
         ticks, info = match["ticks"], match["info"]
         if closing is not None:
             if ticks[0] == closing[0] and len(ticks) >= closing[1] and not info.strip():
                 closing = None
             continue
-        in_formula = False
+        state = _CLOSED
         closing = (ticks[0], len(ticks))
         opened = None
         if (marked := fence_info(info.strip(), n + 1)) is not None:
@@ -270,34 +271,47 @@ def _opens(lines: list[str], n: int, match: re.Match[str]) -> bool:
     return True
 
 
-def _mark_prose(lines: list[str], n: int, in_formula: bool) -> bool:
-    """Rewrites a line outside code where authors and pandoc disagree; whether a ``$$`` is open behind it."""
+# Whether a display formula is open at a line, and if so, whether empty lines in it are to be mended.
+_CLOSED, _OPEN, _MEND = range(3)
+
+
+def _mark_prose(lines: list[str], n: int, state: int) -> int:
+    """Rewrites a line outside code where authors and pandoc disagree; the state of ``$$`` behind it."""
     line = lines[n]
-    if re.match(r" {4}|\t", line) and not in_formula:
-        return False
-    if in_formula:
-        if not line.strip():
+    dollars = _displays(line)
+    if state != _CLOSED:
+        if state == _MEND and not line.strip():
             lines[n] = "%"  # pandoc ends a formula at an empty line; TeX reads a comment
-        return "$$" not in line
-    if re.match(r"\s*\$\$", line) and line.count("$$") == 1:
-        return _formula_goes_on(lines, n)
+        return _CLOSED if dollars % 2 else state
+    if re.match(r" {4}|\t", line):
+        return _CLOSED
+    if dollars % 2:
+        return _formula_below(lines, n)
     if _wrapped_year(lines, n):
         lines[n] = re.sub(r"^(\s*\d+)([.)])", r"\1\\\2", line)
     elif "$" in line and "<" not in line:
         lines[n] = tighten_maths(line)
-    return False
+    return _CLOSED
 
 
-def _formula_goes_on(lines: list[str], n: int) -> bool:
-    """Whether a ``$$`` that begins line n is closed further down, with an empty line in between."""
+def _displays(line: str) -> int:
+    """How many ``$$`` stand in a line outside inline code."""
+    return len(re.findall(r"(?<!\\)\$\$", _CODE_SPAN.sub("", line))) if "$$" in line else 0
+
+
+def _formula_below(lines: list[str], n: int) -> int:
+    """What the ``$$`` of line n opens: a formula, one with empty lines that pandoc would not read, or nothing."""
     empty = False
     for line in lines[n + 1 : n + 60]:
-        if "$$" in line:
-            return empty and bool(re.search(r"\$\$[.,;]?(\s*\{#[^}]*\})?\s*$", line))
+        if _displays(line):
+            if not empty:
+                return _OPEN
+            whole = re.match(r"\s*\$\$", lines[n]) and re.search(r"\$\$[.,;]?(\s*\{#[^}]*\})?\s*$", line)
+            return _MEND if whole else _CLOSED
         if line.startswith(("#", "```", "~~~", "---")):
-            return False
+            return _CLOSED
         empty = empty or not line.strip()
-    return False
+    return _CLOSED
 
 
 def _wrapped_year(lines: list[str], n: int) -> bool:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -176,6 +177,26 @@ UNCHANGED = [
 @pytest.mark.parametrize("text", UNCHANGED)
 def test_what_pandoc_reads_right_is_left_alone(text: str) -> None:
     assert mark(text) == text
+
+
+DISPLAYS = [
+    "A\n$$\nx\n$$\n\nB\n\n$$\ny\n$$\n\nC",
+    "scheme $$\nx\n$$ with a guess\n\nB\n\n$$\ny\n$$\n\nC",
+    "$$x$$\n\nB\n\n$$\ny\n$$\n\nC $$z$$ and $$\nw\n$$\n\nD",
+    "$$x$$ and $$\ny$$\n\nB\n\n$$\nz\n$$",
+]
+
+
+@pytest.mark.parametrize("text", DISPLAYS)
+def test_display_formulas_as_pandoc_reads_them_are_left_alone(text: str) -> None:
+    assert mark(text) == text
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notes").glob("*.md")), ids=lambda p: p.stem)
+def test_the_demo_notes_are_marked_at_their_fences_only(path: Path) -> None:
+    source = path.read_text().split("\n")
+    for before, after in zip(source, mark("\n".join(source)).split("\n"), strict=True):
+        assert after == before or before.startswith("```")
 
 
 def test_empty_lines_in_a_formula_and_a_year_at_the_start_of_a_line() -> None:

@@ -100,6 +100,7 @@ def check(dom: str, console: list[str], asked: list[str], own: str) -> None:
 def test_demo_pages_by_double_click(demo: Path, name: str, tmp_path: Path) -> None:
     page = demo / "_build" / "html" / f"{name}.html"
     check(*visit(page.as_uri(), tmp_path), own="file:")
+    assert not re.search(r"<p>\s*%", page.read_text())
     for source in re.findall(r'<img src="([^"]+)"', page.read_text()):
         assert (page.parent / source).is_file()
 

@@ -26,6 +26,7 @@ from fitnotes.render.page import Page, bibliography, compose, converter_warnings
 SIZE = 11  # pt, as in the template
 # Scripts and pictographs that the fonts inside Typst lack.
 FOREIGN = re.compile("[\u0530-\u10ff\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef\U0001f000-\U0003ffff]")
+GRID = "#block(width: 100%"
 _MARK = "fitnotesformula"
 _LIMITS, _OPERATOR = "FitnotesLimits", "FitnotesOperator"
 # What the converter or Typst shows wrong without a word: MathJax sets these.
@@ -108,21 +109,39 @@ def _pairs_apart(tex: str) -> str:
     return tex[: head.end()] + "\\\\".join(lines) + tex[close:]
 
 
-def _with_row_numbers(tex: str, numbers: Sequence[str | None]) -> str:
-    """Typst numbers a formula once; several numbered rows carry theirs as a column of their own."""
-    head = maths.ENVIRONMENT.match(tex)
+def _numbered_rows(tex: str, numbers: Sequence[str | None]) -> str | None:
+    """Several numbered rows as a grid with the numbers at the margin, since Typst numbers a formula once.
+
+    None where the environment is another one, or a cell cannot be converted.
+    """
+    head = re.match(r"\\begin\{(align|gather|eqnarray|flalign)\*?\}", tex)
     if head is None or "\\end" not in tex:
-        return tex
-    close = tex.rindex("\\end")
-    lines = maths.rows(tex[head.end() : close])
-    columns = max(line.count("&") - 2 * line.count("\\&") for line in lines)
-    out = []
-    for i, line in enumerate(lines):
-        number = numbers[i] if i < len(numbers) else None
-        have = line.count("&") - line.count("\\&")
-        padding = "&" * (columns - have + 1)
-        out.append(f"{line.rstrip()} {padding} \\qquad\\text{{({number})}}" if number else line)
-    return tex[: head.end()] + " \\\\ ".join(out) + tex[close:]
+        return None
+    lines = [maths.cells(line) for line in maths.rows(tex[head.end() : tex.rindex("\\end")])]
+    lines = lines[: len(numbers)]
+    columns = max(len(line) for line in lines)
+    cells = [cell.strip() for line in lines for cell in [*line, *[""] * (columns - len(line))]]
+    codes = convert([Formula(_ready(cell), True) if cell else Formula("x", True) for cell in cells])
+    content = []
+    for i, (cell, code) in enumerate(zip(cells, codes, strict=True)):
+        if code is None:
+            return None
+        inner = code.strip("$").strip()
+        # Right-hand sides begin with a relation, which needs something before it to keep its distance.
+        start = '"" ' if i % columns % 2 else ""
+        content.append(f"$display({start}{inner})$" if cell else "[]")
+    rows = []
+    for i, number in enumerate(numbers[: len(lines)]):
+        shown = f"[({_tag(number)})]" if number else "[]"
+        rows.append(", ".join(["[]", *content[i * columns : (i + 1) * columns], shown]))
+    sides = ", ".join("right" if i % 2 == 0 else "left" for i in range(columns)) if columns > 1 else "center"
+    # A gap between the pairs of columns, none inside a pair.
+    gaps = ", ".join(["0pt", *("2em" if i % 2 else "0pt" for i in range(columns - 1)), "0pt"])
+    return (
+        f"{GRID}, above: 1.5em, below: 1.6em, grid(columns: (1fr, {'auto, ' * columns}1fr), "
+        f"column-gutter: ({gaps}), row-gutter: 1.5em, "
+        f"align: (column, row) => horizon + (left, {sides}, right).at(column), " + ", ".join(rows) + "))"
+    )
 
 
 def convert(formulas: Sequence[Formula]) -> list[str | None]:
@@ -184,7 +203,7 @@ def _equation(formula: Formula, body: str) -> str:
         inner = body.strip("$").strip()
         number = f"numbering: (..) => [({_tag(given[0])})]"
         return f"{extra}#math.equation(block: true, {number}, $ {inner} $){label}"
-    if given and not body.startswith("$"):
+    if given and not body.startswith(("$", GRID)):
         numbers = " ".join(f"({_tag(n)})" for n in given)
         number = f"place(right + horizon, [{numbers}])"
         body = f"#block(width: 100%)[{body}#{number}]"
@@ -220,8 +239,6 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
             _, numbers = maths.numbers(tex, counter)
         labels = tuple(re.findall(r"\\label\s*\{([^}]*)\}", tex)) if display else ()
         ready = _ready(tex)
-        if sum(n is not None for n in numbers) > 1:
-            ready = _ready(_with_row_numbers(tex, numbers))
         found.append((element, Formula(ready, display, tuple(numbers), labels)))
 
     page.doc.walk(collect)
@@ -232,6 +249,8 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
     sources: dict[str, str] = {}
     for formula in unique:
         body = code[formula]
+        if sum(n is not None for n in formula.numbers) > 1:
+            body = _numbered_rows(originals[formula], formula.numbers)
         if body is not None and body not in refused:
             sources[body] = originals[formula]
         else:
