@@ -300,7 +300,7 @@ def _displays(line: str) -> int:
 
 
 def _formula_below(lines: list[str], n: int) -> int:
-    """What the ``$$`` of line n opens: a formula, one with empty lines that pandoc would not read, or nothing."""
+    """What the ``$$`` of line n opens: a formula, one that empty lines hide from pandoc, or nothing."""
     empty = False
     for line in lines[n + 1 : n + 60]:
         if _displays(line):
