@@ -10,6 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# In CI the same examples each time; elsewhere hypothesis looks for new ones.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("FITNOTES_NO_SKIP"):
+    settings.load_profile("ci")
 
 ROOT = Path(__file__).resolve().parents[1]
 

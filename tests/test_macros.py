@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fitnotes.render.macros import MacroError, Macros, brace_scripts, expand, learn, split_definitions
@@ -91,7 +91,8 @@ USES = st.lists(
 
 
 @given(BODIES, BODIES, USES)
-@settings(max_examples=40, deadline=None)
+@example(r"\alpha", "x+y", [r"\one", r"\two{z}"])
+@settings(max_examples=200, deadline=None)
 def test_expanding_means_what_mathjax_means_by_the_macro(one: str, two: str, uses: list[str]) -> None:
     """MathJax with the definitions and MathJax on the expanded formula draw the same, or both refuse."""
     preamble = rf"\newcommand{{\one}}{{{one}}}\newcommand{{\two}}[1]{{{two} #1}}"

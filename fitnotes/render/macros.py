@@ -291,6 +291,8 @@ def expand(text: str, macros: Macros) -> str:
             raise MacroError(f"{token} calls itself without end")
         if re.search(r"[_^]\s*$", out) and replaced.lstrip().startswith("\\"):
             replaced = "{" + replaced + "}"
+        if _join(out, replaced) != out + replaced:
+            out += " "
         rest = _join(replaced, reader.text[reader.at :])
         reader = _Reader(rest)
     return out
