@@ -83,8 +83,11 @@ def run(args: Sequence[str], text: str = "", *, cwd: Path | None = None) -> Outp
 
 def read(note: Note) -> tuple[str, list[Problem]]:
     """The note's AST as pandoc's JSON. Raises ConversionError, with the line for wrong YAML."""
+    # What pandoc makes of its own HTML has escaped formulas in spans; `\\\[` in it is no formula's start.
+    spans = re.search(r"\]\{\.math\s", note.text)
+    reader = READER.replace("+tex_math_single_backslash", "") if spans else READER
     try:
-        output = run(["-f", READER, "-t", "json"], note.marked)
+        output = run(["-f", reader, "-t", "json"], note.marked)
     except ConversionError as error:
         place = re.search(r"YAML parse exception at line (\d+)", error.message)
         if place is None:

@@ -87,6 +87,15 @@ def test_raw_tex_that_means_nothing_is_shown_and_said(fitnotes, write, project: 
     assert "lost words" in words(project / "_build" / "pdf" / "note.pdf")
 
 
+def test_formulas_as_pandoc_writes_them_from_html(fitnotes, write, project: Path) -> None:
+    write("note.md", "In [\\\\(x\\_1\\\\)]{.math .inline} and [\\\\\\[ y\\^2 \\\\\\]]{.math .display}\n")
+    done = fitnotes("build", "note.md", "--to", "html", "--to", "pdf")
+    assert (done.returncode, done.stderr) == (0, "")
+    html = (project / "_build" / "html" / "note.html").read_text()
+    assert "\\(x_1\\)" in html
+    assert "\\[y^2\\]" in html
+
+
 def test_foreign_html_is_said_on_paper(fitnotes, write, project: Path) -> None:
     write("note.md", "Press <kbd>Ctrl</kbd> and <blink>wink</blink>.<!-- a comment -->\n")
     done = fitnotes("build", "note.md", "--to", "pdf")
