@@ -17,7 +17,7 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
-from fitnotes.note import PANDOC_ATTRIBUTES, Block, Note
+from fitnotes.note import MERMAID, PANDOC_ATTRIBUTES, Block, Note
 from fitnotes.read import INDEX
 from fitnotes.render.fragments import HTML, MARKDOWN, Fragments
 from fitnotes.render.media import Media, placeholder
@@ -296,6 +296,21 @@ class _Builder:
                 break
         return blocks
 
+    def diagram(self, built: list[Any], block: Block) -> bool:
+        """The first Mermaid diagram of a result, if there is one, takes the block's caption and label."""
+        import panflute as pf
+
+        options = block.options
+        for element in built:
+            if isinstance(element, pf.CodeBlock) and element.classes[:1] == [MERMAID]:
+                element.identifier = element.identifier or self.figure_id(block)
+                own = {"fig-cap": options.fig_cap, "fig-alt": options.fig_alt, "width": options.fig_width}
+                for name, value in own.items():
+                    if value:
+                        element.attributes.setdefault(name, value)
+                return True
+        return False
+
     def build(self, element: Any, block: Block, result: Result, found: Sequence[Piece]) -> list[Any]:
         import panflute as pf
 
@@ -305,13 +320,14 @@ class _Builder:
             out.append(self.code(element, block))
         pictures = [p for p in found if isinstance(p, Picture)]
         grouped = bool(options.fig_cap) and len(pictures) > 1
-        captioned = False
+        captioned = drawn = False
         for piece in found:
             if isinstance(piece, Text):
                 out.extend(self.text(piece))
             elif isinstance(piece, Markup):
                 built = self.markup(piece, block, captioned)
                 captioned = captioned or any(isinstance(b, pf.Table) for b in built)
+                drawn = drawn or self.diagram(built, block)
                 out.extend(built)
             elif isinstance(piece, Raw):
                 if self.html:
@@ -322,7 +338,7 @@ class _Builder:
                 out.extend(self.pictures(pictures if grouped else [piece], block))
         if options.tbl_cap and not captioned and result.status == "ok" and options.include:
             self.warn(block, "tbl-cap is given, but the block shows no table")
-        if options.fig_cap and not pictures and result.status == "ok" and options.include:
+        if options.fig_cap and not pictures and not drawn and result.status == "ok" and options.include:
             self.warn(block, "fig-cap is given, but the block shows no figure")
         if not out:
             return []

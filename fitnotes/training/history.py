@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+from fitnotes.training.data import Array, Samples, check_samples
+from fitnotes.training.display import Table, latex_number, significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of text under a header; shows itself as a Markdown table, in a note and in Jupyter alike."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def _repr_markdown_(self) -> str:
-        lines = [self.header, ("--:",) * len(self.header), *self.rows]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def significant(value: float, digits: int = 6) -> str:
-    """A number with so many significant digits, zeros kept: 209.958, 144.660, 2.20000e-07."""
-    return f"{value:#.{digits}g}"
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class History:
-    """One fit. ``losses[t]`` is the loss before step t, shape (steps,); ``parameters`` are those after the
-    last step; ``limit`` is the least loss that the model can reach, where it is known."""
+    """One fit.
+
+    ``losses[t]`` is the loss before step t, shape (steps,). ``parameters`` are those after the last step:
+    numbers, or arrays for matrices. ``seconds`` is the time of one step on average. ``limit`` is the least
+    loss that the model can reach, where it is known; ``n`` the number of points and ``target`` = ‖y‖ the
+    size of what was fitted; both say how much rounding to expect.
+    """
 
     name: str
     losses: NDArray[np.float64]
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, float | Array]
     model: str
+    dtype: torch.dtype = torch.float64
+    seconds: float = math.nan
     limit: float | None = None
+    n: int = 1
+    target: float = 0.0
 
     @property
     def final(self) -> float:
@@ -63,9 +65,9 @@ class History:
             _, axes = plt.subplots()
         for history in (self, *others):
             axes.semilogy(history.losses, label=history.name)
-        limits = {h.limit for h in (self, *others) if h.limit is not None}
-        for limit in sorted(limits):
-            axes.axhline(limit, color="grey", linestyle="--", linewidth=1, label=f"least squares {limit:.3f}")
+        limits = {f"{h.limit:.3f}": h.limit for h in (self, *others) if h.limit is not None}
+        for text, limit in sorted(limits.items()):
+            axes.axhline(limit, color="grey", linestyle="--", linewidth=1, label=f"least possible: {text}")
         axes.set_xlabel("step")
         axes.set_ylabel("loss")
         axes.legend()
@@ -73,45 +75,102 @@ class History:
 
     @property
     def equation(self) -> str:
-        """The fitted model as LaTeX in dollars, coefficients rounded to three significant digits."""
+        """The fitted model as LaTeX in dollars, its numbers rounded to three significant digits."""
         text = self.model
         for name, value in self.parameters.items():
-            text = text.replace("{" + name + "}", latex_number(value))
+            if isinstance(value, float):
+                text = text.replace("{" + name + "}", latex_number(value))
         return "$" + text.replace("+ -", "- ") + "$"
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """Lines ``step,loss`` with every digit; also written to ``path`` when it is given."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("step", "loss"))
+        writer.writerows(enumerate(self.losses.tolist()))
+        return _written(text.getvalue(), path)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Name, model, dtype, seconds, limit, parameters (matrices as lists of rows) and losses, with every
+        digit; also written to ``path`` when it is given."""
+        record = {
+            "name": self.name,
+            "model": self.model,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "seconds": None if math.isnan(self.seconds) else self.seconds,
+            "limit": self.limit,
+            "parameters": {name: np.asarray(value).tolist() for name, value in self.parameters.items()},
+            "losses": self.losses.tolist(),
+        }
+        return _written(json.dumps(record), path)
 
     def _repr_markdown_(self) -> str:
         every = max(1, len(self.losses) // 10)
         return f"{self.name}: {self.equation}\n\n{self.table(every)._repr_markdown_()}"
 
 
-def latex_number(value: float, digits: int = 3) -> str:
-    """A number for use in a formula, with a power of ten where Python writes an exponent.
+def _written(text: str, path: str | Path | None) -> str:
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
 
-    >>> latex_number(-2.2e-9)
-    '-2.2 \\\\cdot 10^{-9}'
+
+class Record:
+    """The losses of a fit while it runs, and its clock.
+
+    ``losses`` has the shape (steps,) and the dtype of the samples, and lives where they do or on ``device``:
+    a loop ``for t in record.steps()`` writes ``record.losses[t] = loss.detach()``, and no step waits for a
+    GPU to hand over a number.
+    ``dimensions``: of the samples' x and y.
+
+    Raises ValueError for samples, a number of steps or a learning rate that mean nothing.
     """
-    text = f"{value:.{digits}g}"
-    if "e" not in text:
-        return text
-    mantissa, exponent = text.split("e")
-    return f"{mantissa} \\cdot 10^{{{int(exponent)}}}"
 
+    def __init__(
+        self,
+        name: str,
+        samples: Samples,
+        steps: int,
+        lr: float,
+        *,
+        dimensions: int = 1,
+        device: torch.device | str | None = None,
+    ) -> None:
+        check_samples(samples, dimensions)
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, not {steps}")
+        if not (math.isfinite(lr) and lr >= 0):
+            raise ValueError(f"lr must be a finite number from 0, not {lr}")
+        self.name, self.samples, self.lr = name, samples, lr
+        self.losses = torch.empty(steps, dtype=samples.x.dtype, device=device or samples.x.device)
+        self._started = 0.0
 
-def finite(losses: Sequence[float] | NDArray[np.float64], lr: float) -> NDArray[np.float64]:
-    """The losses as float64. Raises ValueError when one is not finite: the step was too long."""
-    values = np.asarray(losses, dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        before = f" (step {bad[0] - 1}: {values[bad[0] - 1]:.3g})" if bad[0] else ""
-        raise ValueError(
-            f"the loss is {values[bad[0]]} at step {bad[0]}{before}: the fit diverges with lr = {lr:g}"
+    def steps(self) -> Iterator[int]:
+        """0, 1, …, steps - 1. The clock starts with the first one: what is set up before does not count."""
+        self._started = time.perf_counter()
+        yield from range(len(self.losses))
+
+    def history(
+        self, parameters: Mapping[str, Tensor | Array | float], model: str, limit: float | None = None
+    ) -> History:
+        """Stops the clock. Raises ValueError when a loss is not finite: the steps were too long."""
+        losses = self.losses.cpu().numpy().astype(np.float64)  # waits for the device
+        seconds = (time.perf_counter() - self._started) / len(losses)
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if bad.size:
+            t = int(bad[0])
+            before = f" (step {t - 1}: {losses[t - 1]:.3g})" if t else ""
+            raise ValueError(
+                f"{self.name}: the loss is {losses[t]} at step {t}{before}: "
+                f"the fit diverges with lr = {self.lr:g}; try a smaller one"
+            )
+        x, y = self.samples
+        values = {name: _value(parameter) for name, parameter in parameters.items()}
+        return History(
+            self.name, losses, values, model, x.dtype, seconds, limit, n=len(x), target=float(y.norm())
         )
-    return values
 
 
-def checked(steps: int, lr: float) -> None:
-    """Raises ValueError for a number of steps or a learning rate that means nothing."""
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, not {steps}")
-    if not (math.isfinite(lr) and lr >= 0):
-        raise ValueError(f"lr must be a finite number from 0, not {lr}")
+def _value(parameter: Tensor | Array | float) -> float | Array:
+    array = np.array(parameter.detach().cpu().numpy() if isinstance(parameter, Tensor) else parameter)
+    return float(array) if array.ndim == 0 else array

@@ -6,15 +6,18 @@ P₃(x) = (5x³ − 3x)/2 is the Legendre polynomial of degree 3, P₃′(x) = 3
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from fitnotes.training.data import Samples
-from fitnotes.training.history import History, checked, finite
+from fitnotes.training.history import History, Record
 
 MODEL = "y = {a} + {b}\\,P_3\\left({c} + {d}\\,x\\right)"
+START = (0.0, -1.0, 0.0, 0.3)
 
 
 class LegendreP3(torch.autograd.Function):
@@ -35,30 +38,45 @@ class LegendreP3(torch.autograd.Function):
 
 
 def fit_legendre(
-    samples: Samples,
-    *,
-    steps: int = 2000,
-    lr: float = 5e-6,
-    start: tuple[float, float, float, float] = (0.0, -1.0, 0.0, 0.3),
+    samples: Samples, *, steps: int = 2000, lr: float = 5e-6, start: Sequence[float] = START
 ) -> History:
-    """Gradient descent on (a, b, c, d) from ``start``, in the samples' dtype and device.
-
-    Raises ValueError when the fit diverges.
-    """
-    checked(steps, lr)
+    """Gradient descent on (a, b, c, d) from ``start``, in the samples' dtype and device; x and y have shape
+    (n,). Raises ValueError for samples without meaning and when the fit diverges."""
+    record = Record("Legendre", samples, steps, lr)
     x, y = samples
     p3 = LegendreP3.apply
     a, b, c, d = (torch.full((), v, dtype=x.dtype, device=x.device, requires_grad=True) for v in start)
-    losses = torch.empty(steps, dtype=x.dtype, device=x.device)
-    for t in range(steps):
+    for t in record.steps():
         y_pred = a + b * p3(c + d * x)  # type: ignore[no-untyped-call]
         loss = (y_pred - y).pow(2).sum()
-        losses[t] = loss.detach()
+        record.losses[t] = loss.detach()
         loss.backward()
         with torch.no_grad():
             for parameter in (a, b, c, d):
-                assert parameter.grad is not None
-                parameter -= lr * parameter.grad
+                parameter -= lr * parameter.grad  # type: ignore[operator]
                 parameter.grad = None
-    parameters = {name: value.item() for name, value in zip("abcd", (a, b, c, d), strict=True)}
-    return History("Legendre", finite(losses.cpu().numpy(), lr), parameters, MODEL)
+    return record.history({"a": a, "b": b, "c": c, "d": d}, MODEL)
+
+
+def fit_legendre_by_hand(
+    samples: Samples, *, steps: int = 2000, lr: float = 5e-6, start: Sequence[float] = START
+) -> History:
+    """The same descent in numpy: with z = c + d x, the model's derivatives by (a, b, c, d) are
+    1, P₃(z), b P₃′(z) and b P₃′(z) x."""
+    record = Record("Legendre, by hand", samples, steps, lr, device="cpu")
+    losses = record.losses.numpy()
+    x, y = samples.numpy()
+    a, b, c, d = np.array(start, dtype=x.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for t in record.steps():
+            z = c + d * x
+            p3 = 0.5 * (5 * z**3 - 3 * z)
+            residual = a + b * p3 - y
+            losses[t] = np.square(residual).sum()
+            u = 2 * residual
+            by_z = u * b * 1.5 * (5 * z**2 - 1)
+            a -= lr * u.sum()
+            b -= lr * (u * p3).sum()
+            c -= lr * by_z.sum()
+            d -= lr * (by_z * x).sum()
+    return record.history({"a": a, "b": b, "c": c, "d": d}, MODEL)

@@ -1,0 +1,197 @@
+"""Are these derivatives right? By hand, by autograd and by central differences, side by side.
+
+Autograd may be right about the wrong function, a derivation on paper may be wrong, and difference quotients
+are never exact. Where all three agree, each within what rounding explains, the derivative is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from fitnotes.training.agreement import Disagreement, epsilon
+from fitnotes.training.derivatives import (
+    Problem,
+    by_autograd,
+    by_differences,
+    by_hand,
+    directional,
+    pose,
+    second,
+    slopes,
+)
+from fitnotes.training.display import Table
+
+SHOWN = 16  # entries of one argument that a table shows one by one; of more, the worst
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One derivative: by autograd, by hand and by central differences (None where it was not taken), and
+    the largest distance from autograd's, relative to the larger of the two."""
+
+    argument: str
+    name: str
+    autograd: float
+    by_hand: float | None
+    differences: float | None
+    error: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GradientCheck:
+    """Derivatives that agree, entry by entry."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def error(self) -> float:
+        """The largest relative error of all entries."""
+        return max((entry.error for entry in self.entries), default=0.0)
+
+    def table(self) -> Table:
+        """A row for each derivative that is not zero; of an argument with many, for that with the largest
+        error. What is left out is counted below."""
+        hand = any(entry.by_hand is not None for entry in self.entries)
+        zero = [e for e in self.entries if not (e.autograd or e.by_hand) and e.error == 0]
+        if len(zero) == len(self.entries):
+            zero = []
+        shown = [entry for entry in self.entries if entry not in zero] if zero else list(self.entries)
+        rows = []
+        for argument in dict.fromkeys(entry.argument for entry in shown):
+            own = [entry for entry in shown if entry.argument == argument]
+            if len(own) <= SHOWN:
+                rows += [_row(entry, "", hand) for entry in own]
+            else:
+                worst = max(own, key=lambda entry: (entry.differences is not None, entry.error))
+                rows.append(_row(worst, f", the worst of {len(own)}", hand))
+        header = ("", "autograd", *(["by hand"] if hand else []), "differences", "relative error", "verdict")
+        return Table(header, tuple(rows), self._summary(len(zero)), words=(0,))
+
+    def _summary(self, zero: int) -> str:
+        count = len(self.entries)
+        said = f"All {count} derivatives agree" if count > 1 else "The derivative agrees"
+        if zero:
+            said += f" ({zero} of them zero and not shown)"
+        moved = sum(entry.differences is not None for entry in self.entries)
+        if moved < count:
+            said += f", {moved} of them, drawn by lot, with differences too"
+        return f"{said}. The largest relative error is {self.error:.1e}."
+
+    def _repr_markdown_(self) -> str:
+        return self.table()._repr_markdown_()
+
+
+def check_gradients(
+    f: Callable[..., Any],
+    by_hand: Any = None,
+    *,
+    at: Any,
+    given: Sequence[Any] = (),
+    along: Any = None,
+    order: int = 1,
+    dtype: torch.dtype = torch.float64,
+    tolerance: float | None = None,
+    most: int = 500,
+) -> GradientCheck:
+    """Compares the derivatives of ``f`` at a point, three ways; raises `Disagreement` when they part.
+
+    ``f`` takes the arguments in ``at`` and then those in ``given``, and returns a tensor; a `Function` is
+    checked through its ``apply``. ``by_hand`` (optional) is a function of the same arguments, or what it
+    would return: for one argument a derivative, for several a tuple of them or a mapping by name. The
+    derivative of an output of shape o by an argument of shape s has the shape o + s: for a number the
+    gradient, for a vector the Jacobian matrix. Where o = s, shape s stands for a function entry by entry.
+
+    ``at``: a number, a tensor, an array; a tuple of such; a mapping from names to such; or a `Module`, whose
+    parameters are then the arguments: ``f`` and ``by_hand`` take a copy of the module. ``given``: arguments
+    that stay fixed, such as data. All become tensors of ``dtype``, on the device of the first tensor.
+
+    ``along``: of the form of ``at``; checks the derivative in that direction, J v, only: ``by_hand`` then
+    takes the arguments, the directions and what is given, and returns a tensor of the output's shape.
+    ``order=2`` checks the second derivatives of an ``f`` that returns a number: autograd's through
+    ``create_graph``, differences of its gradient; of several arguments, ``by_hand`` gives rows of blocks.
+
+    ``tolerance``: the relative error between autograd and differences, by default ε^(3/8), 1e-6 in float64;
+    autograd and by hand, exact up to rounding, must agree within its 1.5th power, 1e-9. ``most``: of an
+    argument with more entries, so many drawn by lot are compared with differences, all with the derivation.
+
+    Raises ValueError for shapes that do not fit and values that are not finite, by name.
+    """
+    if order not in (1, 2):
+        raise ValueError(f"order must be 1 or 2, not {order}")
+    if order == 2 and along is not None:
+        raise ValueError("along and order=2 do not go together: check the gradient's derivative along v")
+    problem = pose(f, by_hand, at, given, dtype)
+    if along is not None:
+        problem = directional(problem, along)
+    elif order == 2:
+        problem = second(problem)
+    return _judged(problem, epsilon(dtype) ** 0.375 if tolerance is None else tolerance, most)
+
+
+def _judged(problem: Problem, tolerance: float, most: int) -> GradientCheck:
+    """The three ways and the verdict, entry by entry."""
+    eps = epsilon(problem.values[0].dtype)
+    exact, hand = by_autograd(problem), by_hand(problem)
+    entries: list[Entry] = []
+    wrong: list[tuple[float, str]] = []
+    for j, (columns, differences, uncertain) in enumerate(by_differences(problem, most)):
+        largest = float(np.abs(exact[j]).max(initial=0.0))
+        noise = 1e3 * eps * (largest + eps**0.25)  # of sums whose terms cancel
+        position = {int(k): at for at, k in enumerate(columns)}
+        for i, k in np.ndindex(*exact[j].shape):
+            name, a = problem.label(j, i, k), float(exact[j][i, k])
+            h = d = None
+            errors, others = [], ""
+            if k in position:
+                d, u = (float(matrix[i, position[k]]) for matrix in (differences, uncertain))
+                errors.append(_relative(a, d, eps))
+                others = f" and central differences {d:.8g}"
+                # An uncertainty as large as the derivative would excuse anything.
+                settled = u <= 1e-3 * max(abs(a), abs(d), largest) + eps**0.5
+                if not (_close(a, d, tolerance, 2 * u + 1e4 * eps) and settled):
+                    why = _why(problem, j, i, k, u)
+                    wrong.append((errors[-1], f"{name}: autograd says {a:.8g}, but{others[4:]}{why}"))
+            if hand is not None:
+                h = float(hand[j][i, k])
+                errors.append(_relative(a, h, eps))
+                if not _close(a, h, tolerance**1.5, noise):
+                    wrong.append((errors[-1], f"{name}: by hand {h:.8g}, but autograd says {a:.8g}{others}"))
+            entries.append(Entry(problem.names[j], name, a, h, d, max(errors, default=0.0)))
+    if wrong:
+        error, said = max(wrong, key=lambda item: (np.isnan(item[0]), item[0]))
+        count = f"; {len(wrong)} comparisons fail, this is the worst" if len(wrong) > 1 else ""
+        raise Disagreement(f"{said} (relative error {error:.1e}{count})")
+    return GradientCheck(tuple(entries))
+
+
+def _close(a: float, b: float, tolerance: float, noise: float) -> bool:
+    return abs(a - b) <= tolerance * max(abs(a), abs(b)) + noise  # False for NaN
+
+
+def _relative(a: float, b: float, eps: float) -> float:
+    """|a − b| relative to the larger of the two; 0 for two that are zero but for rounding."""
+    size = max(abs(a), abs(b))
+    return abs(a - b) / size if not size <= eps**0.5 else 0.0
+
+
+def _why(problem: Problem, j: int, i: int, k: int, uncertain: float) -> str:
+    left, right = slopes(problem, j, i, k)
+    if abs(right - left) > 1e-2 * max(abs(right), abs(left)):
+        return (
+            f"; f has a corner there, with slope {left:.6g} before and {right:.6g} after: "
+            "choose another point"
+        )
+    return f", with an uncertainty of {uncertain:.1g}"
+
+
+def _row(entry: Entry, note: str, hand: bool) -> tuple[str, ...]:
+    numbers = [entry.autograd, *([entry.by_hand] if hand else []), entry.differences]
+    texts = [
+        "–" if v is None else f"{0.0 if abs(v) < 1e-10 and not entry.autograd else v:.6g}" for v in numbers
+    ]
+    return (f"`{entry.name}`{note}", *texts, f"{entry.error:.1e}", "agree")

@@ -1,0 +1,246 @@
+"""The graph that autograd keeps of a loss, as a Mermaid diagram.
+
+Every tensor that depends on a parameter remembers in ``grad_fn`` the operation that made it, and each
+operation remembers those before it in ``next_functions``; the leaves are the parameters. `backward` walks
+this graph from the loss to the leaves and multiplies by one local derivative for each edge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Node = Any  # torch.autograd.graph.Node, or the node of a Function of our own, which is of another class
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A drawn graph: the labels of its ``nodes``, in the order of their ids n0, n1, …, the ``edges`` between
+    them (from, to, label), and the Mermaid source."""
+
+    nodes: tuple[str, ...]
+    edges: tuple[tuple[int, int, str], ...]
+    mermaid: str
+
+    def _repr_markdown_(self) -> str:
+        return f"```mermaid\n{self.mermaid}\n```"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {
+            "text/vnd.mermaid": self.mermaid,
+            "text/markdown": self._repr_markdown_(),
+            "text/plain": self.mermaid,
+        }
+
+
+def computation_graph(
+    loss: Tensor,
+    params: Mapping[str, Tensor] | torch.nn.Module | None = None,
+    *,
+    name: str = "loss",
+    most: int = 40,
+    direction: str | None = None,
+) -> Graph:
+    """Draws how ``loss`` (called ``name``) came from its parameters.
+
+    ``params`` gives the leaves their names: a mapping, or a `Module`, whose parameters have names. A leaf
+    stands once, however often it is used; one that the loss does not depend on stands alone. Operations have
+    torch's names, `Function`s of one's own theirs, and all have their shape. Where everything is a
+    number, each node also has its value and each edge the derivative of its end by its start (before
+    ``backward`` has thrown them away; a value that torch did not keep is left out). Of more than ``most``
+    operations, those far from the loss become one node that counts them. ``direction``: "LR" or "TB", by
+    default from left to right while that is short enough to be read, else from top to bottom.
+
+    Raises ValueError when the loss depends on nothing, for a parameter named twice or that is no leaf, and
+    for another direction.
+    """
+    if direction not in (None, "LR", "TB"):
+        raise ValueError(f"direction must be LR or TB, not {direction}")
+    if loss.grad_fn is None:
+        raise ValueError("this loss depends on no tensor with requires_grad=True: there is no graph to draw")
+    named = dict(params.named_parameters()) if isinstance(params, torch.nn.Module) else dict(params or {})
+    names: dict[int, str] = {}
+    for key, tensor in named.items():
+        if id(tensor) in names:
+            raise ValueError(f"params: {names[id(tensor)]} and {key} are the same tensor")
+        if tensor.grad_fn is not None:
+            raise ValueError(f"params: {key} is not a leaf, but a result of {_operation(tensor.grad_fn)}")
+        names[id(tensor)] = key
+    order = _from_loss_to_leaves(loss.grad_fn)
+    scalar = all(_shape(node) == () for node in order)
+    values = _values(loss, order) if scalar else {}
+    kept, hidden = _far(order, most)
+    position = {node: i for i, node in enumerate(kept)}
+    nodes = [_label(node, names, values, _escaped(name) if node is order[0] else "") for node in kept]
+    if hidden:
+        position |= dict.fromkeys(hidden, len(kept))
+        nodes.append(f"… {len(hidden)} operations<br/>{_counted(hidden)}")
+    edges: dict[tuple[int, int, str, int], None] = {}
+    for node in order:
+        for k, (before, derivative) in enumerate(_inputs(node, scalar)):
+            ends = position[before], position[node]
+            if ends[0] != ends[1]:  # else within what is hidden
+                seen = -1 if len(kept) in ends else k  # into a hidden part, one line for each neighbour
+                edges[(*ends, derivative if seen >= 0 else "", seen)] = None
+    used = {id(node.variable) for node in order if _is_leaf(node)}
+    unused = [key for key, tensor in named.items() if id(tensor) not in used]
+    lines = [f"graph {direction or _direction(edges, len(nodes))}"]
+    for i, label in enumerate(nodes):
+        leaf = i < len(kept) and _is_leaf(kept[i])
+        lines.append(f'  n{i}(["{label}"])' if leaf else f'  n{i}["{label}"]')
+    for key in unused:
+        nodes.append(f"{_escaped(key)}<br/>not used")
+        lines.append(f'  n{len(nodes) - 1}(["{nodes[-1]}"])')
+    drawn = tuple((start, end, text) for start, end, text, _ in edges)
+    lines += [f'  n{s} -->|"{text}"| n{e}' if text else f"  n{s} --> n{e}" for s, e, text in drawn]
+    return Graph(tuple(nodes), drawn, "\n".join(lines))
+
+
+def _from_loss_to_leaves(root: Node) -> list[Node]:
+    """Every node once, each after all that depend on it (and so a leaf after the loss)."""
+    waiting: Counter[Node] = Counter()
+    reached, stack = {root}, [root]
+    while stack:
+        for before in _before(stack.pop()):
+            waiting[before] += 1
+            if before not in reached:
+                reached.add(before)
+                stack.append(before)
+    order, ready = [], [root]
+    while ready:
+        node = ready.pop(0)
+        order.append(node)
+        for before in _before(node):
+            waiting[before] -= 1
+            if not waiting[before]:
+                ready.append(before)
+    return order
+
+
+def _before(node: Node) -> list[Node]:
+    return [before for before, _ in node.next_functions if before is not None]
+
+
+def _far(order: list[Node], most: int) -> tuple[list[Node], list[Node]]:
+    """What is drawn (the operations next to the loss, and the leaves), and what is only counted.
+
+    A node stands after all that depend on it, so what is drawn never depends on what is hidden and back.
+    """
+    operations = [node for node in order if not _is_leaf(node)]
+    if len(operations) <= most:
+        return order, []
+    near = set(operations[:most])
+    return [n for n in order if _is_leaf(n) or n in near], operations[most:]
+
+
+def _inputs(node: Node, scalar: bool) -> list[tuple[Node, str]]:
+    """What the node depends on, and its derivative by it where the graph has numbers."""
+    derivatives = _derivatives(node) if scalar and not _is_leaf(node) else ()
+    found = []
+    for k, (before, _) in enumerate(node.next_functions):
+        if before is not None:
+            known = k < len(derivatives) and isinstance(derivatives[k], Tensor)
+            found.append((before, f"∂ {float(derivatives[k]):.4g}" if known else ""))
+    return found
+
+
+def _derivatives(node: Node) -> tuple[Any, ...]:
+    """The node's derivative by each of its inputs: what it makes of a gradient of one."""
+    outputs = node._input_metadata
+    if len(outputs) != 1:
+        return ()
+    one = torch.ones((), dtype=outputs[0].dtype, device=outputs[0].device)
+    try:
+        with torch.no_grad():
+            answer = node(one) if callable(node) else node.apply(one)
+    except RuntimeError:  # `backward` has freed what it needs
+        return ()
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+def _values(loss: Tensor, order: list[Node]) -> dict[Node, float]:
+    """The numbers that the forward pass gave, as far as the graph kept them or they follow from it."""
+    values = {order[0]: float(loss.detach())}
+    for node in order:
+        if _is_leaf(node):
+            values[node] = float(node.variable.detach())
+        for tensor in _saved(node):
+            if tensor.grad_fn is not None and tensor.ndim == 0:
+                values[tensor.grad_fn] = float(tensor.detach())
+    for node in reversed(order):
+        operation, inputs = _operation(node), _before(node)
+        known = [values.get(before) for before in inputs]
+        if node in values or not inputs or None in known:
+            continue
+        slopes = [float(d) for d in _derivatives(node) if isinstance(d, Tensor)]
+        if len(slopes) != len(inputs):
+            continue
+        terms = [slope * v for slope, v in zip(slopes, known, strict=True) if v is not None]
+        if operation in ("Mul", "Neg"):  # of a product, the derivative by one factor is the other
+            values[node] = terms[0]
+        elif operation in ("Add", "Sub") and len(inputs) == 2:  # with one, the other is a number not kept
+            values[node] = sum(terms)
+    return values
+
+
+def _saved(node: Node) -> Iterable[Tensor]:
+    """The tensors that an operation kept for its derivative."""
+    try:
+        found = [getattr(node, name) for name in dir(node) if name.startswith("_saved_")]
+        found += getattr(node, "saved_tensors", ())
+    except RuntimeError:  # freed
+        return ()
+    return [tensor for tensor in found if isinstance(tensor, Tensor)]
+
+
+def _is_leaf(node: Node) -> bool:
+    return bool(node.name().endswith("AccumulateGrad"))
+
+
+def _operation(node: Node) -> str:
+    """MulBackward0 → Mul; the name of a Function of one's own."""
+    return re.sub(r"Backward\d*$", "", node.name().rpartition("::")[2])
+
+
+def _shape(node: Node) -> tuple[int, ...]:
+    return tuple(node.variable.shape) if _is_leaf(node) else tuple(node._input_metadata[0].shape)
+
+
+def _label(node: Node, names: Mapping[int, str], values: Mapping[Node, float], name: str) -> str:
+    if _is_leaf(node):
+        text = _escaped(names.get(id(node.variable), "leaf"))
+    else:
+        text = _escaped(_operation(node))
+        if text == "Pow" and isinstance(getattr(node, "_saved_exponent", None), int | float):
+            text = f"Pow {node._saved_exponent:g}"
+    if node in values:
+        text += f"<br/>{name} = {values[node]:.4g}" if name else f"<br/>{values[node]:.4g}"
+    elif name:
+        text += f"<br/>{name}"
+    if _shape(node):
+        text += f"<br/>{_shape(node)}"
+    return text
+
+
+def _direction(edges: Iterable[tuple[int, int, str, int]], count: int) -> str:
+    """LR for a way of at most five nodes. Every edge leads to a node that was listed before its start."""
+    length = [1] * count
+    for start, end, *_ in sorted(edges, key=lambda edge: edge[1]):
+        length[start] = max(length[start], length[end] + 1)
+    return "LR" if max(length) <= 5 else "TB"
+
+
+def _counted(nodes: list[Node]) -> str:
+    counts = Counter(map(_operation, nodes)).most_common(4)
+    more = len({_operation(node) for node in nodes}) > len(counts)
+    return _escaped(", ".join(f"{count} {name}" for name, count in counts)) + (", …" if more else "")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "#quot;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,22 @@
+"""What both ladders share: the choice of an optimizer, and the dice of the last rung."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import torch
+
+# Such as torch.optim.SGD: called with the parameters and lr=…
+Optimizer = Callable[..., torch.optim.Optimizer]
+
+
+def optimizer_name(optimizer: Optimizer) -> str:
+    """The name under which `torch.optim` has it."""
+    return getattr(optimizer, "__name__", "optimizer")
+
+
+def draws(seed: int, steps: int, most: int = 2) -> list[int]:
+    """How often each step uses a shared weight: independent numbers from 0 to ``most``."""
+    rng = random.Random(seed)
+    return [rng.randint(0, most) for _ in range(steps)]
