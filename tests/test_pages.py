@@ -169,7 +169,7 @@ def test_the_same_numbers_stand_in_html_and_pdf(demo: Path) -> None:
 
 
 def test_the_legendre_losses_on_the_page_are_the_known_ones(demo: Path) -> None:
-    from test_training import LEGENDRE
+    from test_fits import LEGENDRE
 
     html = (demo / "_build" / "html" / "legendre.html").read_text()
     losses = [float(loss) for loss in re.findall(r'<td style="text-align: right;">(\d+\.\d+)</td>', html)]

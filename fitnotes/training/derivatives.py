@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fitnotes.training.agreement import epsilon
+from fitnotes.training.display import entry
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -40,18 +41,14 @@ class Problem:
 
     def label(self, j: int, i: int, k: int) -> str:
         """∂f[1]/∂w[0, 2]: entry i of the output by entry k of argument j, counted from 0."""
-        by = self.names[j] + _index(k, tuple(self.values[j].shape))
+        by = self.names[j] + entry(k, tuple(self.values[j].shape))
         if self.order == 1:
-            return f"∂f{_index(i, self.shape)}/∂{by}"
+            return f"∂f{entry(i, self.shape)}/∂{by}"
         owner = 0
         while i >= self.values[owner].numel():
             i -= self.values[owner].numel()
             owner += 1
-        return f"∂²f/∂{self.names[owner]}{_index(i, tuple(self.values[owner].shape))}∂{by}"
-
-
-def _index(flat: int, shape: tuple[int, ...]) -> str:
-    return f"[{', '.join(str(n) for n in np.unravel_index(flat, shape))}]" if shape else ""
+        return f"∂²f/∂{self.names[owner]}{entry(i, tuple(self.values[owner].shape))}∂{by}"
 
 
 def pose(f: Callable[..., Any], by_hand: Any, at: Any, given: Sequence[Any], dtype: torch.dtype) -> Problem:

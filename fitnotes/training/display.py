@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,17 @@ def places(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}f}" if 10**-digits <= abs(value) < 1e6 else f"{value:.{digits}e}"
 
 
-def vector(values: Iterable[float]) -> str:
-    """One number as it is, several in brackets: (1.8200, 2.5950)."""
-    texts = [places(value) for value in values]
+def vector(values: Sequence[float]) -> str:
+    """One number as it is, several in brackets, the first six: (1.8200, 2.5950)."""
+    texts = [places(value) for value in values[:6]]
+    if len(values) > len(texts):
+        texts.append("…")
     return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
+
+
+def entry(flat: int, shape: tuple[int, ...]) -> str:
+    """Where the entry number ``flat`` of a tensor stands, counted from 0: [0, 2]; nothing for a number."""
+    return f"[{', '.join(str(n) for n in np.unravel_index(flat, shape))}]" if shape else ""
 
 
 def latex_number(value: float, digits: int = 3) -> str:

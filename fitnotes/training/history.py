@@ -49,12 +49,15 @@ class History:
         """The last recorded loss."""
         return float(self.losses[-1])
 
-    def table(self, every: int = 100) -> Table:
-        """The loss at steps every - 1, 2 every - 1, …, as the usual training loop prints it."""
+    def table(self, every: int = 100, decimals: int | None = None) -> Table:
+        """The loss at steps every - 1, 2 every - 1, …, as the usual training loop prints it, with so many
+        decimals or six digits."""
         if every < 1:
             raise ValueError(f"table: every must be at least 1, not {every}")
         steps = range(every - 1, len(self.losses), every)
-        rows = tuple((str(t), significant(float(self.losses[t]))) for t in steps)
+        losses = self.losses.tolist()
+        texts = [significant(losses[t]) if decimals is None else f"{losses[t]:.{decimals}f}" for t in steps]
+        rows = tuple(zip(map(str, steps), texts, strict=True))
         return Table(("step", "loss"), rows)
 
     def curve(self, *others: History, axes: Axes | None = None) -> Axes:

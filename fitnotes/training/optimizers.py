@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from fitnotes.training.agreement import Disagreement, epsilon
-from fitnotes.training.display import Table, places, vector
+from fitnotes.training.display import Table, entry, places, vector
 
 State = Mapping[str, Tensor]
+SHOWN = 6  # entries of one parameter that a table shows one by one
 
 
 class Rule(Protocol):
@@ -169,15 +170,21 @@ class Steps:
     deviation: float
 
     def table(self) -> Table:
-        """A row for each step and parameter; matrices by their norm."""
+        """A row for each step and entry of a parameter; of parameters with more than six, their norms."""
         symbols = list(dict.fromkeys(symbol for step in self.steps for symbol in step.state))
-        header = ("step", "loss before", "", "gradient", *symbols, "by the formula", "torch.optim")
-        rows = []
+        header = ("step", "loss before", "", "gradient", *symbols, "by formula", "torch.optim")
+        rows: list[tuple[str, ...]] = []
         for step in self.steps:
-            first = step.name == self.steps[0].name
-            lead = (str(step.t), places(self.losses[step.t - 1])) if first else ("", "")
-            cells = (step.gradient, *(step.state[s] for s in symbols), step.formula, step.torch)
-            rows.append((*lead, step.name, *map(_cell, cells)))
+            columns = (step.gradient, *(step.state[s] for s in symbols), step.formula, step.torch)
+            for k in range(step.formula.size) if step.formula.size <= SHOWN else [None]:
+                if k is None:
+                    name, numbers = f"‖{step.name}‖", [float(np.linalg.norm(c)) for c in columns]
+                else:
+                    name = step.name + entry(k, step.formula.shape)
+                    numbers = [float(column.flat[k]) for column in columns]
+                new = not rows or rows[-1][0] != str(step.t)
+                loss = places(self.losses[step.t - 1]) if new else ""
+                rows.append((str(step.t), loss, name, *map(places, numbers)))
         below = (
             f"The loss after the last step is {places(self.losses[-1])}. The formula and torch agree up to "
             f"{self.deviation:.1e} of a parameter's size."
@@ -249,9 +256,9 @@ def optimizer_steps(
             apart = float((ours - torchs).abs().max() / sizes[k].clamp(min=torch.finfo(dtype).tiny))
             if not apart <= allowed:
                 raise Disagreement(
-                    f"{type(rule).__name__}, step {t}: {name} is {_cell(ours.numpy())} by the formula, but "
-                    f"torch.optim has {_cell(torchs.numpy())}, a deviation of {apart:.1e} where rounding "
-                    f"allows {allowed:.1e}"
+                    f"{type(rule).__name__}, step {t}: {name} is {vector(ours.flatten().tolist())} by the "
+                    f"formula, but torch.optim has {vector(torchs.flatten().tolist())}, a deviation of "
+                    f"{apart:.1e} where rounding allows {allowed:.1e}"
                 )
             largest = max(largest, apart)
             state = {symbol: value.numpy() for symbol, value in states[k].items()}
@@ -262,6 +269,8 @@ def optimizer_steps(
 
 def _parameter(name: str, value: Any, dtype: torch.dtype) -> Tensor:
     tensor = value.detach().cpu() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+    if not tensor.numel():
+        raise ValueError(f"start: {name} is empty")
     if not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"start: {name} is not finite everywhere: {value}")
     return tensor.to(dtype).clone()
@@ -275,9 +284,3 @@ def _loss(f: Callable[..., Tensor], parameters: list[Tensor], names: tuple[str, 
     if not bool(torch.isfinite(loss)):
         raise ValueError(f"f({', '.join(names)}) is {float(loss)} before step {t}")
     return loss
-
-
-def _cell(values: np.ndarray[Any, Any]) -> str:
-    if values.ndim <= 1 and values.size <= 6:
-        return vector(values.reshape(-1).tolist())
-    return f"‖·‖ = {places(float(np.linalg.norm(values)))}"
