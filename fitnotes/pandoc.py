@@ -153,14 +153,16 @@ def read_fragments(fragments: Sequence[str], source: str = READER) -> list[list[
     if not fragments:
         return []
     between = f"\n\n{_SEPARATOR}\n\n"
+    # Pipe tables with longer lines than this get the full width of the text, and their cells wrap.
+    command = ["-f", source, "-t", "json", "--columns=100"]
     groups: list[list[Any]] = [[]]
-    for block in load(run(["-f", source, "-t", "json"], between.join(fragments)).text, "json").content:
+    for block in load(run(command, between.join(fragments)).text, "json").content:
         if _is_separator(block):
             groups.append([])
         else:
             groups[-1].append(block)
     if len(groups) != len(fragments):
-        groups = [list(load(run(["-f", source, "-t", "json"], f).text, "json").content) for f in fragments]
+        groups = [list(load(run(command, f).text, "json").content) for f in fragments]
     return groups
 
 

@@ -19,7 +19,7 @@ LAYERS = [
     ["render.diagrams"],
     ["render.rawtex"],
     ["render.results", "render.maths", "render.crossrefs", "render.rawhtml"],
-    ["render.fragments", "render.media", "render.macros", "render.mathjax"],
+    ["render.fragments", "render.media", "render.macros", "render.mathjax", "render.links", "render.signs"],
     ["pages", "sources", "read", "execute.sessions"],
     ["execute.plan", "execute.preload"],
     ["execute.child"],

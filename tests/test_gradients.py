@@ -251,8 +251,15 @@ def test_points_where_a_derivative_is_zero_pass() -> None:
 
 
 def test_corners_are_named() -> None:
-    with pytest.raises(Disagreement, match=r"a corner there, with slope 0 before and 1 after: choose"):
+    with pytest.raises(Disagreement, match=r"a corner there, its slope jumps by 1: choose another point"):
         check_gradients(two_layer.ReLU.apply, at=0.0)
+    with pytest.raises(Disagreement, match=r"jumps by 2"):  # where all three ways would agree on 0
+        check_gradients(torch.abs, 0, at=0.0)
+    with pytest.raises(Disagreement, match=r"∂f/∂x\[1\]: f has a corner"):
+        check_gradients(lambda x: (x.clamp(min=0) * 3).sum(), at=[1.0, 0.0, -1.0])
+    smooth = torch.linspace(-3, 3, 13)
+    check_gradients(lambda x: (torch.exp(x) * torch.sin(20 * x)).sum(), at=smooth)
+    check_gradients(lambda x: (1e6 * x**4 + x).sum(), at=smooth)
 
 
 def test_nan_is_never_agreement() -> None:

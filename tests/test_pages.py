@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_demo_pages_by_double_click(demo: Path, name: str, tmp_path: Path) -> No
 @chromium
 def test_demo_page_from_a_server(demo: Path, tmp_path: Path) -> None:
     with served(demo / "_build" / "html") as address:
-        dom, console, asked = visit(f"{address}/maths.html", tmp_path)
+        dom, console, asked = visit(f"{address}/howto.html", tmp_path)
         check(dom, console, asked, own=address)
     assert f"{address}/_assets/tex-svg-full.js" in asked
     assert "(3)" in re.sub(r"<[^>]+>", "", dom) or "mjx-eqn" in dom
@@ -154,29 +155,104 @@ def test_demo_pdfs_have_their_text(demo: Path) -> None:
     assert "Figure 2: Loss by step" in cubic
     assert "Its loss is 8.817" in cubic
     assert "?@" not in cubic
-    maths = words(demo / "_build" / "pdf" / "maths.pdf")
-    assert "Two layers, in matrices" in maths
-    assert "(1)" in maths
-    assert "\\" not in maths.replace("\\displaystyle", ""), "TeX source in the PDF"
+    layers = words(demo / "_build" / "pdf" / "two-layer.pdf")
+    assert "Two layers of matrices" in layers
+    assert "(9)" in layers
+    assert "\\" not in layers, "TeX source in the PDF"
 
 
 def test_the_same_numbers_stand_in_html_and_pdf(demo: Path) -> None:
     html = (demo / "_build" / "html" / "legendre.html").read_text()
-    losses = re.findall(r'<td style="text-align: right;">(\d+\.\d+)</td>', html)
-    assert len(losses) == 20
+    losses = re.findall(r'<td style="text-align: right;">(\d+\.\d{3})</td>', html)
+    assert len(losses) >= 20
     pdf = words(demo / "_build" / "pdf" / "legendre.pdf")
     assert all(loss in pdf for loss in losses)
+
+
+def text_of(demo: Path, name: str) -> str:
+    """The words and numbers of an HTML page, cells and all, formulas left out."""
+    html = (demo / "_build" / "html" / f"{name}.html").read_text(encoding="utf-8")
+    body = re.sub(r'(?s)<head>.*?</head>|<span class="math.*?</span>', " ", html)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
 def test_the_legendre_losses_on_the_page_are_the_known_ones(demo: Path) -> None:
     from test_fits import LEGENDRE
 
-    html = (demo / "_build" / "html" / "legendre.html").read_text()
-    losses = [float(loss) for loss in re.findall(r'<td style="text-align: right;">(\d+\.\d+)</td>', html)]
-    assert losses == pytest.approx(LEGENDRE, abs=6e-4)
-    text = re.sub(r"<[^>]+>", "", html)
+    text = text_of(demo, "legendre")
+    shown = " ".join(f"{step} {loss:.3f}" for step, loss in zip(range(99, 2000, 100), LEGENDRE, strict=True))
+    assert shown in text
     assert "-2.20853" in text
     assert "0.255486" in text
+
+
+# Values that study notes on these subjects print (the tests of the package assert them, too), and the pages
+# on which a reader finds them.
+KNOWN = {
+    "gradients": [
+        "∂f/∂x 0.78532 0.78532 0.78532",
+        "∂f/∂x -36 -36 -36",
+        "∂f/∂w 2.5 2.5 2.5", "∂f/∂x 5 5 5", "∂f/∂b 1 1 1",
+        "∂f/∂x[0] 2 2 2", "∂f/∂x[1] 10 10 10", "∂f/∂x[2] 12 12 12", "the value of there is 62.",
+        "∂f/∂w 2 2 2", "∂f/∂h0 4 4 4",
+        "Disagreement: ∂f/∂x: by hand -18, but autograd says -36 and central differences -36",
+    ],
+    "optimizers": [
+        "∂f/∂a[0] 36 36 36", "∂f/∂a[1] 81 81 81", "∂f/∂b[0] -12 -12 -12", "∂f/∂b[1] -8 -8 -8",
+        "1 53.0000 a[0] 36.0000 1.8200 1.8200 1 a[1] 81.0000 2.5950 2.5950",
+        "1 b[0] -12.0000 6.0600 6.0600 1 b[1] -8.0000 4.0400 4.0400 2 17.4649 a[0]",
+        "from 53 to 17.4649.",
+        "2 17.4649 a[0] 65.8116", "2 a[1] 141.6062", "2 b[0] -24.1200", "2 b[1] -16.0800",
+        "1 53.0000 a[0] 36.0000 3.6000 1.2960 1.9000 1.9000",
+        "4.1000 4.1000 2 39.7240 a[0] 32.4900 6.4890 2.3503 1.8004 1.8004",
+        "2 a[1] 75.6900 14.8590 12.2834 2.8002 2.8002",
+    ],
+    "cubic": ["['0', '0.857', '0', '-0.0933']", "Its loss is 8.817,"],
+    "sharing": ["(tensor(2.), tensor(4.))"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_values_stand_on_the_pages(demo: Path, name: str) -> None:
+    text = text_of(demo, name)
+    assert [value for value in KNOWN[name] if value not in text] == []
+
+
+def test_two_layer_losses_stand_on_the_page(demo: Path) -> None:
+    text = text_of(demo, "two-layer")
+    rows = {
+        caption: dict(re.findall(r"(\d+) (\d[\d.e+-]*)", text.partition(caption)[2].partition("499 ")[0]))
+        for caption in ("Loss of the descent in numpy", "Loss with Adam on the layers of torch.nn")
+    }
+    assert 100 < float(rows["Loss of the descent in numpy"]["99"]) < 1000
+    last = re.search(r"Loss of the descent in numpy.*? 499 (\S+)", text)
+    assert last
+    assert float(last[1]) < 1e-4
+    assert 20 < float(rows["Loss with Adam on the layers of torch.nn"]["99"]) < 80
+
+
+@pytest.mark.parametrize("name", ["cubic", "two-layer", "legendre", "sharing"])
+def test_comparisons_on_the_pages_say_that_rungs_agree(demo: Path, name: str) -> None:
+    html = (demo / "_build" / "html" / f"{name}.html").read_text(encoding="utf-8")
+    assert re.search(r"The largest deviation of all \d+ steps is", html)
+
+
+def test_a_wrong_derivative_fails_the_build(fitnotes, write, project: Path) -> None:
+    """The message says where, and by how much."""
+    write(
+        "note.md",
+        "```python\nfrom fitnotes.training import check_gradients\n```\n\n"
+        "```{.python #check}\n"
+        "check_gradients(lambda x: (x**3).sum(), lambda x: 2 * x**2, at=[1.0, 2.0])\n```\n",
+    )
+    done = fitnotes("build", "note.md", "--to", "html", "--to", "pdf")
+    assert done.returncode == 1
+    said = "∂f/∂x[0]: by hand 2, but autograd says 3 and central differences 3 (relative error 3.3e-01; "
+    assert f"note.md:6: block 2 (check) raised Disagreement: {said}" in done.stderr
+    page = (project / "_build" / "html" / "note.html").read_text(encoding="utf-8")
+    assert said in page
+    assert "gradients.py" not in page  # the reader's line, not ours
+    assert "by hand 2, but autograd says 3" in words(project / "_build" / "pdf" / "note.pdf")
 
 
 def test_the_same_input_gives_the_same_bytes(demo: Path) -> None:
@@ -190,10 +266,10 @@ def test_the_same_input_gives_the_same_bytes(demo: Path) -> None:
 def test_a_page_is_written_by_another_folder_too(demo: Path, tmp_path: Path, monkeypatch) -> None:
     """The working folder does not show in the page."""
     monkeypatch.chdir(tmp_path)
-    before = (demo / "_build" / "html" / "maths.html").read_bytes()
-    (outcome,) = build(demo, demo / "notes" / "maths.md", "html", refresh=True)
+    before = (demo / "_build" / "html" / "howto.html").read_bytes()
+    (outcome,) = build(demo, demo / "notes" / "howto.md", "html", refresh=True)
     assert outcome.problems == []
-    assert (demo / "_build" / "html" / "maths.html").read_bytes() == before
+    assert (demo / "_build" / "html" / "howto.html").read_bytes() == before
 
 
 @pytest.mark.parametrize("engine", ["lualatex", "pdflatex"])
@@ -217,6 +293,24 @@ def test_an_engine_that_is_not_there(fitnotes, write) -> None:
         return
     assert done.returncode == 4
     assert "tectonic is not installed" in done.stderr
+
+
+@needs("pdflatex")
+def test_pdflatex_has_the_signs_of_text_and_code(fitnotes, write, project: Path) -> None:
+    write(
+        "note.md",
+        "ω ≤ ∞, x₁², ∂f/∂x → ℝ, $α ≤ x²$, 中.\n\n`∂f/∂W1[0]`\n\n"
+        "```python\nα = 2  # ∂ ≤ ₁\nprint('ω →', α)\n```\n",
+    )
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("note.md:1: warning: pdflatex: its fonts have no 中, which is missing")
+    assert "≤" not in done.stderr
+    text = words(project / "_build" / "pdf" / "note.pdf")
+    assert "[U+4E2D]" in text
+    assert text.count("≤") == 3
+    assert text.count("∂") == 5
+    assert "ω → 2" in text
 
 
 @needs("pdflatex")

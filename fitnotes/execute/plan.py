@@ -69,7 +69,7 @@ def preloads(sources: Sequence[str]) -> list[str]:
     if "fitnotes" in names:
         names |= {"numpy", "torch"}
     found = [name for name in PRELOADED if name in names]
-    if "torch" in found and re.search(r"\boptim\b|\bAdam|\bSGD\(", text):
+    if "torch" in found and re.search(r"\boptim|\bAdam|\bSGD\(|\bLADDER\b|\bfit_(?:optim|module)\b", text):
         found.append("torch._dynamo")
     if "matplotlib" in names or "pylab" in names:
         found.append("matplotlib.pyplot")

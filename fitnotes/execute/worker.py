@@ -273,15 +273,17 @@ def _import_from_source(recorder: InputRecorder) -> None:
 
 
 def _user_frames(stack: traceback.StackSummary, note: str, folder: str) -> traceback.StackSummary:
-    """The frames a reader can act on: the note's, those of the author's own files, and the last."""
-    system = (*system_folders(), os.path.dirname(os.path.realpath(__file__)) + os.sep)
+    """The frames a reader can act on: the note's, those of the author's own files, and the last one, unless
+    it is in fitnotes: where we raise an error is no news to anyone."""
+    ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
+    system = system_folders()
     frames = list(stack)
     first = next((i for i, frame in enumerate(frames) if frame.filename == note), len(frames))
     tool = os.path.dirname(os.path.realpath(IPython.__file__)) + os.sep
     kept = []
     for i, frame in enumerate(frames[first:], first):
         theirs = os.path.realpath(frame.filename).startswith(system) or frame.filename.startswith("<")
-        if os.path.realpath(frame.filename).startswith(tool):
+        if os.path.realpath(frame.filename).startswith((tool, ours)):
             continue
         if frame.filename == note or not theirs or i == len(frames) - 1:
             if frame.filename != note and os.path.isabs(frame.filename) and not theirs:

@@ -20,12 +20,13 @@ from fitnotes.errors import ConversionError, MissingProgram, Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document
-from fitnotes.render import crossrefs, maths, rawtex
+from fitnotes.render import crossrefs, maths, rawtex, signs
 from fitnotes.render.macros import brace_scripts
 from fitnotes.render.media import Media
 from fitnotes.render.page import Page, bibliography, compose, converter_warnings
 from fitnotes.render.typst import svg_to_pdf
 
+SIGNS = "%% what the fonts lack"  # where `signs.declarations` go, once the text is known
 TIME_LIMIT = 180  # seconds for one LaTeX run
 HOW_TO_INSTALL = {
     "tectonic": "see https://tectonic-typesetting.github.io",
@@ -142,7 +143,9 @@ def _preamble(page: Page) -> str:
             text,
         )
         definitions.append(text)
-    return "\n".join([ours, *known.preamble, *definitions])
+    if "mainfont" in page.doc.metadata.content:
+        ours = f"\\def\\fitnotesmainfont{{}}\n{ours}"
+    return "\n".join([ours, SIGNS, *known.preamble, *definitions])
 
 
 def write_latex_pdf(document: Document, results: Mapping[int, Result], target: Path, engine: str) -> Page:
@@ -168,7 +171,9 @@ def write_latex_pdf(document: Document, results: Mapping[int, Result], target: P
         output = pandoc.write(pandoc.dump(page.doc), "latex", args, cwd=document.note.path.parent)
         converter_warnings(page, output.warnings)
         source = folder / "note.tex"
-        source.write_text(output.text, encoding="utf-8")
+        declared = signs.declarations(output.text) if engine == "pdflatex" else ""
+        text = output.text.replace(SIGNS, declared, 1)
+        source.write_text(text, encoding="utf-8")
         _run(program, engine, source, page)
         write_atomically(target, (folder / "note.pdf").read_bytes())
     return page

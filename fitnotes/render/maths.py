@@ -182,19 +182,20 @@ def _equation_labels(element: Any) -> None:
     import panflute as pf
 
     content = list(element.content)
-    for i, item in enumerate(content):
+    kept: list[Any] = []
+    while content:
+        item = content.pop(0)
+        kept.append(item)
         if not (isinstance(item, pf.Math) and item.format == "DisplayMath"):
             continue
-        for j in range(i + 1, min(i + 3, len(content))):
-            if isinstance(content[j], pf.Str):
-                match = re.match(r"^\{#(eq[-:][^}\s]+)\}(.*)$", content[j].text)
-                if match:
-                    item.text = f"{item.text}\\label{{{match[1]}}}"
-                    element.content = [*content[: i + 1], *([pf.Str(match[2])] if match[2] else []),
-                                       *content[j + 1 :]]  # fmt: skip
-                return
-            if not isinstance(content[j], (pf.Space, pf.SoftBreak)):
-                return
+        spaces = 1 if content and isinstance(content[0], (pf.Space, pf.SoftBreak)) else 0
+        label = content[spaces] if len(content) > spaces else None
+        match = re.match(r"\{#(eq[-:][^}\s]+)\}(.*)$", label.text) if isinstance(label, pf.Str) else None
+        if match:
+            item.text = f"{item.text}\\label{{{match[1]}}}"
+            content[: spaces + 1] = [pf.Str(match[2])] if match[2] else []
+    if len(kept) != len(element.content):
+        element.content = kept
 
 
 def _span_formula(element: Any, display: Callable[[str], list[Any]]) -> Any:

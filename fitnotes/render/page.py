@@ -14,7 +14,7 @@ from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
 from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document, plain
-from fitnotes.render import crossrefs, diagrams, maths, rawhtml, rawtex, results
+from fitnotes.render import crossrefs, diagrams, links, maths, rawhtml, rawtex, results
 from fitnotes.render.media import Media, place_images
 
 
@@ -64,6 +64,8 @@ def compose(document: Document, found: Mapping[int, Result], target: str, media:
     problems = results.splice(
         doc, note, document.blocks, found, target=target, fold=document.settings.fold, media=media
     )
+    if not document.settings.error:  # said of single blocks, not of all of them
+        problems += results.missing_errors(note, document.blocks, found)
     problems += diagrams.draw_diagrams(doc, note, media)
     if target != "latex":
         problems += rawtex.read_raw_tex(doc, note)
@@ -71,6 +73,8 @@ def compose(document: Document, found: Mapping[int, Result], target: str, media:
         problems += rawhtml.read_raw_html(doc, note)
     rawhtml.find_images(doc)
     problems += place_images(doc, note, media)
+    suffix = ".html" if target == "html" else ".pdf"
+    problems += links.link_pages(doc, note, suffix, document.settings.notes)
     doc.metadata.content.pop("fitnotes", None)
     _name_authors(doc)
     known = maths.normalise(doc, note)

@@ -383,6 +383,16 @@ def inline_markup(value: Mapping[str, str]) -> str:
     return value["text/markdown"]
 
 
+def missing_errors(note: Note, blocks: Sequence[Block], results: Mapping[int, Result]) -> list[Problem]:
+    """Warnings about blocks that were to raise an error and did not: the text around them says they do."""
+    return [
+        Problem("warning", f"error=true, but {block.name} raised no error", note.shown, block.line)
+        for block in blocks
+        if block.options.error and (result := results.get(block.index)) is not None
+        if result.status == "ok" and not any(o["output_type"] == "error" for o in result.outputs)
+    ]
+
+
 def splice(
     doc: Any,
     note: Note,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fitnotes.training.agreement import Disagreement, epsilon
-from fitnotes.training.display import Table, latex_number, significant
+from fitnotes.training.display import Table, latex_number, significant, small
 from fitnotes.training.history import History
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Comparison:
         rows = []
         for history, deviation in zip(self.histories, self.deviations, strict=True):
             losses = (significant(float(history.losses[t])) for t in self.at)
-            own = f"{deviation:.1e}" if history is not self.histories[0] else "–"
+            own = small(deviation) if history is not self.histories[0] else "–"
             time = (f"{1e6 * history.seconds:.0f}",) if self.seconds else ()
             rows.append((history.name, *losses, own, *time))
         below = (

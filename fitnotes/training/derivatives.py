@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -255,9 +255,18 @@ def _matrix(part: Any, what: str, output: tuple[int, ...], argument: tuple[int, 
     return array.reshape(int(np.prod(output)), int(np.prod(argument)))
 
 
-def by_differences(problem: Problem, most: int) -> list[tuple[NDArray[np.intp], Matrix, Matrix]]:
-    """For each argument: which of its entries were moved (all, or ``most`` drawn by lot), the central
-    differences by those, and by how much they may be off."""
+class Differences(NamedTuple):
+    """Central differences by some entries of an argument (``columns``): their ``values``, by how much these
+    may be off, and the ``jump`` of the slope there, each with a column for each of these entries."""
+
+    columns: NDArray[np.intp]
+    values: Matrix
+    uncertain: Matrix
+    jump: Matrix
+
+
+def by_differences(problem: Problem, most: int) -> list[Differences]:
+    """The differences for each argument: by all of its entries, or by ``most`` that are drawn by lot."""
     found = []
     for j, argument in enumerate(problem.values):
         count = argument.numel()
@@ -265,27 +274,27 @@ def by_differences(problem: Problem, most: int) -> list[tuple[NDArray[np.intp], 
             columns = np.sort(np.random.default_rng(0).choice(count, most, replace=False))
         else:
             columns = np.arange(count)
-        quotients = [_central(problem, j, int(k)) for k in columns]
+        quotients = np.array([_central(problem, j, int(k)) for k in columns])
         size = int(np.prod(problem.shape))
-        differences = np.array([q[0] for q in quotients]).reshape(len(columns), size).T
-        uncertain = np.array([q[1] for q in quotients]).reshape(len(columns), size).T
-        found.append((columns, differences, uncertain))
+        parts = quotients.reshape(len(columns), 3, size).transpose(1, 2, 0)
+        found.append(Differences(columns, *parts))
     return found
 
 
-def _central(problem: Problem, j: int, k: int) -> tuple[Vector, Vector]:
+def _central(problem: Problem, j: int, k: int) -> tuple[Vector, Vector, Vector]:
+    """The difference, its uncertainty, and the jump of the slope where f has a corner.
+
+    With the second difference S(h) = f(x + h) − 2 f(x) + f(x − h), (4 S(h) − S(2h)) / 2h is that jump: for a
+    corner S(2h) = 2 S(h), for a smooth f it is 4 S(h).
+    """
     h, eps = _width(problem, j, k), epsilon(problem.values[j].dtype)
+    here = _moved(problem, j, k, 0.0)
     right, left = _moved(problem, j, k, h), _moved(problem, j, k, -h)
-    one = (right - left) / (2 * h)
-    two = (_moved(problem, j, k, 2 * h) - _moved(problem, j, k, -2 * h)) / (4 * h)
-    return one, np.abs(two - one) + 4 * eps * np.maximum(np.abs(right), np.abs(left)) / h
-
-
-def slopes(problem: Problem, j: int, i: int, k: int) -> tuple[float, float]:
-    """The difference quotients to the left and to the right: far apart where f has a corner."""
-    h = _width(problem, j, k)
-    left, here, right = (float(_moved(problem, j, k, s)[i]) for s in (-h, 0.0, h))
-    return (here - left) / h, (right - here) / h
+    far_right, far_left = _moved(problem, j, k, 2 * h), _moved(problem, j, k, -2 * h)
+    one, two = (right - left) / (2 * h), (far_right - far_left) / (4 * h)
+    noise = 4 * eps * np.maximum(np.abs(right), np.abs(left)) / h
+    jump = (4 * (right - 2 * here + left) - (far_right - 2 * here + far_left)) / (2 * h)
+    return one, np.abs(two - one) + noise, np.maximum(np.abs(jump) - 4 * noise, 0)
 
 
 def _width(problem: Problem, j: int, k: int) -> float:

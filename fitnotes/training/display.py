@@ -39,6 +39,11 @@ def places(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}f}" if 10**-digits <= abs(value) < 1e6 else f"{value:.{digits}e}"
 
 
+def small(value: float) -> str:
+    """An error, with two digits: 3.1e-12, or 0."""
+    return f"{value:.1e}" if value else "0"
+
+
 def vector(values: Sequence[float]) -> str:
     """One number as it is, several in brackets, the first six: (1.8200, 2.5950)."""
     texts = [places(value) for value in values[:6]]

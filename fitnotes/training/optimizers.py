@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fitnotes.training.agreement import Disagreement, epsilon
-from fitnotes.training.display import Table, entry, places, vector
+from fitnotes.training.display import Table, entry, places, small, vector
 
 State = Mapping[str, Tensor]
 SHOWN = 6  # entries of one parameter that a table shows one by one
@@ -187,7 +187,7 @@ class Steps:
                 rows.append((str(step.t), loss, name, *map(places, numbers)))
         below = (
             f"The loss after the last step is {places(self.losses[-1])}. The formula and torch agree up to "
-            f"{self.deviation:.1e} of a parameter's size."
+            f"{small(self.deviation)} of a parameter's size."
         )
         return Table(header, tuple(rows), below, words=(2,))
 
@@ -282,5 +282,5 @@ def _loss(f: Callable[..., Tensor], parameters: list[Tensor], names: tuple[str, 
         shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise ValueError(f"f({', '.join(names)}) must return a number as a tensor, not {shape}")
     if not bool(torch.isfinite(loss)):
-        raise ValueError(f"f({', '.join(names)}) is {float(loss)} before step {t}")
+        raise ValueError(f"f({', '.join(names)}) is {float(loss.detach())} before step {t}")
     return loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 
@@ -12,7 +13,10 @@ Optimizer = Callable[..., torch.optim.Optimizer]
 
 
 def optimizer_name(optimizer: Optimizer) -> str:
-    """The name under which `torch.optim` has it."""
+    """The name under which `torch.optim` has it, with the options that a `partial` gives it."""
+    if isinstance(optimizer, functools.partial):
+        options = ", ".join(f"{name}={value}" for name, value in optimizer.keywords.items())
+        return f"{optimizer_name(optimizer.func)}({options})"
     return getattr(optimizer, "__name__", "optimizer")
 
 

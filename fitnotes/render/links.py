@@ -1,0 +1,41 @@
+"""Links from note to note become links from page to page."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+from fitnotes.errors import Problem
+from fitnotes.note import SUFFIXES, Note
+
+
+def link_pages(doc: Any, note: Note, suffix: str, notes: str) -> list[Problem]:
+    """``[text](other.md#part)`` leads to the page of other.md, with this ``suffix`` (".html", ".pdf").
+
+    Pages mirror the folders of the notes, so only the suffix changes. A file outside the folder ``notes``
+    (without one: beside or below the note) has no page, and its link stays. A note that is not there is
+    warned about.
+    """
+    import panflute as pf
+
+    folder = note.path.parent
+    root = next((p for p in note.path.parents if p.name == Path(notes).name), folder)
+    problems: list[Problem] = []
+
+    def visit(element: Any, doc: Any) -> None:
+        if not isinstance(element, pf.Link) or re.match(r"[a-zA-Z][\w+.-]*:|//", element.url):
+            return
+        path, mark, part = element.url.partition("#")
+        if not path.endswith(SUFFIXES):
+            return
+        file = Path(folder, urllib.parse.unquote(path)).resolve()
+        if not file.is_file():
+            message = f"link to {path}: there is no such note"
+            problems.append(Problem("warning", message, note.shown, note.line_of(f"]({element.url}")))
+        elif file.is_relative_to(root.resolve()):
+            element.url = re.sub(r"\.\w+$", suffix, path) + mark + part
+
+    doc.walk(visit)
+    return problems

@@ -1,0 +1,87 @@
+"""Characters beyond Latin in the text and code of a note, for pdflatex, which knows few of them."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# What has no name to go by: characters, and the commands of LaTeX's mathematics for them, in the same order.
+_SIGNS = "∂∇≤≥≠≈≡≅∼∝∞∑∏∫√∈∉∋⊂⊃⊆⊇∪∩∅∀∃∧∨→←↔⇒⇐⇔↦↑↓↗↘‖∥⟨⟩⌊⌋⌈⌉∘⊙⊗⊕⊤⊥−∗⋅⋯⋮⋱′″ℓℏ✓✔✗✘★☆□■△▽◯●≪≫∖∣⊢⊨"
+_LATIN_1 = {
+    "±": r"\pm",
+    "×": r"\times",
+    "÷": r"\div",
+    "¬": r"\neg",
+    "·": r"\cdot",
+    "°": r"^{\circ}",
+    "µ": r"\mu",
+}
+_COMMANDS = r"""
+\partial \nabla \leq \geq \neq \approx \equiv \cong \sim \propto \infty \sum \prod \int \surd \in \notin
+\ni \subset \supset \subseteq \supseteq \cup \cap \emptyset \forall \exists \wedge \vee \to \leftarrow
+\leftrightarrow \Rightarrow \Leftarrow \Leftrightarrow \mapsto \uparrow \downarrow \nearrow \searrow \|
+\parallel \langle \rangle \lfloor \rfloor \lceil \rceil \circ \odot \otimes \oplus \top \perp - \ast
+\cdot \cdots \vdots \ddots ' '' \ell \hbar \checkmark \checkmark \times \times \star \star \square
+\blacksquare \triangle \triangledown \bigcirc \bullet \ll \gg \setminus \mid \vdash \models
+""".split()  # noqa: SIM905
+_TABLE = dict(zip(_SIGNS, _COMMANDS, strict=True)) | _LATIN_1
+_DOUBLE_STRUCK = dict(zip("ℂℕℚℝℤℙ", "CNQRZP", strict=True))
+# Greek capitals that look like Latin ones have no command of their own.
+_LATIN = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo", strict=True))
+
+
+def latex(char: str) -> str | None:
+    r"""A character in LaTeX, in text and in formulas alike; None where this knows of nothing.
+
+    >>> latex("∂"), latex("ω"), latex("²"), latex("中")
+    ('\\ensuremath{\\partial}', '\\ensuremath{\\omega}', '\\ensuremath{^{2}}', None)
+    """
+    if char in _TABLE:
+        return f"\\ensuremath{{{_TABLE[char]}}}"
+    if char in _DOUBLE_STRUCK:
+        return f"\\ensuremath{{\\mathbb{{{_DOUBLE_STRUCK[char]}}}}}"
+    if char in _LATIN:
+        return f"\\ensuremath{{\\mathrm{{{_LATIN[char]}}}}}"
+    kind, _, base = unicodedata.decomposition(char).partition(" ")
+    if kind in ("<super>", "<sub>") and " " not in base:
+        inner = chr(int(base, 16))
+        if not inner.isascii():
+            inner = _TABLE.get(inner) or _greek(inner) or ""
+        return f"\\ensuremath{{{'^' if kind == '<super>' else '_'}{{{inner}}}}}" if inner else None
+    greek = _greek(char)
+    return f"\\ensuremath{{{greek}}}" if greek else None
+
+
+def _greek(char: str) -> str | None:
+    words = unicodedata.name(char, "").split(" ")
+    if words[:2] == ["GREEK", "SMALL"] and len(words) == 4:
+        return "\\" + {"LAMDA": "lambda"}.get(words[3], words[3].lower())
+    if words == ["GREEK", "SMALL", "LETTER", "FINAL", "SIGMA"]:
+        return r"\varsigma"
+    if words[:2] == ["GREEK", "CAPITAL"] and len(words) == 4:
+        return "\\" + {"LAMDA": "Lambda"}.get(words[3], words[3].capitalize())
+    if words[0] == "GREEK" and words[-1] == "SYMBOL" and len(words) == 3:
+        return {"ϑ": r"\vartheta", "ϕ": r"\phi", "ϖ": r"\varpi", "ϱ": r"\varrho"}.get(char)
+    return None
+
+
+def declarations(tex: str) -> str:
+    """Preamble lines for the characters in a document that pdflatex does not know, or knows in text only: a ²
+    in a formula would come out as another letter.
+
+    What has no substitute shows as its number, and the log says so in the words that LaTeX has for it.
+    """
+    lines = [
+        r"\providecommand{\fitnotesmissing}[2]{\fitnotesproblem{[U+#1]}"
+        r"\typeout{Missing character: There is no \detokenize{#2} here}}"
+    ]
+    for c in sorted({c for c in tex if ord(c) > 0x7F and unicodedata.category(c)[0] not in "CM"}):
+        shown = latex(c)
+        if shown is None and ord(c) < 0x100:
+            continue
+        number = f"{ord(c):04X}"
+        if shown is not None:
+            lines.append(f"\\DeclareUnicodeCharacter{{{number}}}{{{shown}}}")
+        else:
+            missing = f"\\DeclareUnicodeCharacter{{{number}}}{{\\fitnotesmissing{{{number}}}{{{c}}}}}"
+            lines.append(f"\\ifcsname u8:\\detokenize{{{c}}}\\endcsname\\else{missing}\\fi")
+    return "\n".join(lines)
