@@ -60,3 +60,14 @@ def test_options_and_settings_are_all_documented() -> None:
 
     for name in [*(f.name for f in fields(Options)), *(f.name for f in fields(Settings))]:
         assert f"`{name.replace('_', '-')}`" in README, name
+
+
+def test_the_python_example_runs() -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+    names: dict[str, object] = {}
+    for line in code.strip().split("\n"):
+        source = line.partition("  #")[0]
+        if re.match(r"(from|$|model =)", source):
+            exec(source, names)
+        else:
+            assert eval(source, names)._repr_markdown_(), line

@@ -290,6 +290,7 @@ def _user_frames(stack: traceback.StackSummary, note: str, folder: str) -> trace
                 frame.filename = os.path.relpath(frame.filename, folder)
             elif theirs:
                 frame.filename = _short(frame.filename)
+                frame.colno = frame.end_colno = None  # no marks below lines that nobody here can change
             kept.append(frame)
     return traceback.StackSummary.from_list(kept)
 

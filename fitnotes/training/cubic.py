@@ -340,5 +340,5 @@ def _coefficients(layer: torch.nn.Linear) -> Tensor:
 
 
 def _history(record: Record, omega: Iterable[Any]) -> History:
-    limit = least_squares(record.samples)[1]
-    return record.history(dict(zip("abcd", omega, strict=True)), MODEL, limit)
+    parameters = dict(zip("abcd", omega, strict=True))
+    return record.history(parameters, MODEL, lambda: least_squares(record.samples)[1])

@@ -66,9 +66,9 @@ def check_samples(samples: Samples, dimensions: int) -> None:
             raise ValueError(f"samples.{name} has shape {shape}, but this model needs {wanted}")
         if not values.is_floating_point():
             raise ValueError(f"samples.{name} has dtype {values.dtype}: floating point numbers are needed")
-        bad = torch.nonzero(~torch.isfinite(values))
-        if len(bad):
-            where = bad[0].tolist()
+        finite = torch.isfinite(values)
+        if not bool(finite.all()):
+            where = torch.nonzero(~finite)[0].tolist()
             value = values[tuple(where)].item()
             raise ValueError(f"samples.{name}[{', '.join(map(str, where))}] is {value}: no fit can use it")
     if len(x) != len(y):

@@ -11,6 +11,7 @@ Each layer puts one factor a_k σ′ into the gradient of those before it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -139,7 +140,9 @@ def fit_depth(
                 parameter -= lr * parameter.grad  # type: ignore[operator, misc]
                 parameter.grad = None
     values = {f"{name}{k}": v for name, p in model.named_parameters() for k, v in enumerate(p.detach(), 1)}
-    return record.history(values, formula(len(model.a), activation), _limit(samples, activation))
+    # With the identity, every depth is a straight line, and least squares knows the best one.
+    least = functools.partial(_best_line, samples) if activation == "identity" else None
+    return record.history(values, formula(len(model.a), activation), least)
 
 
 def formula(depth: int, activation: str = "tanh") -> str:
@@ -194,10 +197,7 @@ def _activation(name: str) -> Activation:
     return ACTIVATIONS[name]
 
 
-def _limit(samples: Samples, activation: str) -> float | None:
-    """With the identity, every depth is a straight line, and least squares knows the best one."""
-    if activation != "identity":
-        return None
+def _best_line(samples: Samples) -> float:
     x, y = (values.astype(np.float64) for values in samples.numpy())
     powers = np.vander(x, 2)
     return float(np.square(powers @ np.linalg.lstsq(powers, y, rcond=None)[0] - y).sum())

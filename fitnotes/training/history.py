@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class History:
     """One fit.
 
     ``losses[t]`` is the loss before step t, shape (steps,). ``parameters`` are those after the last step:
-    numbers, or arrays for matrices. ``seconds`` is the time of one step on average. ``limit`` is the least
-    loss that the model can reach, where it is known; ``n`` the number of points and ``target`` = ‖y‖ the
-    size of what was fitted; both say how much rounding to expect.
+    numbers, or arrays for matrices. ``seconds`` is the time of one step on average. ``least`` computes the
+    least loss that the model can reach, where it is known. ``n`` is the number of points and ``target`` = ‖y‖
+    the size of what was fitted; both say how much rounding to expect.
     """
 
     name: str
@@ -40,9 +41,14 @@ class History:
     model: str
     dtype: torch.dtype = torch.float64
     seconds: float = math.nan
-    limit: float | None = None
+    least: Callable[[], float] | None = None
     n: int = 1
     target: float = 0.0
+
+    @functools.cached_property
+    def limit(self) -> float | None:
+        """The least loss that the model can reach on these points; None where nobody knows it."""
+        return self.least() if self.least is not None else None
 
     @property
     def final(self) -> float:
@@ -154,7 +160,10 @@ class Record:
         yield from range(len(self.losses))
 
     def history(
-        self, parameters: Mapping[str, Tensor | Array | float], model: str, limit: float | None = None
+        self,
+        parameters: Mapping[str, Tensor | Array | float],
+        model: str,
+        least: Callable[[], float] | None = None,
     ) -> History:
         """Stops the clock. Raises ValueError when a loss is not finite: the steps were too long."""
         losses = self.losses.cpu().numpy().astype(np.float64)  # waits for the device
@@ -170,7 +179,7 @@ class Record:
         x, y = self.samples
         values = {name: _value(parameter) for name, parameter in parameters.items()}
         return History(
-            self.name, losses, values, model, x.dtype, seconds, limit, n=len(x), target=float(y.norm())
+            self.name, losses, values, model, x.dtype, seconds, least, n=len(x), target=float(y.norm())
         )
 
 
