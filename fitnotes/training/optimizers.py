@@ -108,13 +108,11 @@ class Adam:
         return theta - self.lr * m_hat / (v_hat.sqrt() + self.eps), {"m": m, "v": v}
 
     def torch(self, parameters: list[Tensor]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(
-            parameters,
-            lr=self.lr,
-            betas=(self.beta1, self.beta2),
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-        )
+        return torch.optim.Adam(parameters, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        betas = self.beta1, self.beta2
+        return {"lr": self.lr, "betas": betas, "eps": self.eps, "weight_decay": self.weight_decay}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +127,7 @@ class AdamW(Adam):
         return self._adam(t, (1 - self.lr * self.weight_decay) * theta, g, state)
 
     def torch(self, parameters: list[Tensor]) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            parameters,
-            lr=self.lr,
-            betas=(self.beta1, self.beta2),
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-        )
+        return torch.optim.AdamW(parameters, **self._options())
 
 
 def _check_from_zero(rule: object, *names: str) -> None:
