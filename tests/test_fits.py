@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -174,6 +176,37 @@ def test_fits_that_part_are_told_apart() -> None:
         compare(right)
     with pytest.raises(ValueError, match="no step 50"):
         compare(right, right, at=[50])
+
+
+def test_parameters_are_compared_too() -> None:
+    samples = sine(11, dtype=torch.float64)
+    with pytest.raises(Disagreement, match="nearly the same losses, but other parameters at the end: "):
+        compare(  # mirror images: the sine is odd
+            fit_by_hand(samples, steps=10, omega=[1, 2, 3, 4]),
+            fit_by_hand(samples, steps=10, omega=[-1, 2, -3, 4]),
+        )
+    with pytest.raises(Disagreement, match="other parameters"):
+        compare(fit_by_hand(samples, steps=1), fit_by_hand(samples, steps=1, lr=1e-3))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10])
+def test_few_points_and_long_steps_are_no_disagreement(n: int) -> None:
+    powers = np.vander(sine(n).x.double().numpy(), 4)
+    limit = 2 / np.linalg.eigvalsh(2 * powers.T @ powers).max()
+    for dtype in DTYPES:
+        for part in (0.01, 0.3, 0.9, 0.99):
+            compare(*(fit(sine(n, dtype=dtype), steps=100, lr=part * limit) for fit in cubic.LADDER))
+
+
+def test_names_of_optimizers_are_what_they_are() -> None:
+    momentum = functools.partial(torch.optim.SGD, momentum=0.9)
+    fit = cubic.fit_optim(sine(5), steps=2, optimizer=momentum)
+    assert fit.name == "torch.optim.SGD(momentum=0.9)"
+    other = cubic.fit_optim(sine(5), steps=2, optimizer=lambda p, lr: torch.optim.SGD(p, lr=lr))
+    assert other.name == "an optimizer"
+    assert fit_depth(sine(5), 5, layers=depth.start(2), steps=1).name == "tanh, depth 2"
+    odd = dataclasses.replace(fit, name="a|b <c>")
+    assert "| a\\|b \\<c\\> |" in compare(odd, fit)._repr_markdown_()
 
 
 def test_a_comparison_shows_its_rungs_side_by_side() -> None:
@@ -362,7 +395,7 @@ def test_no_step_of_the_net_waits_for_a_number(fit: Callable[..., History]) -> N
 
 @pytest.mark.parametrize("fit", FITS, ids=lambda fit: fit.__name__)
 def test_wrong_arguments_and_divergence_are_said(fit: Callable[..., History]) -> None:
-    with pytest.raises(ValueError, match="steps must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="steps must be at least 1, a whole number, not 0"):
         fit(sine(5), steps=0)
     for lr in (float("nan"), -1e-6, float("inf")):
         with pytest.raises(ValueError, match="lr must be"):
@@ -376,7 +409,7 @@ def test_wrong_arguments_and_divergence_are_said(fit: Callable[..., History]) ->
         fit(Samples(x[:, None], y))
     with pytest.raises(ValueError, match=r"samples.x is torch.float32 on cpu"):
         fit(Samples(x, y.double()))
-    with pytest.raises(ValueError, match="floating point"):
+    with pytest.raises(ValueError, match=r"torch\.float32 or torch\.float64"):
         fit(Samples(torch.arange(5), torch.arange(5)))
     with pytest.raises(ValueError, match="no rows"):
         fit(Samples(x[:0], y[:0]))
@@ -411,13 +444,37 @@ def test_other_wrong_input_is_refused() -> None:
         sine(0)
     with pytest.raises(ValueError, match="d_in must be"):
         gaussian(1, 0, 1)
-    with pytest.raises(ValueError, match="omega must be four numbers"):
+    with pytest.raises(ValueError, match="omega must be four finite numbers"):
         fit_autograd(sine(5), omega=(1, 2))
     with pytest.raises(ValueError, match="unknown activation 'relu': one of identity, tanh"):
         fit_depth(sine(5), 2, "relu")
     with pytest.raises(ValueError, match="depth must be at least 1"):
         fit_depth(sine(5), 0)
+    with pytest.raises(ValueError, match=r"omega must be four finite numbers .* nan"):
+        fit_autograd(sine(5), omega=(1, 2, 3, math.nan))
+    with pytest.raises(ValueError, match="start must be four finite numbers"):
+        fit_legendre(sine(5), start=(1, 2, 3))
+    with pytest.raises(ValueError, match=r"must be Samples\(x, y\) of two tensors"):
+        fit_autograd((sine(5).x, sine(5).y))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"samples\.x requires grad"):
+        fit_autograd(Samples(sine(5).x.requires_grad_(), sine(5).y))
+    with pytest.raises(ValueError, match=r"torch\.float16"):
+        fit_autograd(sine(5, dtype=torch.float16))
+    with pytest.raises(ValueError, match=r"a whole number, not 2\.5"):
+        fit_autograd(sine(5), steps=2.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="has no fractions"):
+        sine(5, dtype=torch.int64)
+    with pytest.raises(ValueError, match="at least one depth"):
+        depth.compare_depths(sine(5), ())
+    assert len(depth.compare_depths(sine(5), (1,), "tanh", steps=2).histories) == 1
+    with pytest.raises(ValueError, match="tolerance must be"):
+        compare(fit_by_hand(sine(5), steps=2), fit_by_hand(sine(5), steps=2), tolerance=math.nan)
     samples = gaussian(2, 2, 2)
+    weights = two_layer.start(samples)
+    with pytest.raises(ValueError, match=r"weights\.w2 is not finite"):
+        two_layer.fit_autograd(samples, weights=weights._replace(w2=weights.w2 * math.nan))
+    with pytest.raises(ValueError, match="most must be at least 0"):
+        two_layer.fit_shared(samples, weights=two_layer.linear_start(samples), most=-1)
     with pytest.raises(ValueError, match="no matrix to share"):
         two_layer.fit_shared_by_hand(samples, weights=two_layer.start(samples))
 

@@ -296,3 +296,134 @@ def test_single_precision_and_tolerance_are_choices() -> None:
     with pytest.raises(Disagreement):
         check_gradients(lambda x: x**2, lambda x: 2 * x * 1.001, at=1.0)
     check_gradients(lambda x: x**2, lambda x: 2 * x * 1.001, at=1.0, tolerance=0.05)
+
+
+# ------------------------------------------------------------------- what an attack on the check came up with
+
+
+def square_times(k: float) -> Any:
+    """x² with a derivative that is wrong by the factor k."""
+
+    class Wrong(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x**2
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            return grad * 2 * ctx.saved_tensors[0] * k
+
+    return Wrong.apply
+
+
+@pytest.mark.parametrize(
+    ("f", "options"),
+    [
+        (lambda x: 1e-4 * square_times(2)(x).sum(), {"dtype": torch.float32}),
+        (lambda x: square_times(2)(x * 1e-6).mean(), {}),
+        (lambda x: square_times(1.1)(x[0]) + 1e6 * x[1] + 1e9, {}),
+        (lambda x: square_times(2)(x[0]) + 1e4 * x[1], {"dtype": torch.float32}),
+        (lambda x: 1e-13 * square_times(2)(x).sum(), {}),
+        (lambda x: (x[0] > 1).to(x.dtype) + x.sum() * 0, {}),
+    ],
+)
+def test_neither_scale_nor_neighbours_hide_a_wrong_derivative(f: Any, options: Any) -> None:
+    with pytest.raises(Disagreement):
+        check_gradients(f, at=[1.0, 2.0], **options)
+
+
+SMOOTH: dict[str, tuple[Any, Any, list[float]]] = {
+    "log": (torch.log, lambda x: 1 / x, [1e-6, 1e-4, 1e4]),
+    "sqrt": (torch.sqrt, lambda x: 0.5 / x.sqrt(), [1e-8, 1e-4]),
+    "sin": (torch.sin, torch.cos, [1e4, 1e6]),
+    "1/x": (lambda x: 1 / x, lambda x: -1 / x**2, [1e-6]),
+    "narrow": (lambda x: torch.tanh(x / 1e-5), lambda x: (1 - torch.tanh(x / 1e-5) ** 2) / 1e-5, [0.0, 1e-5]),
+    "fast": (lambda x: torch.sin(1e5 * x), lambda x: 1e5 * torch.cos(1e5 * x), [0.3]),
+    "offset": (lambda x: x**2 + 1e9, lambda x: 2 * x, [1.5]),
+    "exp": (torch.exp, torch.exp, [-30.0, 30.0]),
+    "near a corner": (torch.relu, lambda x: (x > 0).to(x.dtype), [1e-7, -1e-7]),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_steep_narrow_and_offset_functions_pass(name: str) -> None:
+    f, derivative, points = SMOOTH[name]
+    for x in points:
+        assert check_gradients(f, derivative, at=x).entries[0].verdict == "agree"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("n", [10, 1000])
+def test_a_minimum_is_no_disagreement(n: int, dtype: torch.dtype) -> None:
+    x = torch.randn(n, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    y = torch.randn(n, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    best = torch.linalg.lstsq(x, y[:, None]).solution[:, 0]
+    check = check_gradients(
+        lambda w, x, y: ((x @ w - y) ** 2).sum(),
+        lambda w, x, y: 2 * x.T @ (x @ w - y),
+        at=best,
+        given=(x, y),
+        dtype=dtype,
+    )
+    assert {entry.verdict for entry in check.entries} == {"too small"}
+    assert "0 of 5 derivatives agree, 5 too small to be judged" in check._repr_markdown_()
+
+
+def test_functions_that_change_their_arguments_are_checked_where_they_were_asked() -> None:
+    def f(x: Any, y: Any) -> Any:
+        with torch.no_grad():
+            x += 1
+            y.mul_(2)
+        return (x**2 * y).sum()
+
+    check = check_gradients(f, lambda x, y: 4 * (x + 1) * y, at=[1.0, 2.0], given=(torch.ones(2),))
+    assert values(check) == [8, 12]
+
+
+def test_modules_with_state_and_of_other_layouts() -> None:
+    torch.manual_seed(0)
+    check_gradients(lambda m, x: (m(x) ** 3).sum(), at=torch.nn.BatchNorm1d(3), given=(torch.randn(8, 3),))
+    convolution = torch.nn.Conv2d(2, 2, 2).to(memory_format=torch.channels_last)
+    check_gradients(lambda m, x: m(x).pow(2).sum(), at=convolution, given=(torch.randn(1, 2, 3, 3),))
+    check_gradients(lambda a: (a**2).sum(), lambda a: 2 * a, at=torch.randn(3, 4).T)
+    layer = torch.nn.Linear(2, 2)
+    tied = torch.nn.Sequential(layer, torch.nn.Tanh(), layer)
+    check_gradients(lambda m, x: m(x).pow(2).sum(), at=tied, given=(torch.randn(3, 2),))
+    check_gradients(lambda x, m: m(x).sum(), at=torch.ones(2), given=(torch.nn.Linear(2, 2),))
+    assert values(check_gradients(lambda x: (x * 0 + 1).sum().detach(), at=1.0, order=2)) == [0]
+    check_gradients(lambda x: (x**2).sum(), [2.0], at=[1.0])
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("x is complex", {"at": 3 + 4j}),
+        ("x is empty", {"at": []}),
+        ("at has no arguments", {"at": ()}),
+        ("x is no number, array or tensor", {"at": "3"}),
+        ("x is no number, array or tensor", {"at": [[1.0, 2.0], [3.0]]}),
+        ("several arguments are a tuple", {"at": [torch.ones(2), torch.ones(2)]}),
+        ("x is a sparse tensor", {"at": torch.eye(2).to_sparse()}),
+        ("given must be a tuple of arguments, not Tensor", {"at": 1.0, "given": torch.ones(2)}),
+        ("runs in torch.float32 or torch.float64", {"at": 1.0, "dtype": torch.float16}),
+        ("along is zero", {"at": 1.0, "along": 0.0}),
+        ("along has directions for v; the arguments are w", {"at": {"w": 1.0}, "along": {"v": 1.0}}),
+        ("most must be at least 1", {"at": 1.0, "most": 0}),
+        ("tolerance must be from 0 to 0.1", {"at": 1.0, "tolerance": float("nan")}),
+        ("by_hand: the derivative by x is no array of real numbers", {"at": 1.0, "by_hand": "2x"}),
+        ("by_hand: the derivative by x is no array of real numbers", {"at": 1.0, "by_hand": 2j}),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(message: str, options: Any) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_gradients(lambda x, *rest: (x**2).sum(), options.pop("by_hand", None), **options)
+
+
+def test_functions_that_cannot_be_checked_are_refused() -> None:
+    with pytest.raises(ValueError, match="other values when it is called again"):
+        check_gradients(lambda x: torch.nn.functional.dropout(x).sum(), at=torch.ones(50))
+    with pytest.raises(ValueError, match="empty tensor"):
+        check_gradients(lambda x: x[:0], at=[1.0])
+    with pytest.raises(ValueError, match="real floating point numbers"):
+        check_gradients(lambda x: x.to(torch.int64), at=1.0)

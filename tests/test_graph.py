@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 import pytest
 import torch
 from torch import Tensor
@@ -126,3 +129,54 @@ def test_what_has_no_graph_is_refused() -> None:
         computation_graph(w**2, {"y": w * 2})
     with pytest.raises(ValueError, match="direction must be LR or TB"):
         computation_graph(w**2, direction="RL")
+
+
+class Mul(torch.autograd.Function):
+    """Not what it is called."""
+
+    @staticmethod
+    def forward(ctx, a):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(a)
+        return a.sin()
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        return grad * ctx.saved_tensors[0].cos()
+
+
+def test_no_value_is_made_up() -> None:
+    a = leaf(2.0)
+    shown = computation_graph((Mul.apply(a) + 0) * 1 + 0 * a, {"a": a}).nodes
+    assert "Mul<br/>-0.8323" not in shown  # cos(2) · 2, which is no value of anything
+    b = leaf(5.0)
+    total = (a + b) * 1
+    with torch.no_grad():
+        a -= 1.5
+    assert computation_graph(total, {"a": a, "b": b}).nodes[0] == "Mul<br/>loss = 7"
+    assert not any("5.5" in label for label in computation_graph(total, {"a": a, "b": b}).nodes)
+
+
+def test_frozen_parameters_and_odd_names() -> None:
+    layer = torch.nn.Linear(2, 1)
+    layer.weight.requires_grad_(False)
+    graph = computation_graph(layer(torch.ones(1, 2)).sum(), layer)
+    assert graph.nodes[-1] == "weight<br/>not trained"
+    for name in ("fa:fa-x", "a%%{init}%%", "a#35;b", "<script>", '"q"', "**b**", "a|b"):
+        w = leaf(1.0)
+        svg = draw(computation_graph(w**2, {name: w}).mermaid)
+        words = "".join(re.findall(r">([^<>]*)<", svg))
+        assert unescape(words).replace(" ", "").count(name.strip("*")[:3]) >= 1, name
+
+
+def test_more_that_has_no_graph_is_refused() -> None:
+    w = leaf(1.0)
+    with pytest.raises(ValueError, match="is a parameter itself"):
+        computation_graph(w)
+    with pytest.raises(ValueError, match="must be a tensor, not float"):
+        computation_graph(1.0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="params must be a module or give"):
+        computation_graph(w**2, [w])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="w is no tensor, but float"):
+        computation_graph(w**2, {"w": 2.0})  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match="most must be at least 1"):
+        computation_graph(w**2, most=0)

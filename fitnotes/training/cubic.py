@@ -180,7 +180,7 @@ def fit_optim(
     optimizer: Optimizer = torch.optim.SGD,
 ) -> History:
     """Rung 6: the same layer, updated by an optimizer of `torch.optim`."""
-    record = Record(f"torch.optim.{optimizer_name(optimizer)}", samples, steps, lr)
+    record = Record(optimizer_name(optimizer), samples, steps, lr)
     x, y = samples
     powers = torch.stack([x, x**2, x**3], dim=1)
     layer = _linear(x, omega)
@@ -316,9 +316,10 @@ LADDER: tuple[Callable[..., History], ...] = (
 def _omega(omega: Sequence[float] | None) -> Cubic:
     if omega is None:
         return start()
-    if len(omega) != 4:
-        raise ValueError(f"omega must be four numbers (a, b, c, d), not {len(omega)}")
-    return Cubic(*omega)
+    values = np.asarray(omega)
+    if values.shape != (4,) or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+        raise ValueError(f"omega must be four finite numbers (a, b, c, d), not {omega!r}")
+    return Cubic(*map(float, omega))
 
 
 def _leaves(values: Iterable[float], like: Tensor) -> list[Tensor]:

@@ -29,8 +29,10 @@ def sine(n: int = 2000, *, dtype: torch.dtype = torch.float32, device: torch.dev
 
     Raises ValueError when n < 1.
     """
-    if n < 1:
-        raise ValueError(f"sine: n must be at least 1, not {n}")
+    if not isinstance(n, int) or n < 1:
+        raise ValueError(f"sine: n must be at least 1, a whole number, not {n!r}")
+    if not dtype.is_floating_point:
+        raise ValueError(f"sine: {dtype} has no fractions")
     x = torch.linspace(-torch.pi, torch.pi, n, dtype=dtype, device=device)
     return Samples(x, torch.sin(x))
 
@@ -49,8 +51,8 @@ def gaussian(
     The numbers depend on the seed alone, not on dtype or device. Raises ValueError for a size below 1.
     """
     for name, size in (("n", n), ("d_in", d_in), ("d_out", d_out)):
-        if size < 1:
-            raise ValueError(f"gaussian: {name} must be at least 1, not {size}")
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"gaussian: {name} must be at least 1, a whole number, not {size!r}")
     rng = np.random.default_rng(seed)
     x, y = rng.standard_normal((n, d_in)), rng.standard_normal((n, d_out))
     return Samples(*(torch.as_tensor(values, dtype=dtype, device=device) for values in (x, y)))
@@ -58,14 +60,20 @@ def gaussian(
 
 def check_samples(samples: Samples, dimensions: int) -> None:
     """Raises ValueError when x and y (of so many dimensions) do not fit together or are not all finite."""
+    if not isinstance(samples, Samples) or not all(isinstance(values, Tensor) for values in samples):
+        raise ValueError("the data of a fit must be Samples(x, y) of two tensors")
     x, y = samples
     for name, values in (("x", x), ("y", y)):
         shape = tuple(values.shape)
         if values.ndim != dimensions:
             wanted = "(n,)" if dimensions == 1 else "(n, columns)"
             raise ValueError(f"samples.{name} has shape {shape}, but this model needs {wanted}")
-        if not values.is_floating_point():
-            raise ValueError(f"samples.{name} has dtype {values.dtype}: floating point numbers are needed")
+        if values.dtype not in (torch.float32, torch.float64):
+            raise ValueError(
+                f"samples.{name} has dtype {values.dtype}: torch.float32 or torch.float64 is needed"
+            )
+        if values.requires_grad:
+            raise ValueError(f"samples.{name} requires grad, but data stays as it is: detach() it")
         finite = torch.isfinite(values)
         if not bool(finite.all()):
             where = torch.nonzero(~finite)[0].tolist()

@@ -76,8 +76,8 @@ def start(depth: int, *, seed: int = 0) -> Layers:
 
     A deeper network starts with the layers of a shallower one. Raises ValueError when depth < 1.
     """
-    if depth < 1:
-        raise ValueError(f"depth must be at least 1, not {depth}")
+    if not isinstance(depth, int) or depth < 1:
+        raise ValueError(f"depth must be at least 1, a whole number, not {depth!r}")
     small = 0.1 * np.random.default_rng(seed).standard_normal((depth, 2))
     return Layers(1 + small[:, 0], small[:, 1])
 
@@ -123,14 +123,15 @@ def fit_depth(
     lr: float = 1e-4,
     layers: Layers | None = None,
 ) -> History:
-    """Gradient descent on all a_k and b_k, from ``layers`` (default: `start(depth)`), in the dtype and on the
-    device of the samples; x and y have shape (n,).
+    """Gradient descent on all a_k and b_k, from `start(depth)` or from ``layers`` of any depth, in the
+    dtype and on the device of the samples; x and y have shape (n,).
 
     Raises ValueError for an unknown activation, samples without meaning and when the fit diverges.
     """
-    record = Record(f"{activation}, depth {depth}", samples, steps, lr)
+    layers = start(depth) if layers is None else _layers(layers)
+    record = Record(f"{activation}, depth {len(layers.a)}", samples, steps, lr)
     x, y = samples
-    model = DepthNet(start(depth) if layers is None else layers, activation).to(x)
+    model = DepthNet(layers, activation).to(x)
     for t in record.steps():
         loss = (model(x) - y).pow(2).sum()
         record.losses[t] = loss.detach()
@@ -185,10 +186,20 @@ def compare_depths(
     lr: float = 1e-4,
 ) -> Depths:
     """Fits each depth with each activation from its own `start`."""
-    names = tuple(activations)
+    names = (activations,) if isinstance(activations, str) else tuple(activations)
+    depths = tuple(depths)
+    if not names or not depths:
+        raise ValueError("compare_depths needs at least one depth and one activation")
     return Depths(
         {(name, d): fit_depth(samples, d, name, steps=steps, lr=lr) for d in depths for name in names}
     )
+
+
+def _layers(layers: Layers) -> Layers:
+    a, b = (np.asarray(values, dtype=np.float64) for values in layers)
+    if a.ndim != 1 or a.shape != b.shape or not a.size:
+        raise ValueError(f"layers.a has shape {a.shape} and layers.b {b.shape}: both must be (d,)")
+    return Layers(a, b)
 
 
 def _activation(name: str) -> Activation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,11 @@ def places(value: float, digits: int = 4) -> str:
     if value == 0:
         return "0"
     return f"{value:.{digits}f}" if 10**-digits <= abs(value) < 1e6 else f"{value:.{digits}e}"
+
+
+def plain(text: str) -> str:
+    """A name as Markdown that shows just its characters."""
+    return re.sub(r"([\\`*_{}\[\]<>|$#~^@])", r"\\\1", text)
 
 
 def small(value: float) -> str:

@@ -32,7 +32,10 @@ SHOWN = 16  # entries of one argument that a table shows one by one; of more, th
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One derivative: by autograd, by hand and by central differences (None where it was not taken), and
-    the largest distance from autograd's, relative to the larger of the two."""
+    the largest distance from autograd's, relative to the larger of the two.
+
+    ``verdict``: "agree", or "too small": all are zero within the uncertainty of the differences.
+    """
 
     argument: str
     name: str
@@ -40,6 +43,7 @@ class Entry:
     by_hand: float | None
     differences: float | None
     error: float
+    verdict: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,17 +54,15 @@ class GradientCheck:
 
     @property
     def error(self) -> float:
-        """The largest relative error of all entries."""
-        return max((entry.error for entry in self.entries), default=0.0)
+        """The largest relative error of all entries, but for those that are too small to be judged."""
+        return max((entry.error for entry in self.entries if entry.verdict == "agree"), default=0.0)
 
     def table(self) -> Table:
         """A row for each derivative that is not zero; of an argument with many, for that with the largest
         error. What is left out is counted below."""
         hand = any(entry.by_hand is not None for entry in self.entries)
-        zero = [e for e in self.entries if not (e.autograd or e.by_hand) and e.error == 0]
-        if len(zero) == len(self.entries):
-            zero = []
-        shown = [entry for entry in self.entries if entry not in zero] if zero else list(self.entries)
+        shown = [e for e in self.entries if e.autograd or e.by_hand or e.verdict != "agree"]
+        shown = shown or list(self.entries)
         rows = []
         for argument in dict.fromkeys(entry.argument for entry in shown):
             own = [entry for entry in shown if entry.argument == argument]
@@ -70,11 +72,16 @@ class GradientCheck:
                 worst = max(own, key=lambda entry: (entry.differences is not None, entry.error))
                 rows.append(_row(worst, f", the worst of {len(own)}", hand))
         header = ("", "autograd", *(["by hand"] if hand else []), "differences", "relative error", "verdict")
-        return Table(header, tuple(rows), self._summary(len(zero)), words=(0,))
+        return Table(header, tuple(rows), self._summary(len(self.entries) - len(shown)), words=(0,))
 
     def _summary(self, zero: int) -> str:
         count = len(self.entries)
-        said = f"All {count} derivatives agree" if count > 1 else "The derivative agrees"
+        small_ones = sum(entry.verdict == "too small" for entry in self.entries)
+        if small_ones:
+            said = f"{count - small_ones} of {count} derivatives agree, {small_ones} too small to be judged"
+        else:
+            said = f"All {count} derivatives agree" if count > 2 else "Both derivatives agree"
+            said = said if count > 1 else "The derivative agrees"
         if zero:
             said += f" ({zero} of them zero and not shown)"
         moved = sum(entry.differences is not None for entry in self.entries)
@@ -119,12 +126,21 @@ def check_gradients(
     autograd and by hand, exact up to rounding, must agree within its 1.5th power, 1e-9. ``most``: of an
     argument with more entries, so many drawn by lot are compared with differences, all with the derivation.
 
-    Raises ValueError for shapes that do not fit and values that are not finite, by name.
+    A derivative that is smaller than what differences can see (at a minimum, or beside a large constant in
+    ``f``) is called "too small" in the table. Where ``f`` has a corner there is no derivative, and agreement
+    would mean nothing: that is a `Disagreement`, too.
+
+    Raises ValueError for shapes that do not fit, values that are not finite, by name, and for an ``f`` that
+    returns other values when it is called again.
     """
     if order not in (1, 2):
         raise ValueError(f"order must be 1 or 2, not {order}")
     if order == 2 and along is not None:
         raise ValueError("along and order=2 do not go together: check the gradient's derivative along v")
+    if most < 1:
+        raise ValueError(f"most must be at least 1, not {most}")
+    if tolerance is not None and not 0 <= tolerance <= 0.1:
+        raise ValueError(f"tolerance must be from 0 to 0.1, not {tolerance}")
     problem = pose(f, by_hand, at, given, dtype)
     if along is not None:
         problem = directional(problem, along)
@@ -139,36 +155,39 @@ def _judged(problem: Problem, tolerance: float, most: int) -> GradientCheck:
     exact, hand = by_autograd(problem), by_hand(problem)
     entries: list[Entry] = []
     wrong: list[tuple[float, str]] = []
-    for j, differences in enumerate(by_differences(problem, most)):
+    for j, differences in enumerate(by_differences(problem, most, tolerance)):
         largest = float(np.abs(exact[j]).max(initial=0.0))
-        noise = 1e3 * eps * (largest + eps**0.25)  # of sums whose terms cancel
+        noise = 1e3 * eps * largest  # of sums whose terms cancel
+        typical = float(differences.uncertain.max(initial=0.0))
         position = {int(k): at for at, k in enumerate(differences.columns)}
         for i, k in np.ndindex(*exact[j].shape):
             name, a = problem.label(j, i, k), float(exact[j][i, k])
             h = d = None
-            errors, others = [], ""
+            errors, others, u = [], "", typical
             if k in position:
                 d, u, jump = (float(matrix[i, position[k]]) for matrix in differences[1:])
-                errors.append(_relative(a, d, eps))
+                errors.append(_relative(a, d))
                 others = f" and central differences {d:.8g}"
-                size = max(abs(a), abs(d))
-                # An uncertainty as large as the derivative would excuse anything.
-                settled = u <= 1e-3 * max(size, largest) + eps**0.5
-                corner = jump > 1e-3 * size + 1e-6 * largest + eps**0.5
-                if corner:
+                if jump:
                     said = (
                         f"{name}: f has a corner there, its slope jumps by {jump:.6g}: choose another point"
                     )
                     wrong.append((math.inf, f"{said}; autograd says {a:.8g},{others[4:]}"))
-                elif not (_close(a, d, tolerance, 2 * u + 1e4 * eps) and settled):
-                    why = f"autograd says {a:.8g}, but{others[4:]}, with an uncertainty of {u:.1g}"
-                    wrong.append((errors[-1], f"{name}: {why}"))
+                elif not _close(a, d, tolerance, 2 * u):
+                    said = f"{name}: autograd says {a:.8g}, but{others[4:]}, give or take {u:.1g}"
+                    wrong.append((errors[-1], said))
+                elif not (abs(a) <= 2 * u or u <= 1e-2 * max(abs(a), abs(d))):
+                    said = f"{name}: autograd says {a:.8g},{others[4:]}, but these may be off by {u:.1g}"
+                    wrong.append((errors[-1], f"{said}: too much to judge; choose another point or scale f"))
             if hand is not None:
                 h = float(hand[j][i, k])
-                errors.append(_relative(a, h, eps))
-                if not _close(a, h, tolerance**1.5, noise):
+                errors.append(_relative(a, h))
+                if not (_close(a, h, tolerance**1.5, noise) or max(abs(a), abs(h)) <= min(2 * u, noise + u)):
                     wrong.append((errors[-1], f"{name}: by hand {h:.8g}, but autograd says {a:.8g}{others}"))
-            entries.append(Entry(problem.names[j], name, a, h, d, max(errors, default=0.0)))
+            sizes = [abs(v) for v in (a, h, d) if v is not None]
+            vanishing = k in position and max(sizes) <= 2 * u and max(sizes) > 0
+            verdict = "too small" if vanishing and not u <= 1e-2 * max(sizes) else "agree"
+            entries.append(Entry(problem.names[j], name, a, h, d, max(errors, default=0.0), verdict))
     if wrong:
         error, said = max(wrong, key=lambda item: (math.isnan(item[0]), item[0]))
         notes = [] if math.isinf(error) else [f"relative error {error:.1e}"]
@@ -182,10 +201,9 @@ def _close(a: float, b: float, tolerance: float, noise: float) -> bool:
     return abs(a - b) <= tolerance * max(abs(a), abs(b)) + noise  # False for NaN
 
 
-def _relative(a: float, b: float, eps: float) -> float:
-    """|a − b| relative to the larger of the two; 0 for two that are zero but for rounding."""
-    size = max(abs(a), abs(b))
-    return abs(a - b) / size if not size <= eps**0.5 else 0.0
+def _relative(a: float, b: float) -> float:
+    """|a − b| relative to the larger of the two."""
+    return abs(a - b) / (max(abs(a), abs(b)) or 1.0)
 
 
 def _row(entry: Entry, note: str, hand: bool) -> tuple[str, ...]:
@@ -193,4 +211,9 @@ def _row(entry: Entry, note: str, hand: bool) -> tuple[str, ...]:
     texts = [
         "–" if v is None else f"{0.0 if abs(v) < 1e-10 and not entry.autograd else v:.6g}" for v in numbers
     ]
-    return (f"`{entry.name}`{note}", *texts, small(entry.error), "agree")
+    return (
+        f"`{entry.name}`{note}",
+        *texts,
+        small(entry.error) if entry.verdict == "agree" else "–",
+        entry.verdict,
+    )

@@ -50,10 +50,11 @@ def computation_graph(
     """Draws how ``loss`` (called ``name``) came from its parameters.
 
     ``params`` gives the leaves their names: a mapping, or a `Module`, whose parameters have names. A leaf
-    stands once, however often it is used; one that the loss does not depend on stands alone. Operations have
-    torch's names, `Function`s of one's own theirs, and all have their shape. Where everything is a
-    number, each node also has its value and each edge the derivative of its end by its start (before
-    ``backward`` has thrown them away; a value that torch did not keep is left out). Of more than ``most``
+    stands once, however often it is used; one that is not used, or does not require a gradient, stands
+    alone. Operations have torch's names, `Function`s of one's own theirs, and all have their shape. Where
+    everything is a number, each node also has its value and each edge the derivative of its end by its start
+    (before ``backward`` has thrown them away; a value that torch did not keep is left out; drawing calls the
+    ``backward`` of `Function`s of one's own). Of more than ``most``
     operations, those far from the loss become one node that counts them. ``direction``: "LR" or "TB", by
     default from left to right while that is short enough to be read, else from top to bottom.
 
@@ -62,9 +63,21 @@ def computation_graph(
     """
     if direction not in (None, "LR", "TB"):
         raise ValueError(f"direction must be LR or TB, not {direction}")
+    if not isinstance(loss, Tensor):
+        raise ValueError(f"the loss must be a tensor, not {type(loss).__name__}")
     if loss.grad_fn is None:
-        raise ValueError("this loss depends on no tensor with requires_grad=True: there is no graph to draw")
+        what = (
+            "is a parameter itself" if loss.requires_grad else "depends on no tensor with requires_grad=True"
+        )
+        raise ValueError(f"this loss {what}: there is no graph to draw")
+    if most < 1:
+        raise ValueError(f"most must be at least 1, not {most}")
+    if params is not None and not isinstance(params, Mapping | torch.nn.Module):
+        raise ValueError('params must be a module or give the parameters their names: {"w": w}')
     named = dict(params.named_parameters()) if isinstance(params, torch.nn.Module) else dict(params or {})
+    for key, tensor in named.items():
+        if not isinstance(tensor, Tensor):
+            raise ValueError(f"params: {key} is no tensor, but {type(tensor).__name__}")
     names: dict[int, str] = {}
     for key, tensor in named.items():
         if id(tensor) in names:
@@ -73,14 +86,15 @@ def computation_graph(
             raise ValueError(f"params: {key} is not a leaf, but a result of {_operation(tensor.grad_fn)}")
         names[id(tensor)] = key
     order = _from_loss_to_leaves(loss.grad_fn)
-    scalar = all(_shape(node) == () for node in order)
+    scalar = not loss.is_complex() and all(_shape(node) == () for node in order)
     values = _values(loss, order) if scalar else {}
     kept, hidden = _far(order, most)
     position = {node: i for i, node in enumerate(kept)}
     nodes = [_label(node, names, values, _escaped(name) if node is order[0] else "") for node in kept]
     if hidden:
         position |= dict.fromkeys(hidden, len(kept))
-        nodes.append(f"… {len(hidden)} operations<br/>{_counted(hidden)}")
+        operations = "operation" if len(hidden) == 1 else "operations"
+        nodes.append(f"… {len(hidden)} {operations}<br/>{_counted(hidden)}")
     edges: dict[tuple[int, int, str, int], None] = {}
     for node in order:
         for k, (before, derivative) in enumerate(_inputs(node, scalar)):
@@ -95,7 +109,8 @@ def computation_graph(
         leaf = i < len(kept) and _is_leaf(kept[i])
         lines.append(f'  n{i}(["{label}"])' if leaf else f'  n{i}["{label}"]')
     for key in unused:
-        nodes.append(f"{_escaped(key)}<br/>not used")
+        word = "not used" if named[key].requires_grad else "not trained"
+        nodes.append(f"{_escaped(key)}<br/>{word}")
         lines.append(f'  n{len(nodes) - 1}(["{nodes[-1]}"])')
     drawn = tuple((start, end, text) for start, end, text, _ in edges)
     lines += [f'  n{s} -->|"{text}"| n{e}' if text else f"  n{s} --> n{e}" for s, e, text in drawn]
@@ -159,7 +174,7 @@ def _derivatives(node: Node) -> tuple[Any, ...]:
     try:
         with torch.no_grad():
             answer = node(one) if callable(node) else node.apply(one)
-    except RuntimeError:  # `backward` has freed what it needs
+    except Exception:  # `backward` has freed what it needs, or a Function's own backward fails on a number
         return ()
     return answer if isinstance(answer, tuple) else (answer,)
 
@@ -171,21 +186,28 @@ def _values(loss: Tensor, order: list[Node]) -> dict[Node, float]:
         if _is_leaf(node):
             values[node] = float(node.variable.detach())
         for tensor in _saved(node):
-            if tensor.grad_fn is not None and tensor.ndim == 0:
-                values[tensor.grad_fn] = float(tensor.detach())
+            before = tensor.grad_fn
+            if before is not None and tensor.ndim == 0 and len(before._input_metadata) == 1:
+                values[before] = float(tensor.detach())
     for node in reversed(order):
-        operation, inputs = _operation(node), _before(node)
+        # Only torch's own operations are what their names say.
+        operation, inputs = _operation(node) if callable(node) else "", _before(node)
         known = [values.get(before) for before in inputs]
-        if node in values or not inputs or None in known:
+        if not inputs or None in known:
             continue
         slopes = [float(d) for d in _derivatives(node) if isinstance(d, Tensor)]
         if len(slopes) != len(inputs):
             continue
         terms = [slope * v for slope, v in zip(slopes, known, strict=True) if v is not None]
         if operation in ("Mul", "Neg"):  # of a product, the derivative by one factor is the other
-            values[node] = terms[0]
+            value = terms[0]
         elif operation in ("Add", "Sub") and len(inputs) == 2:  # with one, the other is a number not kept
-            values[node] = sum(terms)
+            value = sum(terms)
+        else:
+            continue
+        if abs(values.setdefault(node, value) - value) > 1e-3 * abs(value):
+            # A leaf has changed since: nothing that follows from the leaves is what it was.
+            return {order[0]: float(loss.detach())}
     return values
 
 
@@ -243,4 +265,6 @@ def _counted(nodes: list[Node]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "#quot;").replace("<", "&lt;").replace(">", "&gt;")
+    """Text in which Mermaid sees no comment, icon, entity or tag."""
+    codes = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "%": "#37;", ":": "#58;", "&": "#amp;"}
+    return "".join(codes.get(sign, sign) for sign in text)

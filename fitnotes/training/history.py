@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fitnotes.training.data import Array, Samples, check_samples
-from fitnotes.training.display import Table, latex_number, significant
+from fitnotes.training.display import Table, latex_number, plain, significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +88,7 @@ class History:
         text = self.model
         for name, value in self.parameters.items():
             if isinstance(value, float):
-                text = text.replace("{" + name + "}", latex_number(value))
+                text = text.replace("{" + name + "}", latex_number(value + 0.0))
         return "$" + text.replace("+ -", "- ") + "$"
 
     def to_csv(self, path: str | Path | None = None) -> str:
@@ -115,7 +115,7 @@ class History:
 
     def _repr_markdown_(self) -> str:
         every = max(1, len(self.losses) // 10)
-        return f"{self.name}: {self.equation}\n\n{self.table(every)._repr_markdown_()}"
+        return f"{plain(self.name)}: {self.equation}\n\n{self.table(every)._repr_markdown_()}"
 
 
 def _written(text: str, path: str | Path | None) -> str:
@@ -146,10 +146,10 @@ class Record:
         device: torch.device | str | None = None,
     ) -> None:
         check_samples(samples, dimensions)
-        if steps < 1:
-            raise ValueError(f"steps must be at least 1, not {steps}")
-        if not (math.isfinite(lr) and lr >= 0):
-            raise ValueError(f"lr must be a finite number from 0, not {lr}")
+        if not isinstance(steps, int) or steps < 1:
+            raise ValueError(f"steps must be at least 1, a whole number, not {steps!r}")
+        if not (isinstance(lr, float | int) and math.isfinite(lr) and lr >= 0):
+            raise ValueError(f"lr must be a finite number from 0, not {lr!r}")
         self.name, self.samples, self.lr = name, samples, lr
         self.losses = torch.empty(steps, dtype=samples.x.dtype, device=device or samples.x.device)
         self._started = 0.0

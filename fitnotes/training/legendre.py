@@ -45,7 +45,9 @@ def fit_legendre(
     record = Record("Legendre", samples, steps, lr)
     x, y = samples
     p3 = LegendreP3.apply
-    a, b, c, d = (torch.full((), v, dtype=x.dtype, device=x.device, requires_grad=True) for v in start)
+    a, b, c, d = (
+        torch.full((), v, dtype=x.dtype, device=x.device, requires_grad=True) for v in _start(start)
+    )
     for t in record.steps():
         y_pred = a + b * p3(c + d * x)  # type: ignore[no-untyped-call]
         loss = (y_pred - y).pow(2).sum()
@@ -66,7 +68,7 @@ def fit_legendre_by_hand(
     record = Record("Legendre, by hand", samples, steps, lr, device="cpu")
     losses = record.losses.numpy()
     x, y = samples.numpy()
-    a, b, c, d = np.array(start, dtype=x.dtype)
+    a, b, c, d = np.array(_start(start), dtype=x.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         for t in record.steps():
             z = c + d * x
@@ -80,3 +82,10 @@ def fit_legendre_by_hand(
             c -= lr * by_z.sum()
             d -= lr * (by_z * x).sum()
     return record.history({"a": a, "b": b, "c": c, "d": d}, MODEL)
+
+
+def _start(start: Sequence[float]) -> Sequence[float]:
+    values = np.asarray(start)
+    if values.shape != (4,) or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+        raise ValueError(f"start must be four finite numbers (a, b, c, d), not {start!r}")
+    return start

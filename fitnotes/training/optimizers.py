@@ -52,7 +52,7 @@ class SGD:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_from_zero(self, "lr", "momentum", "weight_decay")
+        _check_from_zero(self, "lr", "momentum", "dampening", "weight_decay")
         if self.nesterov and (self.momentum <= 0 or self.dampening != 0):
             raise ValueError("SGD: nesterov needs a momentum above 0 and no dampening")
 
@@ -94,7 +94,8 @@ class Adam:
     def __post_init__(self) -> None:
         _check_from_zero(self, "lr", "eps", "weight_decay")
         for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
+            value = getattr(self, name)
+            if not (isinstance(value, float | int) and 0 <= value < 1):
                 raise ValueError(f"{type(self).__name__}: {name} must be from 0 to below 1")
 
     def step(self, t: int, theta: Tensor, g: Tensor, state: State) -> tuple[Tensor, State]:
@@ -133,8 +134,8 @@ class AdamW(Adam):
 def _check_from_zero(rule: object, *names: str) -> None:
     for name in names:
         value = getattr(rule, name)
-        if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"{type(rule).__name__}: {name} must be a finite number from 0, not {value}")
+        if not (isinstance(value, float | int) and math.isfinite(value) and value >= 0):
+            raise ValueError(f"{type(rule).__name__}: {name} must be a finite number from 0, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +155,8 @@ class Step:
 class Steps:
     """Steps of a rule beside those of torch, which agree.
 
-    ``losses[t]`` is the loss after t steps, shape (steps + 1,); ``deviation`` the largest relative one."""
+    ``losses[t]`` is the loss after t steps, shape (steps + 1,); ``deviation`` the largest of all steps,
+    relative to the step's length."""
 
     rule: Rule
     steps: tuple[Step, ...]
@@ -179,17 +181,23 @@ class Steps:
                 rows.append((str(step.t), loss, name, *map(places, numbers)))
         below = (
             f"The loss after the last step is {places(self.losses[-1])}. The formula and torch agree up to "
-            f"{small(self.deviation)} of a parameter's size."
+            f"{small(self.deviation)} of a step's length."
         )
         return Table(header, tuple(rows), below, words=(2,))
 
     def after(self, t: int, name: str) -> np.ndarray[Any, Any]:
         """The parameter after step t, by the formula."""
-        return next(step.formula for step in self.steps if (step.t, step.name) == (t, name))
+        return self._step(t, name).formula
 
     def gradient(self, t: int, name: str) -> np.ndarray[Any, Any]:
         """The gradient that step t used."""
-        return next(step.gradient for step in self.steps if (step.t, step.name) == (t, name))
+        return self._step(t, name).gradient
+
+    def _step(self, t: int, name: str) -> Step:
+        for step in self.steps:
+            if (step.t, step.name) == (t, name):
+                return step
+        raise KeyError(f"there is no step {t} of a parameter {name}")
 
     def _repr_markdown_(self) -> str:
         return self.table()._repr_markdown_()
@@ -207,70 +215,85 @@ def optimizer_steps(
     """Steps ``rule`` by its formula and in `torch.optim`, side by side, to minimise ``f``.
 
     ``f`` takes the parameters in ``start`` (numbers, arrays or tensors, by name) in their order and returns
-    the loss, a number. Each of the two goes its own way with its own gradients. With ``zero_grad=False``,
-    gradients are not set to zero between steps, so that each `backward` adds to what is there.
+    the loss, a number. Both take each step from the same place and with the same gradient; each remembers
+    for itself what its rule remembers. With ``zero_grad=False``, gradients are not set to zero between
+    steps, so that each `backward` adds to what is there.
 
-    Raises Disagreement when the two part by more than rounding explains, ValueError for a loss that is not
-    a finite number.
+    Raises Disagreement when two steps part by more than rounding explains, ValueError for a loss or a
+    gradient that is not finite.
     """
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, not {steps}")
-    if not start:
-        raise ValueError("start has no parameters")
+    if not isinstance(steps, int) or steps < 1:
+        raise ValueError(f"steps must be at least 1, not {steps!r}")
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"the steps are taken in torch.float32 or torch.float64, not in {dtype}")
+    if not isinstance(start, Mapping) or not start:
+        raise ValueError('start must give the parameters their names: {"a": 2.0}')
+    if isinstance(rule, type) or not hasattr(rule, "step") or not hasattr(rule, "torch"):
+        raise ValueError("rule must be one of SGD(lr=…), Adam(…), AdamW(…), or an object like them")
     names = tuple(start)
-    thetas = [_parameter(name, start[name], dtype) for name in names]
-    theirs = [theta.clone().requires_grad_() for theta in thetas]
-    optimizer = rule.torch(list(theirs))
+    thetas = [_parameter(name, start[name], dtype).requires_grad_() for name in names]
+    optimizer = rule.torch(list(thetas))
     states: list[State] = [{} for _ in names]
-    summed = [torch.zeros_like(theta) for theta in thetas]
-    sizes = [theta.abs().max() for theta in thetas]  # a parameter on its way through zero is not small
-    allowed = 64 * steps * epsilon(dtype)
     taken: list[Step] = []
     losses: list[float] = []
     largest = 0.0
     for t in range(1, steps + 1):
-        leaves = [theta.clone().requires_grad_() for theta in thetas]
-        loss = _loss(f, leaves, names, t)
-        losses.append(float(loss.detach()))
-        gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
-        summed = [old * (not zero_grad) + new for old, new in zip(summed, gradients, strict=True)]
         if zero_grad:
             optimizer.zero_grad()
-        _loss(f, theirs, names, t).backward()
-        for theta in theirs:
-            if theta.grad is None:  # as if the loss named it with a factor of zero
-                theta.grad = torch.zeros_like(theta)
+        loss = _loss(f, thetas, names, t)
+        losses.append(float(loss.detach()))
+        if loss.requires_grad:
+            loss.backward()
+        before = [theta.detach().clone() for theta in thetas]
+        gradients = [_gradient(name, theta, t) for name, theta in zip(names, thetas, strict=True)]
         optimizer.step()
         for k, name in enumerate(names):
-            thetas[k], states[k] = rule.step(t, thetas[k], summed[k], states[k])
-            ours, torchs = thetas[k], theirs[k].detach()
-            sizes[k] = torch.maximum(sizes[k], ours.abs().max())
-            apart = float((ours - torchs).abs().max() / sizes[k].clamp(min=torch.finfo(dtype).tiny))
+            ours, states[k] = rule.step(t, before[k], gradients[k], states[k])
+            theirs = thetas[k].detach().clone()
+            step = float((theirs - before[k]).abs().max())
+            # A step is known no better than the last digit of the parameter that it changes.
+            allowed = epsilon(dtype) * (64 * t * step + 4 * float(before[k].abs().max()))
+            apart = float((ours - theirs).abs().max())
             if not apart <= allowed:
                 raise Disagreement(
-                    f"{type(rule).__name__}, step {t}: {name} is {vector(ours.flatten().tolist())} by the "
-                    f"formula, but torch.optim has {vector(torchs.flatten().tolist())}, a deviation of "
-                    f"{apart:.1e} where rounding allows {allowed:.1e}"
+                    f"{type(rule).__name__}, step {t}: {name} becomes {vector(ours.flatten().tolist())} "
+                    f"by the formula, but {vector(theirs.flatten().tolist())} in torch.optim: {apart:.1e} "
+                    f"apart, where rounding allows {allowed:.1e}"
                 )
-            largest = max(largest, apart)
+            largest = max(largest, apart / step if step else 0.0)
             state = {symbol: value.numpy() for symbol, value in states[k].items()}
-            taken.append(Step(t, name, summed[k].numpy(), state, ours.numpy(), torchs.clone().numpy()))
-    losses.append(float(_loss(f, thetas, names, steps + 1)))
+            taken.append(Step(t, name, gradients[k].numpy(), state, ours.numpy(), theirs.numpy()))
+    losses.append(float(_loss(f, thetas, names, steps + 1).detach()))
     return Steps(rule, tuple(taken), tuple(losses), largest)
 
 
+def _gradient(name: str, theta: Tensor, t: int) -> Tensor:
+    """What backward left, as a copy; zero, and told to torch, for a parameter that the loss ignores."""
+    if theta.grad is None:
+        theta.grad = torch.zeros_like(theta)
+    if not bool(torch.isfinite(theta.grad).all()):
+        raise ValueError(f"the gradient by {name} is not finite in step {t}: {theta.grad.tolist()}")
+    return theta.grad.detach().clone()
+
+
 def _parameter(name: str, value: Any, dtype: torch.dtype) -> Tensor:
-    tensor = value.detach().cpu() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+    try:
+        tensor = value.detach().cpu() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"start: {name} is no number, array or tensor: {value!r}") from error
+    if tensor.is_complex():
+        raise ValueError(f"start: {name} is complex")
+    tensor = tensor.to(dtype)
     if not tensor.numel():
         raise ValueError(f"start: {name} is empty")
     if not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"start: {name} is not finite everywhere: {value}")
-    return tensor.to(dtype).clone()
+    return tensor.clone()
 
 
 def _loss(f: Callable[..., Tensor], parameters: list[Tensor], names: tuple[str, ...], t: int) -> Tensor:
     loss = f(*parameters)
-    if not isinstance(loss, Tensor) or loss.ndim:
+    if not isinstance(loss, Tensor) or loss.ndim or not loss.is_floating_point():
         shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise ValueError(f"f({', '.join(names)}) must return a number as a tensor, not {shape}")
     if not bool(torch.isfinite(loss)):

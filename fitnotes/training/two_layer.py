@@ -195,7 +195,7 @@ def fit_optim(
     optimizer: Optimizer = torch.optim.SGD,
 ) -> History:
     """Rung 6: the same layers, updated by an optimizer of `torch.optim`."""
-    record = _record(f"torch.optim.{optimizer_name(optimizer)}", samples, steps, lr)
+    record = _record(optimizer_name(optimizer), samples, steps, lr)
     x, y = samples
     first, second = (_linear(w) for w in _tensors(_weights(weights, samples)[:2], x))
     model = torch.nn.Sequential(first, torch.nn.ReLU(), second)
@@ -346,8 +346,11 @@ def _weights(weights: Weights | None, samples: Samples) -> Weights:
     d_in, d_out = _columns(samples)
     if weights is None:
         return start(samples)
+    if not isinstance(weights, Weights):
+        raise ValueError(f"weights must be Weights(w1, w2), not {type(weights).__name__}")
+    weights = Weights(*(None if w is None else np.asarray(w, dtype=np.float64) for w in weights))  # type: ignore[arg-type]
     w1, w2, wm = weights
-    hidden = w1.shape[-1]
+    hidden = w1.shape[-1] if w1.ndim else 0
     for name, w, shape in (
         ("w1", w1, (d_in, hidden)),
         ("w2", w2, (hidden, d_out)),
@@ -358,6 +361,8 @@ def _weights(weights: Weights | None, samples: Samples) -> Weights:
                 f"weights.{name} has shape {w.shape}, but x {tuple(samples.x.shape)}, "
                 f"y {tuple(samples.y.shape)} and {hidden} hidden units need {shape}"
             )
+        if w is not None and not np.isfinite(w).all():
+            raise ValueError(f"weights.{name} is not finite everywhere")
     return weights
 
 
