@@ -371,7 +371,7 @@ class Build:
         if engine == "typst":
             from fitnotes.render.typst import write_typst_pdf
 
-            return write_typst_pdf(document, results, page)
+            return write_typst_pdf(document, results, page, base)
         from fitnotes.render.latex import write_latex_pdf
 
-        return write_latex_pdf(document, results, page, engine)
+        return write_latex_pdf(document, results, page, engine, base)

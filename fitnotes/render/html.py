@@ -10,12 +10,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.note import SUFFIXES
 from fitnotes.read import Document
 from fitnotes.render import crossrefs, mathjax, maths, rawtex
 from fitnotes.render.media import Media
@@ -104,21 +103,17 @@ def _page_break(block: bool) -> Any:
     return pf.RawBlock(text, format="html") if block else pf.RawInline(text, format="html")
 
 
-def link_notes(page: Page, base: Path) -> None:
-    """Links to other notes below ``base`` become links to their pages, which lie alike."""
+def _full_bars(page: Page) -> None:
+    r"""MathJax sets ``\left\|x\right\|`` with bars that are shorter than a line; a strut makes them whole."""
     import panflute as pf
 
-    folder = page.document.note.path.parent
-
     def visit(element: Any, doc: Any) -> None:
-        if not isinstance(element, pf.Link) or re.match(r"^([a-z+]+:|#|//)", element.url):
-            return
-        path, hash_, anchor = element.url.partition("#")
-        source = (folder / unquote(path)).resolve()
-        if source.suffix in SUFFIXES and source.is_file() and source.is_relative_to(base):
-            element.url = path[: -len(source.suffix)] + ".html" + hash_ + anchor
+        if isinstance(element, pf.Math):
+            element.text = re.sub(
+                r"(\\left\s*\\(?:\||[lr]?Vert(?![A-Za-z])))", r"\1\\mathstrut ", element.text
+            )
 
-    pandoc.walk(page.doc, visit)
+    page.doc.walk(visit)
 
 
 def references(page: Page) -> None:
@@ -155,11 +150,11 @@ def write_html(
         files = Path(scratch) / "files" if embed else target.parent / f"{target.stem}_files"
         prefix = f"{files}/" if embed else f"{quote(target.stem)}_files/"
         media = Media(files, prefix, convert=_browsers_show)
-        page = compose(document, results, "html", media)
+        page = compose(document, results, "html", media, base)
         maths.expand_all(page.doc, document.note, page.maths)
+        _full_bars(page)
         references(page)
         crossrefs.caption_prefixes(page.doc, page.refs)
-        link_notes(page, base)
         has_maths = page.has_maths
         if has_maths:
             check_formulas(page, known_formulas)

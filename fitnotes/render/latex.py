@@ -148,13 +148,15 @@ def _preamble(page: Page) -> str:
     return "\n".join([ours, SIGNS, *known.preamble, *definitions])
 
 
-def write_latex_pdf(document: Document, results: Mapping[int, Result], target: Path, engine: str) -> Page:
+def write_latex_pdf(
+    document: Document, results: Mapping[int, Result], target: Path, engine: str, base: Path
+) -> Page:
     """Writes ``target``. Raises MissingProgram, and ConversionError with its line and the reason."""
     program = find_engine(engine)
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
         folder = Path(scratch)
         media = Media(folder, "", convert=pictures_for_latex)
-        page = compose(document, results, "latex", media)
+        page = compose(document, results, "latex", media, base)
         prepare(page)
         (folder / "preamble.tex").write_text(_preamble(page), encoding="utf-8")
         args = [

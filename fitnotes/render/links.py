@@ -11,17 +11,15 @@ from fitnotes.errors import Problem
 from fitnotes.note import SUFFIXES, Note
 
 
-def link_pages(doc: Any, note: Note, suffix: str, notes: str) -> list[Problem]:
+def link_pages(doc: Any, note: Note, suffix: str, base: Path) -> list[Problem]:
     """``[text](other.md#part)`` leads to the page of other.md, with this ``suffix`` (".html", ".pdf").
 
-    Pages mirror the folders of the notes, so only the suffix changes. A file outside the folder ``notes``
-    (without one: beside or below the note) has no page, and its link stays. A note that is not there is
-    warned about.
+    Pages mirror the folders below ``base``, so only the suffix changes. A file elsewhere has no page, and its
+    link stays. A note that is not there is warned about.
     """
     import panflute as pf
 
     folder = note.path.parent
-    root = next((p for p in note.path.parents if p.name == Path(notes).name), folder)
     problems: list[Problem] = []
 
     def visit(element: Any, doc: Any) -> None:
@@ -34,7 +32,7 @@ def link_pages(doc: Any, note: Note, suffix: str, notes: str) -> list[Problem]:
         if not file.is_file():
             message = f"link to {path}: there is no such note"
             problems.append(Problem("warning", message, note.shown, note.line_of(f"]({element.url}")))
-        elif file.is_relative_to(root.resolve()):
+        elif file.is_relative_to(base.resolve()):
             element.url = re.sub(r"\.\w+$", suffix, path) + mark + part
 
     doc.walk(visit)

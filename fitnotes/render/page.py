@@ -55,8 +55,9 @@ class Page:
         return sum(isinstance(block, pf.Header) for block in self.doc.content)
 
 
-def compose(document: Document, found: Mapping[int, Result], target: str, media: Media) -> Page:
-    """The page for one target. ``found`` are the results by block index."""
+def compose(document: Document, found: Mapping[int, Result], target: str, media: Media, base: Path) -> Page:
+    """The page for one target. ``found`` are the results by block index; the folders of the pages mirror
+    those below ``base``."""
     import panflute as pf
 
     note = document.note
@@ -74,7 +75,7 @@ def compose(document: Document, found: Mapping[int, Result], target: str, media:
     rawhtml.find_images(doc)
     problems += place_images(doc, note, media)
     suffix = ".html" if target == "html" else ".pdf"
-    problems += links.link_pages(doc, note, suffix, document.settings.notes)
+    problems += links.link_pages(doc, note, suffix, base)
     doc.metadata.content.pop("fitnotes", None)
     _name_authors(doc)
     known = maths.normalise(doc, note)

@@ -62,6 +62,7 @@ def _ready(tex: str) -> str:
     tex = re.sub(r"\\;", r"\\:", tex)
     tex = re.sub(r"\\(?:nonumber|notag|allowdisplaybreaks|displaystyle)(?![A-Za-z])", "", tex)
     tex = re.sub(r"\\left\s*\\lVert(.*?)\\right\s*\\rVert", r"\\lVert\1\\rVert", tex, flags=re.DOTALL)
+    tex = re.sub(r"\\left\s*\\\|(.*?)\\right\s*\\\|", r"\\lVert\1\\rVert", tex, flags=re.DOTALL)
     tex = _pairs_apart(tex)
     tex = re.sub(r"\\label\s*\{[^}]*\}", "", maths.TAG.sub("", tex))
     tex = _cases_apart(tex)
@@ -71,12 +72,24 @@ def _ready(tex: str) -> str:
     return re.sub(rf"\\operatorname\s*\{{(?!{_LIMITS})", r"\\operatorname{" + _OPERATOR + " ", tex)
 
 
+_DELIMITERS = {
+    "(": "paren.l", ")": "paren.r", "[": "bracket.l", "]": "bracket.r", "{": "brace.l", "}": "brace.r",
+}  # fmt: skip
+
+
 def _operators(code: str) -> str | None:
     """Typst operators in the place of marked text; None if a mark did not survive as text."""
     code = re.sub(rf'"{_LIMITS}([^"]*)"', r'op("\1", limits: #true)', code)
     code = re.sub(rf'"{_OPERATOR}([^"]*)"', r'op("\1")', code)
     # A bar is an ordinary sign in TeX; Typst would space it like a relation.
-    code = re.sub(r"(?<!\\)\\\|", 'class("normal", "|")', code)
+    code = re.sub(r"(?<!\\)\\\|", 'class("normal", bar.v)', code)
+
+    def large(match: re.Match[str]) -> str:
+        kind = "opening" if match[2] in "([{" else "closing"
+        return f'class("{kind}", lr(size: #{match[1]}%, {_DELIMITERS[match[2]]}))'
+
+    # A large delimiter stays one: as the content that the converter makes of it, it would keep its distance.
+    code = re.sub(r"#scale\(x: (\d+)%, y: \1%\)\[\\?([()\[\]{}])\]", large, code)
     return None if _LIMITS in code or _OPERATOR in code else code
 
 
@@ -352,7 +365,12 @@ def _paper(page: Page) -> None:
 
 
 def write_typst_pdf(
-    document: Document, results: Mapping[int, Result], target: Path, *, keep: Path | None = None
+    document: Document,
+    results: Mapping[int, Result],
+    target: Path,
+    base: Path,
+    *,
+    keep: Path | None = None,
 ) -> Page:
     """Writes ``target``. Raises ConversionError; the PDF that was there stays then."""
     refused: frozenset[str] = frozenset()
@@ -360,7 +378,7 @@ def write_typst_pdf(
         with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
             folder = Path(scratch)
             media = Media(folder, "", convert=_show)
-            page = compose(document, results, "typst", media)
+            page = compose(document, results, "typst", media, base)
             maths.expand_all(page.doc, document.note, page.maths)
             references(page)
             crossrefs.caption_prefixes(page.doc, page.refs)
