@@ -322,6 +322,19 @@ def test_pdflatex_has_the_signs_of_text_and_code(fitnotes, write, project: Path)
 
 
 @needs("pdflatex")
+def test_pdflatex_stops_at_no_character(fitnotes, write, project: Path) -> None:
+    """Letters without a command, marks that combine, and what has no width."""
+    write("note.md", "Ϛ ά a\u0302 z\u200bz ϵ ς λ 😀 ™.\n\n`ϟ\u200b`\n")
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")
+    assert done.returncode == 0, done.stderr
+    text = words(project / "_build" / "pdf" / "note.pdf")
+    assert "[U+03DA]" in text
+    assert "zz" in text
+    assert "λ" in text
+    assert "its fonts have no Ϛ" in done.stderr
+
+
+@needs("pdflatex")
 def test_a_latex_error_names_the_line_of_the_note(fitnotes, write) -> None:
     write("note.md", "Fine.\n\nThen `\\undefinedcommand{x}`{=latex} here.\n")
     done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")

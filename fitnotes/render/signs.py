@@ -24,6 +24,11 @@ _COMMANDS = r"""
 \blacksquare \triangle \triangledown \bigcirc \bullet \ll \gg \setminus \mid \vdash \models
 """.split()  # noqa: SIM905
 _TABLE = dict(zip(_SIGNS, _COMMANDS, strict=True)) | _LATIN_1
+_GREEK = """
+alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi
+psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
+""".split()  # noqa: SIM905
+_VARIANTS = {"ς": "varsigma", "ϑ": "vartheta", "ϕ": "phi", "ϖ": "varpi", "ϱ": "varrho", "ϵ": "epsilon"}
 _DOUBLE_STRUCK = dict(zip("ℂℕℚℝℤℙ", "CNQRZP", strict=True))
 # Greek capitals that look like Latin ones have no command of their own.
 _LATIN = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo", strict=True))
@@ -52,16 +57,14 @@ def latex(char: str) -> str | None:
 
 
 def _greek(char: str) -> str | None:
-    words = unicodedata.name(char, "").split(" ")
-    if words[:2] == ["GREEK", "SMALL"] and len(words) == 4:
-        return "\\" + {"LAMDA": "lambda"}.get(words[3], words[3].lower())
-    if words == ["GREEK", "SMALL", "LETTER", "FINAL", "SIGMA"]:
-        return r"\varsigma"
-    if words[:2] == ["GREEK", "CAPITAL"] and len(words) == 4:
-        return "\\" + {"LAMDA": "Lambda"}.get(words[3], words[3].capitalize())
-    if words[0] == "GREEK" and words[-1] == "SYMBOL" and len(words) == 3:
-        return {"ϑ": r"\vartheta", "ϕ": r"\phi", "ϖ": r"\varpi", "ϱ": r"\varrho"}.get(char)
-    return None
+    if char in _VARIANTS:
+        return f"\\{_VARIANTS[char]}"
+    words = unicodedata.name(char, "").split(" ")  # such as GREEK SMALL LETTER LAMDA
+    if len(words) != 4 or words[0] != "GREEK":
+        return None
+    letter = words[3].replace("LAMDA", "LAMBDA")
+    name = letter.lower() if words[1] == "SMALL" else letter.capitalize()
+    return f"\\{name}" if name in _GREEK else None
 
 
 def declarations(tex: str) -> str:
@@ -74,8 +77,9 @@ def declarations(tex: str) -> str:
         r"\providecommand{\fitnotesmissing}[2]{\fitnotesproblem{[U+#1]}"
         r"\typeout{Missing character: There is no \detokenize{#2} here}}"
     ]
-    for c in sorted({c for c in tex if ord(c) > 0x7F and unicodedata.category(c)[0] not in "CM"}):
-        shown = latex(c)
+    for c in sorted({c for c in tex if ord(c) > 0x7F}):
+        # What only steers the line, such as a space without width, shows nothing.
+        shown = "" if unicodedata.category(c) == "Cf" and ord(c) > 0xFF else latex(c)
         if shown is None and ord(c) < 0x100:
             continue
         number = f"{ord(c):04X}"
