@@ -11,23 +11,24 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fitnotes.errors import BLOCK_FAILED, FitnotesError, Problem
 from fitnotes.execute import plan as planning
 from fitnotes.execute.cache import Cache, Result, digest
 from fitnotes.execute.inputs import file_hash
 from fitnotes.execute.sessions import Cancelled, run_sessions, start_server
+from fitnotes.labels import Labels, NotYet
 from fitnotes.note import Block, Note, read_note
 from fitnotes.pages import Pages, program_signature
 from fitnotes.settings import Project, Settings
-from fitnotes.sources import Source
+from fitnotes.sources import Source, notes_below, page_suffix
 
 if TYPE_CHECKING:  # these load panflute, which a build with nothing to do goes without
     from fitnotes.read import Document
-    from fitnotes.render.page import Page
+    from fitnotes.render.page import Page, Place
 
-TARGETS = ("html", "pdf")
+TARGETS = ("html", "pdf", "tex", "gfm", "docx", "epub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,11 @@ class Build:
         self.pages = Pages(project.root, project.store / "pages")
         self.output = request.output or project.output
         self._preloads: list[str] = []
+        self._labels = Labels(project, [], self.cache)
 
     def run(self, sources: Sequence[Source]) -> list[Outcome]:
         """Builds the notes, several at a time, and returns their outcomes in the order of ``sources``."""
+        self._labels = Labels(self.project, [*self._others(sources), *sources], self.cache)
         outcomes: dict[Path, Outcome] = {}
         stale: list[tuple[Source, Note, list[str]]] = []
         for source in sources:
@@ -114,6 +117,8 @@ class Build:
 
         jobs = max(1, self.request.jobs or os.cpu_count() or 1)
         stop = False
+        self._labels.running = {source.path for source, _, _ in stale}
+        later: list[Outcome] = []
         with ThreadPoolExecutor(max_workers=min(jobs, len(stale))) as pool:
             waiting: dict[Future[Outcome], Source] = {
                 pool.submit(self._note, source, note, targets): source for source, note, targets in stale
@@ -127,6 +132,9 @@ class Build:
                             outcomes[source.path] = Outcome(source, "skipped")
                             continue
                         outcome = future.result()
+                        if outcome.status == "waiting":
+                            later.append(outcome)
+                            continue
                         outcomes[source.path] = outcome
                         self.report.finished(outcome)
                         if outcome.exit_code and self.request.fail_fast and not stop:
@@ -139,7 +147,21 @@ class Build:
                 for other in waiting:
                     other.cancel()
                 raise
+        # Notes that refer to notes whose blocks had still to run: their results are stored by now.
+        known = {source.path: (note, targets) for source, note, targets in stale}
+        for first in later:
+            outcome = self._note(first.source, *known[first.source.path])
+            outcome.ran, outcome.reused = first.ran, first.reused
+            outcome.seconds += first.seconds
+            outcomes[first.source.path] = outcome
+            self.report.finished(outcome)
         return [outcomes[source.path] for source in sources]
+
+    def _others(self, sources: Sequence[Source]) -> list[Source]:
+        """The project's other notes, to whose labels these may refer."""
+        folder = (self.project.root / self.project.settings.notes).resolve()
+        bases = {source.base for source in sources}
+        return notes_below(folder) if folder in bases and folder.is_dir() else []
 
     # ----------------------------------------------------------------------------------------------
 
@@ -194,6 +216,10 @@ class Build:
             self._fail(outcome, error)
         except Cancelled:
             outcome.status = "skipped"
+        except NotYet:
+            outcome.status = "waiting"
+            outcome.seconds = time.perf_counter() - start
+            return outcome
         except OSError as error:
             # Disk full, no permission: said as it is, with the file.
             message = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
@@ -205,6 +231,8 @@ class Build:
             hint = "this is a bug in fitnotes; FITNOTES_DEBUG=1 shows where"
             message = f"internal error: {type(error).__name__}: {error}"
             outcome.problems.append(Problem("error", message, note.shown, hint=hint, exit_code=3))
+        finally:
+            self._labels.running.discard(source.path)
         if outcome.exit_code:
             outcome.status = "failed"
         outcome.seconds = time.perf_counter() - start
@@ -217,15 +245,17 @@ class Build:
         document = read_document(note, self.project.settings, dict(self.request.overrides))
         outcome.problems += document.problems
         results = self._execute(source, note, document.blocks, document.settings, outcome)
+        self._labels.running.discard(source.path)
         for target in targets:
             if self.cancel.is_set():
                 raise Cancelled
             self.report.running(source, f"writing {target}", 0, 0)
             page = self._page(source, target)
-            composed = self._write(document, results, target, page, source.base)
-            found = [*composed.problems, *composed.maths.problems, *composed.refs.problems]
+            used: set[Path] = set()
+            composed = self._write(document, results, target, page, source, used)
+            found = composed.found
             outcome.written.append(page)
-            inputs = dict(composed.media.inputs)
+            inputs = {**composed.media.inputs, **{str(path): file_hash(path) for path in used}}
             for path in (note.path.parent / name for b in document.blocks for name in b.options.depends):
                 inputs[str(path)] = file_hash(path)
                 if inputs[str(path)] == "missing":
@@ -235,8 +265,10 @@ class Build:
             for result in results.values():
                 inputs.update((str(self.project.root / path), known) for path, known in result.inputs)
             files = []
+            if target in ("gfm", "tex") or (target == "html" and not self.request.embed):
+                files = [*composed.media.files.values()]
             if target == "html" and not self.request.embed:
-                files = [*composed.media.files.values(), *self._assets(page)]
+                files += self._assets(page, script=composed.has_maths)
             warnings = [*document.problems, *found]
             # A page with errors is recorded, for `clean`, but never up to date.
             failed = any(p.severity == "error" for p in outcome.problems)
@@ -254,11 +286,11 @@ class Build:
             if problem not in outcome.problems:
                 outcome.problems.append(problem)
 
-    def _assets(self, page: Path) -> list[Path]:
+    def _assets(self, page: Path, *, script: bool) -> list[Path]:
         from fitnotes.render.html import ASSETS, asset_names
 
         folder = (page.parent if self.request.page else self.output / "html") / ASSETS
-        return [folder / name for name in asset_names()]
+        return [folder / name for name in asset_names(script)]
 
     def _execute(
         self,
@@ -334,44 +366,62 @@ class Build:
         return results
 
     def _write(
-        self, document: Document, results: Mapping[int, Result], target: str, page: Path, base: Path
+        self,
+        document: Document,
+        results: Mapping[int, Result],
+        target: str,
+        page: Path,
+        source: Source,
+        used: set[Path],
     ) -> Page:
         """Writes one page with the writer of its target; imports only that one."""
+        from fitnotes.render.page import Place
+
         engine = document.settings.pdf_engine
-        formulas = self.project.store / "formulas"
-        if target == "html" or engine == "chromium":
-            from fitnotes.render.html import ASSETS, write_html
 
-            if target == "html":
-                assets = (page.parent if self.request.page else self.output / "html") / ASSETS
-                return write_html(
-                    document,
-                    results,
-                    page,
-                    assets,
-                    embed=self.request.embed,
-                    base=base,
-                    known_formulas=formulas,
-                )
-            from fitnotes.render.latex import write_chromium_pdf
+        def elsewhere(label: str) -> list[tuple[str, Any]]:
+            return self._labels.find(label, source, page_suffix(target), used)
 
-            with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
-                html = Path(scratch) / f"{page.stem}.html"
-                composed = write_html(
-                    document,
-                    results,
-                    html,
-                    html.parent / ASSETS,
-                    embed=False,
-                    base=base,
-                    known_formulas=formulas,
-                )
-                write_chromium_pdf(html, page)
-            return composed
-        if engine == "typst":
+        place = Place(source.base, self.project.root, elsewhere)
+        if target == "html" or (target == "pdf" and engine == "chromium"):
+            return self._write_html(document, results, target, page, place)
+        if target == "pdf" and engine == "typst":
             from fitnotes.render.typst import write_typst_pdf
 
-            return write_typst_pdf(document, results, page, base)
-        from fitnotes.render.latex import write_latex_pdf
+            return write_typst_pdf(document, results, page, place)
+        if target in ("pdf", "tex"):
+            from fitnotes.render.latex import write_latex_pdf, write_tex
 
-        return write_latex_pdf(document, results, page, engine, base)
+            if target == "tex":
+                return write_tex(document, results, page, place)
+            return write_latex_pdf(document, results, page, engine, place)
+        if target == "gfm":
+            from fitnotes.render.gfm import write_gfm
+
+            return write_gfm(document, results, page, place)
+        from fitnotes.render.office import write_docx, write_epub
+
+        return (write_docx if target == "docx" else write_epub)(document, results, page, place)
+
+    def _write_html(
+        self, document: Document, results: Mapping[int, Result], target: str, page: Path, place: Place
+    ) -> Page:
+        from fitnotes.render.html import ASSETS, write_html
+
+        formulas = self.project.store / "formulas"
+        if target == "html":
+            assets = (page.parent if self.request.page else self.output / "html") / ASSETS
+            embed = self.request.embed
+            return write_html(
+                document, results, page, assets, embed=embed, place=place, known_formulas=formulas
+            )
+        from fitnotes.render.latex import write_chromium_pdf
+
+        with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
+            html = Path(scratch) / f"{page.stem}.html"
+            assets = html.parent / ASSETS
+            composed = write_html(
+                document, results, html, assets, embed=False, place=place, known_formulas=formulas
+            )
+            write_chromium_pdf(html, page)
+        return composed

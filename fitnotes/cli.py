@@ -10,9 +10,18 @@ import click
 
 from fitnotes import __version__
 from fitnotes.errors import INTERRUPTED, FitnotesError
-from fitnotes.settings import PDF_ENGINES
+from fitnotes.settings import MATH, PDF_ENGINES
 
-TARGETS = ("html", "pdf")
+TARGETS = ("html", "pdf", "tex", "gfm", "docx", "epub")
+SUFFIXES = {
+    ".html": "html",
+    ".htm": "html",
+    ".pdf": "pdf",
+    ".tex": "tex",
+    ".md": "gfm",
+    ".docx": "docx",
+    ".epub": "epub",
+}
 
 
 class _Group(click.Group):
@@ -65,6 +74,9 @@ def main() -> None:
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Notes built at the same time. [cores]")
 @click.option("--fail-fast", is_flag=True, help="Start no other note after the first error.")
 @click.option("--pdf-engine", type=click.Choice(PDF_ENGINES), help="What makes the PDF. [typst]")
+@click.option(
+    "--math", type=click.Choice(MATH), help="Formulas in HTML: by a script, or set when built. [mathjax]"
+)
 @click.option("--embed", is_flag=True, help="HTML as one file with everything inside.")
 @click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
 @click.option("-v", "--verbose", is_flag=True, help="Also print each block and what was up to date.")
@@ -77,6 +89,7 @@ def build(
     jobs: int | None,
     fail_fast: bool,
     pdf_engine: str | None,
+    math: str | None,
     embed: bool,
     quiet: bool,
     verbose: bool,
@@ -105,20 +118,26 @@ def build(
     sources = find_sources(paths, project)
     chosen = tuple(dict.fromkeys(targets)) or ("html",)
     page = None
-    if output is not None and output.suffix.lower() in (".html", ".htm", ".pdf") and not output.is_dir():
+    if output is not None and output.suffix.lower() in SUFFIXES and not output.is_dir():
         page = output.resolve()
+        wanted = SUFFIXES[page.suffix.lower()]
         if not targets:
-            chosen = ("pdf" if page.suffix.lower() == ".pdf" else "html",)
+            chosen = (wanted,)
         if len(sources) != 1 or len(chosen) != 1:
             raise click.UsageError(f"--output {output} is one file: give one note and one --to")
-        if chosen[0] != page.suffix.lower().lstrip(".").replace("htm", "html").replace("htmll", "html"):
+        if chosen[0] != wanted:
             raise click.UsageError(f"--output {output} does not fit --to {chosen[0]}")
-    documents = (".docx", ".tex", ".epub", ".odt", ".md", ".txt", ".htm", ".doc")
+        if page == sources[0].path:
+            raise click.UsageError(f"--output {output} is the note itself")
+    documents = (".odt", ".txt", ".doc", ".rtf", ".pptx", ".ipynb")
     if output is not None and page is None and output.suffix.lower() in documents and not output.is_dir():
-        raise click.UsageError(f"--output {output}: a file has to end in .html or .pdf")
+        raise click.UsageError(f"--output {output}: a file has to end in one of {', '.join(SUFFIXES)}")
     if output is not None and page is None and output.exists() and not output.is_dir():
-        raise click.UsageError(f"--output {output} is a file; name a folder, or a .html or .pdf file")
-    overrides = (("pdf_engine", pdf_engine),) if pdf_engine else ()
+        raise click.UsageError(
+            f"--output {output} is a file; name a folder, or a file that ends in .html, .pdf, …"
+        )
+    given = {"pdf_engine": pdf_engine, "math": math}
+    overrides = tuple((key, value) for key, value in given.items() if value)
     request = Request(
         targets=chosen,
         output=output.resolve() if output is not None and page is None else None,

@@ -18,8 +18,8 @@ from fitnotes import pandoc
 from fitnotes.errors import FitnotesError, Problem
 from fitnotes.note import MERMAID, PYTHON, SUFFIXES, Block, Note
 from fitnotes.render import crossrefs, diagrams, maths, results
-from fitnotes.render.macros import learn
 from fitnotes.render.media import Media
+from fitnotes.render.preamble import read_preamble
 from fitnotes.settings import find_project
 
 RAN = "fitnotes-ran"  # metadata: blocks have run, what is left of Python is for reading
@@ -116,11 +116,7 @@ def run_blocks(doc: Any, target: str) -> list[Problem]:
         doc, note, blocks, found, target=kind, fold=settings.fold, media=_media(note, target)
     )
     if target not in ("latex", "beamer"):
-        known = maths.Maths()
-        for tex in maths.metadata_tex(doc):
-            learn(tex, known.macros)
-        maths.expand_all(doc, note, known)
-        problems += known.problems
+        maths.expand_formulas(doc, read_preamble(doc, note, []).macros)
     doc.metadata[RAN] = True
     if not diagrams.doc_diagrams(doc):
         problems += _references(doc, note, target)
@@ -153,16 +149,11 @@ def _has_python(doc: Any) -> bool:
 
 def _references(doc: Any, note: Note, target: str) -> list[Problem]:
     """Numbers figures and tables and links to them: the part of the filter that runs last."""
-    import panflute as pf
-
-    refs = crossrefs.number(doc, note)
-
-    def equation(label: str, bare: bool) -> Any:
-        return pf.Str(f"({label})")
-
-    crossrefs.resolve(doc, note, refs, {}, equation, leave_unknown=True)
+    refs = crossrefs.References(note)
+    crossrefs.number(doc, note, refs)
+    crossrefs.resolve(doc, note, refs, leave_unknown=True)
     if target not in ("latex", "beamer"):
-        crossrefs.caption_prefixes(doc, refs)
+        crossrefs.caption_prefixes(doc)
     return refs.problems
 
 

@@ -8,6 +8,7 @@ code block; `unmark` takes the marks back out of anything it read as literal tex
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -127,6 +128,27 @@ class Note:
         if at < 0:
             at = self.text.find(first)
         return self.text.count("\n", 0, at) + 1 if at >= 0 else None
+
+
+class Cursor:
+    """Finds pieces of a note's text in the order in which they stand there, and says their lines."""
+
+    def __init__(self, note: Note) -> None:
+        self._text = note.text
+        self._at = 0
+        self._ends = [i for i, char in enumerate(note.text) if char == "\n"] if note.text else []
+
+    def line_of(self, snippet: str) -> int | None:
+        """The line of ``snippet`` behind the one found before it; else of its first occurrence, or None."""
+        first = snippet.strip().split("\n", 1)[0].strip()
+        if not first:
+            return None
+        at = self._text.find(first, self._at)
+        if at >= 0:
+            self._at = at + len(first)
+        else:
+            at = self._text.find(first)
+        return bisect.bisect_left(self._ends, at) + 1 if at >= 0 else None
 
 
 def read_note(path: Path) -> Note:

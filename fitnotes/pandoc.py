@@ -6,6 +6,7 @@ on the PATH serves only where that wheel has none for the platform.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import io
@@ -14,12 +15,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fitnotes.errors import ConversionError, MissingProgram, Problem
+from fitnotes.execute.cache import write_atomically
 from fitnotes.note import Note
 
 # Macros stay as written (each target needs something else of them); a list needs no blank line
@@ -71,7 +74,8 @@ def run(args: Sequence[str], text: str = "", *, cwd: Path | None = None) -> Outp
         input=text.encode("utf-8", "replace"),
         capture_output=True,
         cwd=cwd,
-        env={**os.environ, "PATH": path},
+        # No dates of today in what is written: same note, same bytes. (The format of zip begins in 1980.)
+        env={"SOURCE_DATE_EPOCH": "315532800", **os.environ, "PATH": path},
         check=False,
     )
     stderr = done.stderr.decode("utf-8", "replace")
@@ -113,20 +117,78 @@ class _AnyFormat(frozenset[str]):
         return isinstance(name, str)
 
 
+# Words with spaces between them and nothing that means anything to a filter or a writer.
+_WORD = r'{"t":"Str","c":"(?:[A-Za-z]{2,}[,;.]?|[aI])"}'
+_PLAIN_WORDS = re.compile(rf'{_WORD}(?:,{{"t":"Space"}},{_WORD})+')
+
+
+def _one_string(match: re.Match[str]) -> str:
+    """A run of plain words as one string: a tenth of the elements, for us and for pandoc's writers."""
+    return match[0].replace('"},{"t":"Space"},{"t":"Str","c":"', " ")
+
+
 def load(ast: str, target: str) -> Any:
     """A panflute Doc. ``target`` is what filters find as ``doc.format``."""
     import panflute
 
     panflute.elements.RAW_FORMATS = _AnyFormat()
+    ast = _PLAIN_WORDS.sub(_one_string, ast)
     # panflute.load takes the format from sys.argv, so give it the stream and set the format after.
     doc = panflute.load(io.StringIO(ast))
     doc.format = target
     return doc
 
 
-def walk(doc: Any, action: Callable[[Any, Any], Any]) -> None:
-    """panflute's walk over the document's body, leaving the metadata alone."""
-    doc.content = list(doc.content.walk(action, doc))
+def walk(root: Any, action: Callable[[Any, Any], Any], *kinds: type, metadata: bool = False) -> None:
+    """Calls ``action(element, root)`` on every element below ``root``, children first, in document order.
+
+    An element takes the place of its own, a list is spliced in, None leaves it. ``kinds``: only these
+    types, which is faster; ``metadata``: a document's too. It does what panflute's own walk does, without
+    building every list anew: most walks over a note change little in it.
+    """
+    import panflute as pf
+
+    wanted = frozenset(kinds)
+    lists, maps = pf.containers.ListContainer, pf.containers.DictContainer
+    leaves = frozenset((pf.Str, pf.Space, pf.SoftBreak, pf.LineBreak)) - wanted if wanted else frozenset()
+
+    def one(element: Any, parent: Any, location: str, index: int | None) -> Any:
+        if element._children:
+            below(element)
+        if wanted and type(element) not in wanted:
+            return element
+        element.parent, element.location, element.index = parent, location, index
+        found = action(element, root)
+        return element if found is None else found
+
+    def below(element: Any) -> None:
+        for name in element._children:
+            if name == "metadata" and not metadata:
+                continue
+            child = getattr(element, name)
+            if isinstance(child, lists):
+                changed: list[Any] | None = None
+                for index, item in enumerate(child.list):
+                    found = item if type(item) in leaves else one(item, element, name, index)
+                    if found is not item and changed is None:
+                        changed = child.list[:index]
+                    if changed is not None:
+                        changed.extend(found if isinstance(found, list) else (found,))
+                if changed is not None:
+                    child[:] = changed
+            elif isinstance(child, maps):
+                for key, item in list(child.dict.items()):
+                    found = one(item, element, name, None)
+                    if found == []:
+                        del child.dict[key]
+                    else:
+                        child.dict[key] = found
+            elif child is not None:
+                found = one(child, element, name, None)
+                if found is not child:
+                    setattr(element, name, found)
+
+    below(root)
 
 
 def dump(doc: Any) -> str:
@@ -140,6 +202,24 @@ def dump(doc: Any) -> str:
 def write(ast: str, to: str, args: Iterable[str] = (), *, cwd: Path | None = None) -> Output:
     """The AST in the format ``to``; ``cwd`` is where relative resources are looked up."""
     return run(["-f", "json", "-t", to, *args], ast, cwd=cwd)
+
+
+def write_file(
+    ast: str, to: str, target: Path, args: Iterable[str] = (), *, cwd: Path | None = None
+) -> Output:
+    """The AST as a file of a binary format. It takes its place when it is whole."""
+    with scratch_folder() as scratch:
+        made = scratch / f"out{target.suffix}"
+        output = run(["-f", "json", "-t", to, *args, "-o", str(made)], ast, cwd=cwd)
+        write_atomically(target, made.read_bytes())
+    return output
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for the length of one conversion."""
+    with tempfile.TemporaryDirectory(prefix="fitnotes-") as name:
+        yield Path(name)
 
 
 _SEPARATOR = "fitnotesfragmentseparator"

@@ -17,6 +17,7 @@ from typing import Any
 from fitnotes.errors import UsageError
 
 PDF_ENGINES = ("typst", "lualatex", "xelatex", "pdflatex", "tectonic", "chromium")
+MATH = ("mathjax", "static", "mathml")
 EXECUTE = ("all", "marked", "none")
 FOLDER_KEYS = frozenset({"notes", "output", "threads"})
 
@@ -37,6 +38,12 @@ class Settings:
     fold: int = 30
     toc: bool = True
     pdf_engine: str = "typst"
+    math: str = "mathjax"
+    preamble: tuple[str, ...] = ()
+
+    def preamble_files(self, folder: Path, root: Path) -> list[Path]:
+        """The files under ``preamble``: beside the note in ``folder``, else below the project's ``root``."""
+        return [folder / name if (folder / name).is_file() else root / name for name in self.preamble]
 
 
 def to_bool(value: object) -> bool:
@@ -80,6 +87,13 @@ def _text(value: object) -> str:
     return value.strip()
 
 
+def _files(value: object) -> tuple[str, ...]:
+    names = value if isinstance(value, (list, tuple)) else [value]
+    if not all(isinstance(name, str) and name.strip() for name in names):
+        raise ValueError("a file, or a list of files")
+    return tuple(str(name).strip() for name in names)
+
+
 seconds = _number(float, 0, "a number of seconds (0: no limit)")
 
 CONVERTERS: dict[str, Callable[[object], Any]] = {
@@ -95,6 +109,8 @@ CONVERTERS: dict[str, Callable[[object], Any]] = {
     "fold": _number(int, 1, "a number of lines from 1"),
     "toc": to_bool,
     "pdf_engine": _choice(PDF_ENGINES),
+    "math": _choice(MATH),
+    "preamble": _files,
 }
 assert set(CONVERTERS) == {f.name for f in fields(Settings)}
 

@@ -12,6 +12,10 @@ from fitnotes.note import SUFFIXES
 from fitnotes.settings import Project, display_path
 
 
+def page_suffix(target: str) -> str:
+    return ".md" if target == "gfm" else f".{target}"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A note's file. ``base`` is the folder that the pages' folders mirror."""
@@ -24,7 +28,7 @@ class Source:
         return self.path.relative_to(self.base)
 
     def page(self, output: Path, target: str) -> Path:
-        return output / target / self.relative.with_suffix(f".{target}")
+        return output / target / self.relative.with_suffix(page_suffix(target))
 
 
 def _notes_in(folder: Path) -> Iterator[Path]:
@@ -33,6 +37,10 @@ def _notes_in(folder: Path) -> Iterator[Path]:
         for name in sorted(names):
             if name.endswith(SUFFIXES) and not name.startswith((".", "_")):
                 yield Path(place, name)
+
+
+def notes_below(folder: Path) -> list[Source]:
+    return [Source(file, folder) for file in _notes_in(folder)]
 
 
 def find_sources(paths: Sequence[Path], project: Project) -> list[Source]:

@@ -1,6 +1,10 @@
 // MathJax reads this when it starts: AMS numbers, and nothing that would fetch a file.
+const packages = (document.querySelector('meta[name="mathjax-packages"]') || { content: "" }).content;
 window.MathJax = {
-  tex: { tags: "ams", packages: { "[-]": ["require", "autoload"] } },
+  tex: {
+    tags: "ams",
+    packages: { "[-]": ["require", "autoload"], "[+]": packages.split(" ").filter(Boolean) },
+  },
   svg: { fontCache: "global" },
   options: {
     enableMenu: false,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fitnotes.render.macros import MacroError, Macros, brace_scripts, expand, learn, split_definitions
 from fitnotes.render.mathjax import typeset
-from fitnotes.render.maths import Maths, cells, numbers, rewrite, rows, split_environments
+from fitnotes.render.maths import cells, rewrite, row_numbers, rows, split_environments, with_tags
 
 PREAMBLE = r"""
 \usepackage{amsmath}
@@ -138,14 +138,17 @@ def test_rows_and_cells_respect_what_is_inside() -> None:
 
 
 def test_numbers_count_as_latex_does() -> None:
-    maths = Maths()
-    numbers(r"\begin{equation} a \label{eq:one} \end{equation}", maths)
-    found = numbers(r"\begin{align} a \label{eq:two} \\ b \nonumber \\ c \tag{X} \\ d \\ \end{align}", maths)[
-        1
-    ]
-    numbers(r"\begin{align*} a \end{align*}", maths)
-    assert found == ["2", None, "X", "3"]
-    assert maths.equations == {"eq:one": "1", "eq:two": "2"}
+    count = iter("1234")
+    step = lambda: next(count)  # noqa: E731
+    one, labels = row_numbers(r"\begin{equation} a \label{eq:one} \end{equation}", step)
+    assert (one, labels) == (["1"], [("eq:one", "1")])
+    tex = r"\begin{align} a \label{eq:two} \\[2pt] b \nonumber \\ c \tag{X} \\ d \\ \end{align}"
+    found, labels = row_numbers(tex, step)
+    assert (found, labels) == (["2", None, "X", "3"], [("eq:two", "2")])
+    assert with_tags(tex, found) == (
+        r"\begin{align*} a \tag{2}  \\[2pt] b \\ c \tag{X} \\ d \tag{3} \\ \end{align*}\label{eq:two}"
+    )
+    assert row_numbers(r"\begin{align*} a \label{x} \end{align*}", step) == ([None], [("x", None)])
 
 
 def test_split_environments() -> None:

@@ -58,7 +58,7 @@ print("- printed\\n- *Markdown*")
 """)  # fmt: skip
     page = html(project)
     assert "\\[x^2_1\\]" in page
-    assert "\\begin{align} a &amp;= b \\end{align}" in page
+    assert "\\begin{align*} a &amp;= b \\tag{1} \\end{align*}" in page
     assert "<strong>strong</strong>" in page
     assert "<b>only in HTML</b>" in page
     assert "\\(z^3\\)" in page

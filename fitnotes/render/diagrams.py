@@ -12,6 +12,7 @@ import json
 import re
 from typing import Any
 
+from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.note import LINE, MERMAID, Note
 from fitnotes.render.fragments import read_captions
@@ -126,17 +127,23 @@ def _is_diagram(element: Any) -> bool:
 
 def doc_diagrams(doc: Any) -> list[Any]:
     found: list[Any] = []
-    doc.walk(lambda element, doc: found.append(element) if _is_diagram(element) else None)
+    import panflute as pf
+
+    pandoc.walk(doc, lambda e, d: found.append(e) if _is_diagram(e) else None, pf.CodeBlock)
     return found
 
 
-def draw_diagrams(doc: Any, note: Note, media: Media) -> list[Problem]:
-    """Replaces every Mermaid block by its picture; one that is wrong stays as source under its error."""
+def draw_diagrams(doc: Any, note: Note, media: Media, *, keep: bool = False) -> list[Problem]:
+    """Replaces every Mermaid block by its picture; one that is wrong stays as source under its error.
+
+    ``keep``: the source stays, for a target that draws it by itself; it is checked all the same.
+    """
     import panflute as pf
 
-    captions = read_captions(
-        [c for c in map(_caption_of, doc_diagrams(doc)) if c]  # one pandoc process for all of them
-    )
+    diagrams = doc_diagrams(doc)
+    if not diagrams:
+        return []
+    captions = read_captions([c for c in map(_caption_of, diagrams) if c])  # one pandoc process for all
     problems: list[Problem] = []
 
     def visit(element: Any, doc: Any) -> Any:
@@ -163,19 +170,22 @@ def draw_diagrams(doc: Any, note: Note, media: Media) -> list[Problem]:
             return [message, pf.CodeBlock(element.text)]
         caption = _caption_of(element)
         stem = attributes.get("filename") or element.identifier or "diagram"
-        url = media.add(svg.encode(), ".svg", stem)
-        if url is None:
-            return pf.Para(placeholder("diagram not shown"))
-        shown = {key: attributes[key] for key in ("width", "height") if key in attributes}
-        alt = attributes.get("fig-alt") or caption or "Diagram"
-        image = pf.Image(pf.Str(alt), url=url, attributes=shown, classes=["diagram"])
+        if keep:
+            content: Any = pf.CodeBlock(element.text, classes=[MERMAID])
+        else:
+            url = media.add(svg.encode(), ".svg", stem)
+            if url is None:
+                return pf.Para(placeholder("diagram not shown"))
+            shown = {key: attributes[key] for key in ("width", "height") if key in attributes}
+            alt = attributes.get("fig-alt") or caption or "Diagram"
+            content = pf.Plain(pf.Image(pf.Str(alt), url=url, attributes=shown, classes=["diagram"]))
         if not caption and not element.identifier:
-            return pf.Para(image)
+            return content if keep else pf.Para(*content.content)
         return pf.Figure(
-            pf.Plain(image),
+            content,
             caption=pf.Caption(pf.Plain(*captions.get(caption, []))),
             identifier=element.identifier,
         )
 
-    doc.walk(visit)
+    pandoc.walk(doc, visit, pf.CodeBlock)
     return problems

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import html
 import json
 import re
-import shutil
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,12 @@ from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document
-from fitnotes.render import crossrefs, mathjax, maths, rawtex
-from fitnotes.render.media import Media
+from fitnotes.render import crossrefs, mathjax, rawtex, theorems
+from fitnotes.render.maths import TAG, take_labels
+from fitnotes.render.media import Media, remove_old
 from fitnotes.render.page import (
     Page,
+    Place,
     bibliography,
     compose,
     converter_warnings,
@@ -44,14 +48,15 @@ EMBEDDED_POLICY = (
 STYLE_AND_SCRIPT = ("fitnotes.css", "fitnotes.js")
 
 
-def asset_names() -> tuple[str, ...]:
-    return (*STYLE_AND_SCRIPT, SCRIPT)
+def asset_names(script: bool) -> tuple[str, ...]:
+    return (*STYLE_AND_SCRIPT, *([SCRIPT] if script else []))
 
 
-def install_assets(folder: Path) -> None:
-    """Copies style, script and MathJax beside the pages, where they are not there already."""
+def install_assets(folder: Path, *, script: bool) -> None:
+    """Copies the style, and MathJax where it is wanted, beside the pages, unless they are there already."""
     wanted = {name: pandoc.template(name) for name in STYLE_AND_SCRIPT}
-    wanted[SCRIPT] = mathjax.folder() / SCRIPT
+    if script:
+        wanted[SCRIPT] = mathjax.folder() / SCRIPT
     for name, source in wanted.items():
         target = folder / name
         if (
@@ -63,37 +68,101 @@ def install_assets(folder: Path) -> None:
         write_atomically(target, source.read_bytes())
 
 
-def check_formulas(page: Page, known: Path) -> None:
-    """Reports every formula that MathJax cannot typeset. Those known to be good are kept in ``known``."""
+def formulas_of(page: Page) -> list[tuple[str, bool]]:
+    """Every (TeX, display?) of a page, each once."""
     import panflute as pf
 
-    formulas: dict[tuple[str, bool], None] = {}
+    found: dict[tuple[str, bool], None] = {}
+    pandoc.walk(
+        page.doc,
+        lambda e, d: found.setdefault((e.text, e.format == "DisplayMath")) and None,
+        pf.Math,
+        metadata=True,
+    )
+    return list(found)
 
-    def collect(element: Any, doc: Any) -> None:
-        if isinstance(element, pf.Math):
-            formulas.setdefault((element.text, element.format == "DisplayMath"), None)
 
-    pandoc.walk(page.doc, collect)
-    names = {f: hashlib.sha256(json.dumps(f).encode()).hexdigest()[:20] for f in formulas}
-    good = set(known.read_text(encoding="ascii", errors="replace").split()) if known.is_file() else set()
-    fresh = [f for f in formulas if names[f] not in good]
-    if not fresh:
-        return
-    note = page.document.note
-    passed = []
-    for formula, result in zip(fresh, mathjax.typeset(fresh), strict=True):
-        if not result.error:
-            passed.append(names[formula])
-            continue
-        shown = " ".join(formula[0].split())
-        message = f"formula {shown[:80]}: MathJax says: {result.error}"
-        page.problems.append(
-            Problem("error", message, note.shown, formula_line(page, formula[0]), exit_code=1)
-        )
-    if passed:
-        known.parent.mkdir(parents=True, exist_ok=True)
-        with open(known, "a", encoding="ascii") as file:
-            file.write("".join(name + "\n" for name in passed))
+class Check(threading.Thread):
+    """Finds the formulas that MathJax cannot typeset, while pandoc writes the page.
+
+    Those known to be good are kept in the file ``known``.
+    """
+
+    def __init__(self, page: Page, formulas: list[tuple[str, bool]], known: Path, extra: list[str]) -> None:
+        super().__init__()
+        self.page, self.known, self.extra = page, known, extra
+        good = set(known.read_text(encoding="ascii", errors="replace").split()) if known.is_file() else set()
+        names = {f: hashlib.sha256(json.dumps([f, extra]).encode()).hexdigest()[:20] for f in formulas}
+        self.fresh = {f: name for f, name in names.items() if name not in good}
+        self.errors: list[str] = []
+        self.raised: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.errors = mathjax.check(list(self.fresh), self.extra)
+        except Exception as error:
+            self.raised = error
+
+    def report(self) -> None:
+        """Waits, and puts what was found among the page's problems. Raises MissingProgram."""
+        if self.is_alive():
+            self.join()
+        if self.raised is not None:
+            raise self.raised
+        passed = []
+        for (formula, name), error in zip(self.fresh.items(), self.errors, strict=True):
+            if error:
+                formula_problem(self.page, formula[0], error)
+            else:
+                passed.append(name)
+        if passed:
+            self.known.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.known, "a", encoding="ascii") as file:
+                file.write("".join(name + "\n" for name in passed))
+
+
+def formula_problem(page: Page, formula: str, reason: str) -> None:
+    shown = " ".join(TAG.sub("", formula).split())
+    message = f"formula {shown[:80]}: MathJax says: {reason}"
+    line = formula_line(page, formula)
+    page.problems.append(Problem("error", message, page.document.note.shown, line, exit_code=1))
+
+
+def set_formulas(page: Page, mode: str, extra: list[str]) -> None:
+    """Formulas as typeset pictures with MathML beside them (``static``), or as MathML alone."""
+    import panflute as pf
+
+    formulas = formulas_of(page)
+    glyphs = ""
+    if mode == "static":
+        found, glyphs = mathjax.static(formulas, extra)
+    else:
+        found = mathjax.mathml(formulas, extra)
+    known = dict(zip(formulas, found, strict=True))
+    for formula, made in known.items():
+        if made.error:
+            formula_problem(page, formula[0], made.error)
+
+    def put(element: Any, doc: Any) -> Any:
+        display = element.format == "DisplayMath"
+        made = known[element.text, display]
+        source = html.escape(element.text)
+        if made.error:
+            return pf.Span(pf.Code(element.text), classes=["error"])
+        mathml = made.mathml.replace("<math ", f'<math alttext="{source}" ', 1)
+        kind = "display" if display else "inline"
+        if mode == "static":
+            svg = made.svg.replace("<svg ", '<svg aria-hidden="true" ', 1)
+            wide = ' class="full"' if 'width="100%"' in svg[:300] else ""
+            text = f'<span{wide}>{svg}</span><span class="assistive">{mathml}</span>'
+        else:
+            text = mathml
+        return pf.RawInline(f'<span class="math {kind} {mode}">{text}</span>', format="html")
+
+    pandoc.walk(page.doc, put, pf.Math, metadata=True)
+    if glyphs:  # what the pictures share
+        block = pf.RawBlock(f'<div class="glyphs" aria-hidden="true">{glyphs}</div>', format="html")
+        page.doc.content.insert(0, block)
 
 
 def _page_break(block: bool) -> Any:
@@ -103,36 +172,35 @@ def _page_break(block: bool) -> Any:
     return pf.RawBlock(text, format="html") if block else pf.RawInline(text, format="html")
 
 
-def _full_bars(page: Page) -> None:
+def _full_bars(text: str) -> str:
     r"""MathJax sets ``\left\|x\right\|`` with bars that are shorter than a line; a strut makes them whole."""
+    return re.sub(r"(\\left\s*\\(?:\||[lr]?Vert(?![A-Za-z])))", r"\1\\mathstrut ", text)
+
+
+def anchor_formulas(page: Page) -> None:
+    """Labels out of the formulas and into the page, where any link finds them."""
     import panflute as pf
 
-    def visit(element: Any, doc: Any) -> None:
-        if isinstance(element, pf.Math):
-            element.text = re.sub(
-                r"(\\left\s*\\(?:\||[lr]?Vert(?![A-Za-z])))", r"\1\\mathstrut ", element.text
-            )
+    def visit(element: Any, doc: Any) -> Any:
+        text, labels = take_labels(element.text)
+        element.text = _full_bars(text)
+        whole = element
+        for label in reversed(labels):
+            whole = pf.Span(whole, identifier=label, classes=["equation"])
+        return whole if labels else None
 
-    page.doc.walk(visit)
+    pandoc.walk(page.doc, visit, pf.Math, metadata=True)
 
 
-def references(page: Page) -> None:
-    """Every kind of reference as a link; MathJax makes those to equations itself."""
-    import panflute as pf
-
-    known = page.maths.equations
-
-    def equation(label: str, bare: bool) -> Any:
-        link = pf.Math(f"\\eqref{{{label}}}", format="InlineMath")
-        return link if bare else pf.Span(pf.Str(f"Equation{crossrefs.NO_BREAK}"), link)
-
-    def tex_reference(command: str, label: str) -> Any:
-        if label in known:
-            return pf.Math(f"\\{'ref' if command == 'ref' else 'eqref'}{{{label}}}", format="InlineMath")
-        return crossrefs.plain_reference(page.document.note, page.refs, command, label)
-
-    rawtex.replace_raw(page.doc, page_break=_page_break, reference=tex_reference)
-    crossrefs.resolve(page.doc, page.document.note, page.refs, known, equation)
+def dress(page: Page) -> None:
+    """References as links, numbers in captions, theorems with their titles: for all pages of HTML."""
+    rawtex.replace_raw(
+        page.doc, page_break=_page_break, reference=functools.partial(crossrefs.tex_reference, page.refs)
+    )
+    crossrefs.resolve(page.doc, page.document.note, page.refs)
+    crossrefs.caption_prefixes(page.doc)
+    theorems.dress(page.doc, page.theorems, theorems.as_div)
+    anchor_formulas(page)
 
 
 def write_html(
@@ -142,7 +210,7 @@ def write_html(
     assets: Path,
     *,
     embed: bool,
-    base: Path,
+    place: Place,
     known_formulas: Path,
 ) -> Page:
     """Writes ``target`` and its files. Raises ConversionError; the page that was there stays then."""
@@ -150,16 +218,19 @@ def write_html(
         files = Path(scratch) / "files" if embed else target.parent / f"{target.stem}_files"
         prefix = f"{files}/" if embed else f"{quote(target.stem)}_files/"
         media = Media(files, prefix, convert=_browsers_show)
-        page = compose(document, results, "html", media, base)
-        maths.expand_all(page.doc, document.note, page.maths)
-        _full_bars(page)
-        references(page)
-        crossrefs.caption_prefixes(page.doc, page.refs)
-        has_maths = page.has_maths
-        if has_maths:
-            check_formulas(page, known_formulas)
+        page = compose(document, results, "html", media, place)
+        dress(page)
+        extra = mathjax.packages(page.preamble.tex)
+        formulas = formulas_of(page)
+        mode = document.settings.math
+        check = Check(page, formulas if mode == "mathjax" else [], known_formulas, extra)
+        if check.fresh:
+            check.start()
+        if formulas and mode != "mathjax":
+            set_formulas(page, mode, extra)
         folder = assets if not embed else Path(scratch) / ASSETS
-        install_assets(folder)
+        script = bool(formulas) and mode == "mathjax"
+        install_assets(folder, script=script)
         prefix_of_assets = f"{folder}/" if embed else quote(relative_prefix(folder, target.parent))
         args = [
             "--standalone",
@@ -168,11 +239,13 @@ def write_html(
             "--wrap=none",
             "--variable", f"policy={EMBEDDED_POLICY if embed else POLICY}",
             "--variable", f"assets={prefix_of_assets}",
-            "--metadata", f"pagetitle={_title(page)}",
+            "--metadata", f"pagetitle={page_title(page)}",
             *bibliography(page),
         ]  # fmt: skip
-        if has_maths:
+        if script:
             args += ["--variable", f"formulas={SCRIPT}"]
+            args += [a for name in extra for a in ("--variable", f"mathjax-package={name}")]
+        args += [a for text in _head(page) for a in ("--variable", f"head={text}")]
         args += ["--number-sections"] * page.asks("number-sections", False)
         if document.settings.toc and page.asks("toc", True) and page.headings > 2:
             args += ["--toc", "--toc-depth=3"]
@@ -180,12 +253,27 @@ def write_html(
             args += ["--embed-resources"]
         output = pandoc.write(pandoc.dump(page.doc), "html5", args, cwd=document.note.path.parent)
         converter_warnings(page, output.warnings)
+        check.report()
         write_atomically(target, output.text.encode("utf-8", "replace"))
         remove_old(target.parent / f"{target.stem}_files", set() if embed else set(media.files))
     return page
 
 
-def _title(page: Page) -> str:
+def _head(page: Page) -> list[str]:
+    """What the note's header wants in the head of its page; scripts and what lies on the network stay out."""
+    kept = []
+    for text in page.preamble.html:
+        rest = re.sub(r"(?is)<script\b.*?</script>|<link\b[^>]*>", "", text)
+        if rest != text:
+            note = page.document.note
+            message = "a script or link in the header is left out: pages load nothing from elsewhere"
+            line = note.line_of(text)
+            page.problems.append(Problem("warning", message, note.shown, line))
+        kept += [rest.strip()] if rest.strip() else []
+    return kept
+
+
+def page_title(page: Page) -> str:
     import panflute as pf
 
     metadata = page.doc.metadata.content
@@ -207,14 +295,3 @@ def _browsers_show(data: bytes, suffix: str) -> tuple[bytes, str] | None:
             (data[start:], suffix) if 0 < start < 5000 and b"<!ENTITY" not in data[:start] else (data, suffix)
         )
     return data, suffix
-
-
-def remove_old(files: Path, keep: set[str]) -> None:
-    """Takes away the files of an earlier page: those with a hash in their name that this one does not use."""
-    if not files.is_dir():
-        return
-    for path in files.iterdir():
-        if path.name not in keep and re.search(r"-[0-9a-f]{10}\.\w+$", path.name):
-            path.unlink(missing_ok=True)
-    if not any(files.iterdir()):
-        shutil.rmtree(files, ignore_errors=True)

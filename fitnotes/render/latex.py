@@ -20,13 +20,13 @@ from fitnotes.errors import ConversionError, MissingProgram, Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document
-from fitnotes.render import crossrefs, maths, rawtex, signs
+from fitnotes.read import plain as plain_value
+from fitnotes.render import crossrefs, maths, rawtex, signs, texpreamble, theorems
 from fitnotes.render.macros import brace_scripts
-from fitnotes.render.media import Media
-from fitnotes.render.page import Page, bibliography, compose, converter_warnings
+from fitnotes.render.media import Media, remove_old
+from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings
 from fitnotes.render.typst import svg_to_pdf
 
-SIGNS = "%% what the fonts lack"  # where `signs.declarations` go, once the text is known
 TIME_LIMIT = 180  # seconds for one LaTeX run
 HOW_TO_INSTALL = {
     "tectonic": "see https://tectonic-typesetting.github.io",
@@ -64,44 +64,82 @@ def pictures_for_latex(data: bytes, suffix: str) -> tuple[bytes, str] | None:
     return (data, suffix) if suffix in (".pdf", ".png", ".jpg", ".jpeg") else None
 
 
-def prepare(page: Page) -> None:
-    """References, braces and page breaks as LaTeX wants them; its own raw TeX stays as it is."""
+def prepare(page: Page, plain: bool) -> set[str]:
+    """References, braces and page breaks as LaTeX wants them; its own raw TeX stays as it is.
+
+    Returns the kinds of theorems that are in it.
+    """
     import panflute as pf
 
-    note = page.document.note
-    known = page.maths.equations
-    labels = set(known) | set(page.refs.targets)
+    refs = page.refs
+    cleveref = "{cleveref}" in page.preamble.tex
+
+    raw_kinds: set[str] = set()
 
     def collect(element: Any, doc: Any) -> None:
-        if isinstance(element, (pf.RawInline, pf.RawBlock)):
-            labels.update(re.findall(r"\\label\s*\{([^}]*)\}", element.text))
+        raw_kinds.update(n for n in re.findall(r"\\begin\{(\w+\*?)\}", element.text) if n in page.theorems)
+        for label in re.findall(r"\\label\s*\{([^}]*)\}", element.text):
+            if label.strip() not in refs.targets:  # of a figure in raw TeX, say
+                refs.targets[label.strip()] = crossrefs.Target("", "?")
 
-    pandoc.walk(page.doc, collect)
+    pandoc.walk(page.doc, collect, pf.RawInline, pf.RawBlock)
 
-    def equation(label: str, bare: bool) -> Any:
-        text = f"\\eqref{{{label}}}" if bare else f"Equation~\\eqref{{{label}}}"
-        return pf.RawInline(text, format="latex")
+    def link(address: str, target: crossrefs.Target, bare: bool) -> Any:
+        if not address.startswith("#"):
+            return crossrefs.plain_link(address, target, bare)
+        if target.kind == "Equation" or target.kind in theorem_titles:
+            command = "eqref" if target.kind == "Equation" else "ref"
+            name = "" if bare else f"{target.kind}~"
+            return pf.RawInline(f"{name}\\{command}{{{address[1:]}}}", format="latex")
+        return crossrefs.plain_link(address, target, bare)
+
+    theorem_titles = {kind.title for kind in page.theorems.values()}
 
     def visit(element: Any, doc: Any) -> Any:
         if isinstance(element, pf.Math):
-            text = brace_scripts(element.text, page.maths.macros)
+            text = brace_scripts(element.text, page.preamble.macros)
+            text = signs.mathematical(maths.INNER_REFERENCE.sub(inner, text))
             if maths.ENVIRONMENT.match(text):
                 return pf.RawInline(text, format="latex")
             element.text = text
         elif isinstance(element, (pf.RawInline, pf.RawBlock)) and element.format in ("tex", "latex"):
             match = rawtex.REFERENCE.match(element.text.strip())
-            if match and match[2].strip() not in labels:
-                return crossrefs.plain_reference(note, page.refs, match[1], match[2].strip())
-            element.text = _place_graphics(element.text, page)
+            if match and not isinstance(element, pf.RawBlock):
+                return reference(element, match)
+            element.text = _place_graphics(maths.INNER_REFERENCE.sub(inner, element.text), page)
         elif isinstance(element, pf.Span) and {"error", "missing"} & set(element.classes):
             opening = pf.RawInline("\\fitnotesproblem{", format="latex")
             return [opening, *element.content, pf.RawInline("}", format="latex")]
-        elif isinstance(element, pf.CodeBlock) and "output" in element.classes:
+        elif isinstance(element, pf.CodeBlock) and "output" in element.classes and not plain:
             return _verbatim(element)
         return None
 
-    crossrefs.resolve(page.doc, note, page.refs, known, equation)
-    pandoc.walk(page.doc, visit)
+    def inner(match: re.Match[str]) -> str:
+        """A reference inside a formula: one that leads nowhere is an error here too."""
+        label = match[2].strip()
+        if label in refs.targets:
+            return match[0]
+        found = refs.find(label)
+        if found is None:
+            refs.missing(match[0], label)
+            return f"\\text{{??{label}}}"
+        number = found[1].number
+        return f"\\text{{({number})}}" if match[1] else f"\\text{{{number}}}"
+
+    def reference(element: Any, match: re.Match[str]) -> Any:
+        command, labels = match[1], [label.strip() for label in match[2].split(",")]
+        if all(label in refs.targets for label in labels) and (cleveref or command.lower() != "cref"):
+            return None
+        out: list[Any] = []
+        for label in labels:
+            out += [pf.Str(","), pf.Space] if out else []
+            out.append(crossrefs.tex_reference(refs, command, label, link))
+        return out
+
+    crossrefs.resolve(page.doc, page.document.note, refs, link)
+    met = theorems.dress(page.doc, page.theorems, theorems.as_latex)
+    pandoc.walk(page.doc, visit, pf.Math, pf.RawInline, pf.RawBlock, pf.Span, pf.CodeBlock, metadata=True)
+    return met | raw_kinds
 
 
 def _place_graphics(tex: str, page: Page) -> str:
@@ -131,53 +169,116 @@ def _verbatim(element: Any) -> Any:
     return pf.RawBlock(f"\\begin{{{name}}}\n{text}\n\\end{{{name}}}", format="latex")
 
 
-def _preamble(page: Page) -> str:
-    known = page.maths
-    ours = pandoc.template("fitnotes-preamble.tex").read_text(encoding="utf-8")
-    definitions = []
-    for text in known.definitions:
-        # Defined in a formula, perhaps twice: valid wherever it is used, whatever came before.
-        text = re.sub(
-            r"\\(?:new|renew|provide)command\*?\s*(\{\s*\\[A-Za-z@]+\s*\}|\\[A-Za-z@]+)",
-            lambda m: f"\\providecommand{m[1]}{{}}\\renewcommand{m[1]}",
-            text,
-        )
-        definitions.append(text)
-    if "mainfont" in page.doc.metadata.content:
-        ours = f"\\def\\fitnotesmainfont{{}}\n{ours}"
-    return "\n".join([ours, SIGNS, *known.preamble, *definitions])
+MARK = "%%PREAMBLE%%"  # in the template: where `texpreamble.write` goes, once the text is known
+
+
+def write_latex(
+    document: Document, results: Mapping[int, Result], media: Media, place: Place, *, plain: bool = False
+) -> tuple[Page, str]:
+    """The document as LaTeX. ``plain``: code without colours, for someone to go on writing in."""
+    page = compose(document, results, "latex", media, place, suffix=".tex" if plain else "")
+    met = prepare(page, plain)
+    metadata = page.doc.metadata.content
+    mainfont, geometry = "mainfont" in metadata, metadata.get("geometry")
+    args = [
+        "--standalone",
+        "--wrap=none",
+        f"--template={pandoc.template('fitnotes.latex')}",
+        *bibliography(page),
+    ]
+    args += ["--syntax-highlighting=none"] * plain
+    args += ["--number-sections"] * page.asks("number-sections", False)
+    if document.settings.toc and page.asks("toc", True) and page.headings > 7:
+        args += ["--toc", "--toc-depth=2"]
+    output = pandoc.write(pandoc.dump(page.doc), "latex", args, cwd=document.note.path.parent)
+    converter_warnings(page, output.warnings)
+    own = page.preamble.tex
+    if geometry is not None:
+        own = f"\\usepackage[{_options(geometry)}]{{geometry}}\n{own}"
+    body = output.text.split(MARK, 1)[1]
+    theorems_needed = theorems.declarations(met, page.theorems)
+    definitions = [_tolerant(text) for text in page.maths.definitions]
+    preamble = texpreamble.write(body, _renewed(own), definitions, theorems_needed,
+                                 geometry=geometry is not None, mainfont=mainfont)  # fmt: skip
+    text = output.text.replace(MARK, preamble, 1)
+    return page, re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _options(value: Any) -> str:
+    found = plain_value(value)
+    return ",".join(str(item) for item in found) if isinstance(found, list) else str(found)
+
+
+def _tolerant(definition: str) -> str:
+    """A definition from the body: valid where LaTeX has a command of that name, and where it has none."""
+    return re.sub(
+        r"\\(?:new|renew|provide)command\*?\s*(\{\s*\\[A-Za-z@]+\s*\}|\\[A-Za-z@]+)",
+        lambda m: (
+            f"\\providecommand{m[1]}{{}}\\renewcommand{m[1]}"
+            if m[1].strip("{} ") in TAKEN
+            else f"\\newcommand{m[1]}"
+        ),
+        definition,
+    )
+
+
+# Commands of LaTeX and amsmath that authors give a meaning of their own: \newcommand would stop there.
+TAKEN = frozenset(
+    "\\" + name
+    for name in (
+        "vec bar hat tilde dot ddot check acute grave breve mathring div Re Im P S H L O AA AE OE l o i j u v c d b t r k"
+        " a ss deg dim ker det exp log ln sin cos tan sec csc cot lim sup inf max min arg gcd hom Pr span and or not"
+        " mod bmod pmod epsilon varepsilon phi varphi to gets iff implies mid Box Diamond ge le dag sp sb tt bf it rm"
+        " sf sc cal frac sqrt sum prod int complement subset empty emptyset exists forall in ni top bot land lor neg lnot"
+        " star ast cdot times ll gg approx eq th dh dj ng TH DH input index title date author part section cite ref"
+        " label text mathbb mathcal mathbf mathrm boldsymbol operatorname dots colon cases matrix pmatrix proof qed"
+        " abstract norm*"
+    ).split()
+)  # fmt: skip
+
+
+def _renewed(preamble: str) -> str:
+    """The note's preamble as written, but for a \\newcommand whose name LaTeX has already, or that stands twice."""
+    seen: set[str] = set()
+
+    def change(match: re.Match[str]) -> str:
+        name = match[3].strip("{} \t")
+        twice = name in seen
+        seen.add(name)
+        taken = name in TAKEN or twice
+        if match[1] == "renew" and not taken:
+            return f"\\providecommand{{{name}}}{{}}{match[0]}"
+        if match[1] == "new" and taken:
+            return f"\\renewcommand{match[2]}{match[3]}"
+        return match[0]
+
+    return re.sub(
+        r"\\(new|renew|provide)command(\*?)\s*(\{\s*\\[A-Za-z@]+\s*\}|\\[A-Za-z@]+)", change, preamble
+    )
 
 
 def write_latex_pdf(
-    document: Document, results: Mapping[int, Result], target: Path, engine: str, base: Path
+    document: Document, results: Mapping[int, Result], target: Path, engine: str, place: Place
 ) -> Page:
     """Writes ``target``. Raises MissingProgram, and ConversionError with its line and the reason."""
     program = find_engine(engine)
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
         folder = Path(scratch)
-        media = Media(folder, "", convert=pictures_for_latex)
-        page = compose(document, results, "latex", media, base)
-        prepare(page)
-        (folder / "preamble.tex").write_text(_preamble(page), encoding="utf-8")
-        args = [
-            "--standalone", "--wrap=none", f"--include-in-header={folder / 'preamble.tex'}",
-            "--variable", "geometry:margin=2.6cm", "--variable", "colorlinks", "--variable", "fontsize=11pt",
-            "--variable", "linkcolor=black", "--variable", "urlcolor=blue!50!black",
-            *bibliography(page),
-        ]  # fmt: skip
-        args += ["--number-sections"] * page.asks("number-sections", False)
-        if "papersize" not in page.doc.metadata.content:
-            args += ["--variable", "papersize=a4"]
-        if document.settings.toc and page.asks("toc", True) and page.headings > 7:
-            args += ["--toc", "--toc-depth=2"]
-        output = pandoc.write(pandoc.dump(page.doc), "latex", args, cwd=document.note.path.parent)
-        converter_warnings(page, output.warnings)
+        page, text = write_latex(document, results, Media(folder, "", convert=pictures_for_latex), place)
         source = folder / "note.tex"
-        declared = signs.declarations(output.text) if engine == "pdflatex" else ""
-        text = output.text.replace(SIGNS, declared, 1)
         source.write_text(text, encoding="utf-8")
         _run(program, engine, source, page)
         write_atomically(target, (folder / "note.pdf").read_bytes())
+    return page
+
+
+def write_tex(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
+    """Writes ``target``, a .tex file that compiles as it is, with its pictures in a folder beside it."""
+    files = target.parent / f"{target.stem}_files"
+    media = Media(files, f"{files.name}/", convert=pictures_for_latex)
+    page, text = write_latex(document, results, media, place, plain=True)
+    write_atomically(target, text.encode("utf-8", "replace"))
+    remove_old(files, set(media.files))
     return page
 
 

@@ -7,6 +7,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
+from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.note import SUFFIXES, Note
 
@@ -23,7 +24,7 @@ def link_pages(doc: Any, note: Note, suffix: str, base: Path) -> list[Problem]:
     problems: list[Problem] = []
 
     def visit(element: Any, doc: Any) -> None:
-        if not isinstance(element, pf.Link) or re.match(r"[a-zA-Z][\w+.-]*:|//", element.url):
+        if re.match(r"[a-zA-Z][\w+.-]*:|//", element.url):
             return
         path, mark, part = element.url.partition("#")
         if not path.endswith(SUFFIXES):
@@ -35,5 +36,5 @@ def link_pages(doc: Any, note: Note, suffix: str, base: Path) -> list[Problem]:
         elif file.is_relative_to(base.resolve()):
             element.url = re.sub(r"\.\w+$", suffix, path) + mark + part
 
-    doc.walk(visit)
+    pandoc.walk(doc, visit, pf.Link, metadata=True)
     return problems

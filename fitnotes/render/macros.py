@@ -1,23 +1,26 @@
 """LaTeX macros: reading definitions and expanding uses, as TeX does it inside formulas.
 
 Handles ``\\newcommand``, ``\\renewcommand``, ``\\providecommand`` (starred, with an optional argument),
-``\\def`` with parameters, ``\\let``, ``\\DeclareMathOperator``, ``\\DeclarePairedDelimiter``
-and ``\\newenvironment``.
+``\\def`` with parameters, ``\\let``, ``\\DeclareMathOperator``, ``\\DeclarePairedDelimiter`` (and its ``X``),
+``\\NewDocumentCommand`` with mandatory and optional arguments, and ``\\newenvironment``.
 Targets that know no macros (Typst, and HTML for the sake of one result everywhere) get expanded formulas.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
+SIZE = "\0"
 LIMIT = 5_000  # expansions in one formula: more means that a macro calls itself
 
 _TOKEN = re.compile(r"\\(?:[A-Za-z@]+|.|\n)|%[^\n]*\n?[ \t]*|[{}]|[^\\%{}]|\\", re.DOTALL)
+_DOCUMENT = ("NewDocumentCommand", "RenewDocumentCommand", "ProvideDocumentCommand", "DeclareDocumentCommand")
 _DEFINES = (
-    "newcommand", "renewcommand", "providecommand", "DeclareRobustCommand", "def", "gdef", "let",
-    "DeclareMathOperator", "DeclarePairedDelimiter", "newenvironment", "renewenvironment",
+    "newcommand", "renewcommand", "providecommand", "DeclareRobustCommand", "def", "gdef", "edef", "xdef",
+    "let", "DeclareMathOperator", "DeclarePairedDelimiter", "DeclarePairedDelimiterX", "newenvironment",
+    "renewenvironment", *_DOCUMENT,
 )  # fmt: skip
 DEFINITION = re.compile(r"\\(?:" + "|".join(_DEFINES) + r")(?![A-Za-z@])")
 # Commands that LaTeX does not accept unbraced behind ^ or _.
@@ -31,13 +34,25 @@ class MacroError(Exception):
 @dataclass(frozen=True, slots=True)
 class Macro:
     """``parameters``: None is an undelimited argument, a string the text that ends a delimited one.
-    ``default`` is the value of an optional first argument, or None when there is none."""
+    ``optional`` are the arguments that may stand in brackets, with their defaults, by position.
+    ``sized`` is the body for ``\\abs[\\big]{x}``, with SIZE where the size goes."""
 
     parameters: tuple[str | None, ...]
     body: str
-    default: str | None = None
+    optional: tuple[tuple[int, str], ...] = ()
     lead: str = ""
     starred: Macro | None = None
+    sized: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """Where a definition stands in its text, and what it defines: ``\\R``, or an environment's name."""
+
+    name: str
+    command: str
+    start: int
+    end: int
 
 
 @dataclass(slots=True)
@@ -136,11 +151,15 @@ def _count(text: str | None) -> int:
     return int(text)
 
 
+def _optional(default: str | None) -> tuple[tuple[int, str], ...]:
+    return () if default is None else ((0, default),)
+
+
 def _define(reader: _Reader, macros: Macros) -> str:
     """Reads one definition at the reader's position into ``macros``; returns the name it defines."""
     command = reader.take()[1:]
     starred = reader.star()
-    if command in ("def", "gdef"):
+    if command in ("def", "gdef", "edef", "xdef"):
         reader.skip()
         name = reader.take()
         start = reader.at
@@ -166,58 +185,104 @@ def _define(reader: _Reader, macros: Macros) -> str:
         name = reader.argument().strip()
         count, default = _count(reader.optional()), reader.optional()
         begin, end = reader.argument(), reader.argument()
-        macros.environments[name] = (Macro((None,) * count, begin, default), end)
+        macros.environments[name] = (Macro((None,) * count, begin, _optional(default)), end)
         return name
     name = _name(reader)
     if command == "DeclareMathOperator":
         macros.commands[name] = Macro((), f"\\operatorname{'*' if starred else ''}{{{reader.argument()}}}")
-    elif command == "DeclarePairedDelimiter":
+    elif command.startswith("DeclarePairedDelimiter"):
+        count = _count(reader.optional()) if command.endswith("X") else 1
         left, right = reader.argument(), reader.argument()
-        plain = Macro((None,), f"{left} #1 {right}")
+        inside = reader.argument() if command.endswith("X") else "#1"
+        mandatory: tuple[str | None, ...] = (None,) * count
+        sides = inside.replace("\\delimsize", "") if command.endswith("X") else inside
+        stretched = inside.replace("\\delimsize", "\\middle")
+        sized = inside.replace("\\delimsize", SIZE)
         macros.commands[name] = Macro(
-            (None,), plain.body, lead="", starred=Macro((None,), f"\\left{left} #1 \\right{right}")
+            mandatory,
+            f"{left} {sides} {right}",
+            starred=Macro(mandatory, f"\\left{left} {stretched} \\right{right}"),
+            sized=f"{SIZE}l{left} {sized} {SIZE}r{right}",
         )
+    elif command in _DOCUMENT:
+        spec = reader.argument()
+        body = reader.argument()
+        macros.commands[name] = _document_command(spec, body)
     else:
         count, default = _count(reader.optional()), reader.optional()
         body = reader.argument()
         if command != "providecommand" or name not in macros.commands:
-            macros.commands[name] = Macro((None,) * count, body, default)
+            macros.commands[name] = Macro((None,) * count, body, _optional(default))
     return name
 
 
-def definitions(text: str) -> Iterator[tuple[int, int]]:
-    """Where definitions stand in ``text``, as (start, end). Stops at one that cannot be read."""
+def _document_command(spec: str, body: str) -> Macro:
+    """``m``, ``o`` and ``O{default}`` of xparse; a leading ``s`` takes a star."""
+    reader = _Reader(spec.strip())
+    parameters: list[str | None] = []
+    optional: list[tuple[int, str]] = []
+    star = False
+    while kind := reader.take():
+        if kind == "s" and not parameters:
+            star = True
+        elif kind == "m":
+            parameters.append(None)
+        elif kind in ("o", "O"):
+            optional.append((len(parameters), reader.group() if kind == "O" else ""))
+            parameters.append(None)
+        elif not kind.isspace():
+            raise MacroError(f"{kind!r} in {{{spec}}} is not read here: m, o, O{{…}} and s are")
+    if star:
+        raise MacroError("a starred document command is not read here")
+    return Macro(tuple(parameters), body, tuple(optional))
+
+
+def definitions(text: str) -> Iterator[Definition]:
+    """The definitions in ``text``. One that cannot be read is passed over."""
     at = 0
     while match := DEFINITION.search(text, at):
-        if text[: match.start()].endswith("\\"):  # `\\newcommand`: a line break and a word
+        if _escaped(text, match.start()):  # `\\newcommand`: a line break and a word
             at = match.end()
             continue
         reader = _Reader(text)
         reader.at = match.start()
         try:
-            _define(reader, Macros())
+            name = _define(reader, Macros())
         except MacroError:
             at = match.end()
             continue
-        yield match.start(), reader.at
+        yield Definition(name, match[0][1:], match.start(), reader.at)
         at = reader.at
 
 
-def learn(text: str, macros: Macros) -> None:
+def _escaped(text: str, at: int) -> bool:
+    """Whether the backslash at ``at`` is itself behind one, or in a comment."""
+    backslashes = len(text[:at]) - len(text[:at].rstrip("\\"))
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    return backslashes % 2 == 1 or bool(re.search(r"(?<!\\)(?:\\\\)*%", line))
+
+
+def learn(text: str, macros: Macros) -> list[Definition]:
     """Reads every definition in ``text`` into ``macros``."""
-    for start, end in definitions(text):
-        reader = _Reader(text[:end])
-        reader.at = start
+    if not DEFINITION.search(text):
+        return []
+    found = list(definitions(text))
+    for definition in found:
+        reader = _Reader(text[: definition.end])
+        reader.at = definition.start
         _define(reader, macros)
+    return found
 
 
 def split_definitions(text: str) -> tuple[str, str]:
     """``text`` without its definitions, and the definitions."""
+    if not DEFINITION.search(text):
+        return text, ""
     rest, found, at = [], [], 0
-    for start, end in definitions(text):
-        rest.append(text[at:start])
-        found.append(text[start:end])
-        at = end
+    for definition in definitions(text):
+        rest.append(text[at : definition.start])
+        found.append(text[definition.start : definition.end])
+        at = definition.end
     rest.append(text[at:])
     return "".join(rest), "\n".join(found)
 
@@ -235,10 +300,11 @@ def _arguments(reader: _Reader, macro: Macro) -> list[str]:
             raise MacroError(f"expected {macro.lead!r}")
         reader.at += len(macro.lead)
     arguments = []
+    optional = dict(macro.optional)
     for i, until in enumerate(macro.parameters):
-        if i == 0 and macro.default is not None:
+        if i in optional:
             given = reader.optional()
-            arguments.append(macro.default if given is None else given)
+            arguments.append(optional[i] if given is None else given)
         elif until is None:
             arguments.append(reader.argument())
         else:
@@ -265,6 +331,8 @@ def expand(text: str, macros: Macros) -> str:
 
     ``macros`` learns. Raises MacroError when a macro calls itself for ever.
     """
+    if "%" not in text and not _uses_any(text, macros):
+        return text
     out = ""
     reader = _Reader(text)
     used = 0
@@ -298,6 +366,24 @@ def expand(text: str, macros: Macros) -> str:
     return out
 
 
+CONTROL = re.compile(r"\\(?:[A-Za-z@]+|.)", re.DOTALL)
+
+
+def used_names(text: str) -> list[str]:
+    """The control sequences in ``text``, in order, and the names of its environments."""
+    found = CONTROL.findall(text)
+    if "\\begin" in found:
+        found += re.findall(r"\\begin\s*\{([^}]*)\}", text)
+    return found
+
+
+def _uses_any(text: str, macros: Macros) -> bool:
+    return "\\" in text and any(
+        name in macros.commands or name in macros.environments or DEFINITION.fullmatch(name)
+        for name in used_names(text)
+    )
+
+
 def _expand_one(token: str, reader: _Reader, macros: Macros) -> str | None:
     """What ``token``, just taken, stands for; None when it is no macro. Takes the arguments."""
     mark = reader.at
@@ -307,9 +393,8 @@ def _expand_one(token: str, reader: _Reader, macros: Macros) -> str | None:
             if macro.starred is not None:
                 if reader.star():
                     macro = macro.starred
-                elif (size := reader.optional()) is not None:
-                    left, right = macro.body.split(" #1 ")
-                    macro = Macro((None,), f"{size}l{left} #1 {size}r{right}")
+                elif macro.sized is not None and (size := reader.optional()) is not None:
+                    macro = replace(macro, body=macro.sized.replace(SIZE, size))
             return _substitute(macro.body, _arguments(reader, macro))
         if token in ("\\begin", "\\end") and macros.environments:
             name = reader.argument()
@@ -343,3 +428,29 @@ def brace_scripts(text: str, macros: Macros) -> str:
         else:
             out += token
     return out
+
+
+def replace_argument(text: str, command: str, replacement: Callable[[str], str]) -> str:
+    """``\\command{x}`` with ``replacement(x)`` in its place, for balanced braces or a single token.
+
+    >>> replace_argument(r"a \\mbox{b {c}} d", "mbox", lambda x: f"<{x}>")
+    'a <b {c}> d'
+    """
+    out, at = "", 0
+    pattern = re.compile(rf"\\{re.escape(command)}(?![A-Za-z*])")
+    while match := pattern.search(text, at):
+        reader = _Reader(text)
+        reader.at = match.end()
+        if _escaped(text, match.start()):
+            out += text[at : match.end()]
+            at = match.end()
+            continue
+        try:
+            argument = reader.argument()
+        except MacroError:
+            out += text[at : match.end()]
+            at = match.end()
+            continue
+        out += text[at : match.start()] + replacement(argument)
+        at = reader.at
+    return out + text[at:]

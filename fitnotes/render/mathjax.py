@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
+import html
 import json
 import re
 import threading
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +37,68 @@ _SETUP = """
 MathJax._.handlers.html_ts.RegisterHTMLHandler(MathJax._.adaptors.liteAdaptor.liteAdaptor());
 var fitnotes = (function () {
   var tex = MathJax._.input.tex, adaptor = MathJax._.adaptors.liteAdaptor.liteAdaptor();
-  var packages = tex.AllPackages.AllPackages.filter(function (p) { return WITHOUT.indexOf(p) < 0; });
-  return function (formulas) {
-    return JSON.stringify(formulas.map(function (formula) {
+  var usual = tex.AllPackages.AllPackages.filter(function (p) { return WITHOUT.indexOf(p) < 0; });
+  var visitor = new MathJax._.core.MmlTree.SerializedMmlVisitor.SerializedMmlVisitor();
+  var COMPILED = MathJax._.core.MathItem.STATE.COMPILED;
+  function make(extra, cache) {
+    var jax = new MathJax._.input.tex_ts.TeX({
+      packages: usual.concat(extra), tags: 'ams', formatError: function (jax, error) { throw error; }
+    });
+    var options = {InputJax: jax};
+    if (cache) options.OutputJax = new MathJax._.output.svg_ts.SVG({
+      fontCache: cache, font: new MathJax._.output.svg.fonts.tex_ts.TeXFont({})
+    });
+    return {jax: jax, page: MathJax._.mathjax.mathjax.document('', options), out: options.OutputJax};
+  }
+  // One document serves many formulas; one that defines something gets a document of its own, so that
+  // nothing leaks from it.
+  var defines = /\\\\(?:def|gdef|let|newcommand|renewcommand|newenvironment|Declare|require)/;
+  function each(formulas, extra, cache, action) {
+    var shared = make(extra, cache);
+    var found = formulas.map(function (formula) {
       try {
-        // A fresh document for each: no macro, label or number leaks from one formula to the next.
-        var page = MathJax._.mathjax.mathjax.document('', {
-          InputJax: new MathJax._.input.tex_ts.TeX({
-            packages: packages, tags: 'ams', formatError: function (jax, error) { throw error; }
-          }),
-          OutputJax: new MathJax._.output.svg_ts.SVG({
-            fontCache: 'none', font: new MathJax._.output.svg.fonts.tex_ts.TeXFont({})
-          })
-        });
-        var node = page.convert(formula[0], {display: formula[1], em: 16, ex: 8, containerWidth: 640});
-        return {svg: adaptor.innerHTML(node)};
+        var used = !cache && defines.test(formula[0]) ? make(extra, cache) : shared;
+        used.jax.reset(0);
+        return action(used, formula);
       } catch (error) {
         return {error: String(error.message || error)};
       }
-    }));
+    });
+    return {found: found, shared: shared};
+  }
+  function mathml(used, formula) {
+    return visitor.visitTree(used.page.convert(formula[0], {display: formula[1], end: COMPILED}));
+  }
+  function svg(used, formula) {
+    return used.page.convert(formula[0], {display: formula[1], em: 16, ex: 8, containerWidth: 640});
+  }
+  return {
+    check: function (formulas, extra) {
+      return JSON.stringify(each(formulas, extra, '', function (used, formula) {
+        used.page.convert(formula[0], {display: formula[1], end: COMPILED});
+        return {};
+      }).found);
+    },
+    mathml: function (formulas, extra) {
+      return JSON.stringify(each(formulas, extra, '', function (used, formula) {
+        return {mathml: mathml(used, formula)};
+      }).found);
+    },
+    picture: function (formulas, extra) {
+      return JSON.stringify(formulas.map(function (formula) {
+        return each([formula], extra, 'none', function (used, formula) {
+          return {svg: adaptor.innerHTML(svg(used, formula))};
+        }).found[0];
+      }));
+    },
+    page: function (formulas, extra) {
+      var set = each(formulas, extra, 'global', function (used, formula) {
+        return {svg: adaptor.innerHTML(svg(used, formula)), mathml: mathml(used, formula)};
+      });
+      return JSON.stringify({
+        found: set.found, glyphs: adaptor.outerHTML(set.shared.out.fontCache.getCache())
+      });
+    }
   };
 })();
 """
@@ -60,9 +106,10 @@ var fitnotes = (function () {
 
 @dataclass(frozen=True, slots=True)
 class Typeset:
-    """``svg`` with lengths in ex, or ``error``: MathJax's reason why it cannot."""
+    """``svg`` with lengths in ex, ``mathml``, or ``error``: MathJax's reason why it cannot."""
 
     svg: str = ""
+    mathml: str = ""
     error: str = ""
 
 
@@ -110,13 +157,106 @@ def close() -> None:
         _context = None
 
 
-def typeset(formulas: Sequence[tuple[str, bool]]) -> list[Typeset]:
-    """Each (TeX, display?) as SVG or with the reason why not. Raises MissingProgram."""
+def packages(preamble: str) -> list[str]:
+    """MathJax's extensions, beyond its usual ones, for the packages that a LaTeX preamble loads."""
+    names = re.findall(r"\\usepackage\s*(?:\[[^\]]*\])?\s*\{([^}]*)\}", preamble)
+    return (
+        ["physics"] if any(name.strip() == "physics" for group in names for name in group.split(",")) else []
+    )
+
+
+def _call(name: str, formulas: Sequence[tuple[str, bool]], extra: Sequence[str]) -> Any:
+    with _lock:
+        answer = _engine().eval(f"fitnotes.{name}({json.dumps(list(formulas))}, {json.dumps(list(extra))})")
+    return json.loads(str(answer))
+
+
+def check(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> list[str]:
+    """For each (TeX, display?) MathJax's reason why it cannot typeset it, or "". Raises MissingProgram."""
+    return [item.get("error", "") for item in _call("check", formulas, extra)] if formulas else []
+
+
+def typeset(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> list[Typeset]:
+    """Each (TeX, display?) as SVG, one by one, or with the reason why not. Raises MissingProgram."""
+    return [Typeset(**item) for item in _call("picture", formulas, extra)] if formulas else []
+
+
+def mathml(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> list[Typeset]:
+    """Each (TeX, display?) as MathML as browsers know it, or with the reason why not."""
     if not formulas:
         return []
-    with _lock:
-        answer = _engine().eval(f"fitnotes({json.dumps(list(formulas))})")
-    return [Typeset(**item) for item in json.loads(str(answer))]
+    found = [Typeset(**item) for item in _call("mathml", formulas, extra)]
+    return [replace(item, mathml=core_mathml(item.mathml)) for item in found]
+
+
+def static(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> tuple[list[Typeset], str]:
+    """Each (TeX, display?) as SVG and MathML for one page, and the glyphs that the pictures share."""
+    if not formulas:
+        return [], ""
+    answer = _call("page", formulas, extra)
+    found = [Typeset(**item) for item in answer["found"]]
+    return [replace(item, mathml=core_mathml(item.mathml)) for item in found], str(answer["glyphs"])
+
+
+_VARIANTS = {
+    "BLACK-LETTER": "FRAKTUR", "-TEX-CALLIGRAPHIC": "SCRIPT", "-TEX-BOLD-CALLIGRAPHIC": "BOLD SCRIPT",
+    "-TEX-MATHIT": "ITALIC", "-TEX-OLDSTYLE": "", "SANS-SERIF-ITALIC": "SANS-SERIF ITALIC", "BOLD-ITALIC": "BOLD ITALIC",
+    "BOLD-SCRIPT": "BOLD SCRIPT", "BOLD-FRAKTUR": "BOLD FRAKTUR", "BOLD-SANS-SERIF": "SANS-SERIF BOLD",
+}  # fmt: skip
+
+
+@functools.cache
+def _alphabets() -> dict[tuple[str, str], str]:
+    """(style, plain character) → the mathematical character of that style, from their Unicode names."""
+    table: dict[tuple[str, str], str] = {}
+    for code in (*range(0x1D400, 0x1D800), *range(0x2100, 0x2150)):
+        char = chr(code)
+        kind, _, plain = unicodedata.decomposition(char).partition(" ")
+        name = unicodedata.name(char, "").removeprefix("MATHEMATICAL ")
+        style = re.match(
+            r"((?:BOLD |ITALIC |SCRIPT |FRAKTUR |BLACK-LETTER |DOUBLE-STRUCK |SANS-SERIF |MONOSPACE )+)", name
+        )
+        if kind == "<font>" and style and " " not in plain:
+            words = style[1].strip()
+            table.setdefault((_VARIANTS.get(words, words), chr(int(plain, 16))), char)
+    table["ITALIC", "h"] = "\u210e"
+    return table
+
+
+def core_mathml(text: str) -> str:
+    """MathJax's MathML in what browsers read (MathML Core): alphabets as characters, numbers in a column.
+
+    Browsers know neither ``mathvariant`` (but for "normal") nor ``mlabeledtr``.
+    """
+
+    def letters(match: re.Match[str]) -> str:
+        variant = match[3].upper()
+        style = _VARIANTS.get(variant, variant.replace("-", " ") if variant.startswith("BOLD") else variant)
+        words = html.unescape(match[5])
+        if style == "NORMAL":
+            return match[0]
+        table = _alphabets()
+        shown = "".join(table.get((style, char), char) for char in words)
+        normal = ' mathvariant="normal"' if match[1] == "mi" and len(shown) == 1 else ""
+        return f"<{match[1]}{match[2]}{match[4]}{normal}>{html.escape(shown)}<"
+
+    text = re.sub(r"\s*\n\s*", "", text)
+    text = re.sub(r' data-mjx-[\w-]+="[^"]*"', "", text)
+    text = re.sub(
+        r'<(mi|mn|mo|mtext|ms)((?: [\w-]+="[^"]*")*?) mathvariant="([\w-]+)"((?: [\w-]+="[^"]*")*)>([^<]*)<',
+        letters,
+        text,
+    )
+
+    def labelled(match: re.Match[str]) -> str:
+        number, rest = re.match(r"(<mtd[^>]*>.*?</mtd>)(.*)$", match[1], re.DOTALL).groups()  # type: ignore[union-attr]
+        number = re.sub(r"<mtd[^>]*>", '<mtd class="number">', number, count=1)
+        return f"<mtr>{rest}{number}</mtr>"
+
+    if "<mlabeledtr" in text:
+        text = re.sub(r"<mlabeledtr[^>]*>(.*?)</mlabeledtr>", labelled, text, flags=re.DOTALL)
+        text = text.replace("<mtable", '<mtable class="numbered"', 1)
+    return text
 
 
 def picture(svg: str, font_size: float) -> tuple[str, float, float]:

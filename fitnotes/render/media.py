@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import write_atomically
 from fitnotes.execute.inputs import file_hash
@@ -48,6 +50,17 @@ class Media:
         return f"{self.prefix}{name}"
 
 
+def remove_old(files: Path, keep: set[str]) -> None:
+    """Takes away the files of an earlier page: those with a hash in their name that this one does not use."""
+    if not files.is_dir():
+        return
+    for path in files.iterdir():
+        if path.name not in keep and re.search(r"-[0-9a-f]{10}\.\w+$", path.name):
+            path.unlink(missing_ok=True)
+    if not any(files.iterdir()):
+        shutil.rmtree(files, ignore_errors=True)
+
+
 def placeholder(text: str) -> Any:
     """A visible stand-in for an image that cannot be shown."""
     import panflute as pf
@@ -63,8 +76,6 @@ def place_images(doc: Any, note: Note, media: Media) -> list[Problem]:
     known: dict[str, str | None] = {}
 
     def visit(element: Any, doc: Any) -> Any:
-        if not isinstance(element, pf.Image):
-            return None
         url = element.url
         if media.prefix and url.startswith(media.prefix):
             return None
@@ -98,5 +109,5 @@ def place_images(doc: Any, note: Note, media: Media) -> list[Problem]:
         element.url = known[url]
         return None
 
-    doc.walk(visit)
+    pandoc.walk(doc, visit, pf.Image, metadata=True)
     return problems

@@ -14,8 +14,15 @@ from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
 from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document, plain
-from fitnotes.render import crossrefs, diagrams, links, maths, rawhtml, rawtex, results
+from fitnotes.render import crossrefs, diagrams, links, maths, rawhtml, rawtex, results, theorems
 from fitnotes.render.media import Media, place_images
+from fitnotes.render.preamble import KEYS, Preamble, read_preamble, unheard
+
+
+# Formats of text that reads elsewhere: their writers get formulas ready made.
+SUFFIXES = {
+    "html": ".html", "typst": ".pdf", "latex": ".pdf", "gfm": ".md", "docx": ".docx", "epub": ".epub",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +33,25 @@ class Page:
     doc: Any
     target: str
     media: Media
+    preamble: Preamble
     maths: maths.Maths
     refs: crossrefs.References
+    theorems: Mapping[str, theorems.Kind]
     problems: list[Problem]
+
+    @property
+    def found(self) -> list[Problem]:
+        """Everything that was found wrong on the way, each once."""
+        every = [*self.preamble.problems, *self.problems, *self.maths.problems, *self.refs.problems]
+        return list(dict.fromkeys(every))
 
     @property
     def has_maths(self) -> bool:
         import panflute as pf
 
-        found = False
-
-        def look(element: Any, doc: Any) -> None:
-            nonlocal found
-            found = found or isinstance(element, pf.Math)
-
-        self.doc.walk(look)
-        return found
+        found: list[Any] = []
+        pandoc.walk(self.doc, lambda e, d: found.append(e), pf.Math, metadata=True)
+        return bool(found)
 
     def asks(self, key: str, otherwise: bool) -> bool:
         """A yes or no in the note's metadata; takes it out, since pandoc would act on it too."""
@@ -55,9 +65,26 @@ class Page:
         return sum(isinstance(block, pf.Header) for block in self.doc.content)
 
 
-def compose(document: Document, found: Mapping[int, Result], target: str, media: Media, base: Path) -> Page:
-    """The page for one target. ``found`` are the results by block index; the folders of the pages mirror
-    those below ``base``."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where pages stand. ``base``: the folder of the notes that the pages' folders mirror; ``root``: the
+    project's; ``elsewhere``: what labels other notes have."""
+
+    base: Path
+    root: Path
+    elsewhere: crossrefs.Elsewhere = crossrefs.nowhere
+
+
+def compose(
+    document: Document,
+    found: Mapping[int, Result],
+    target: str,
+    media: Media,
+    place: Place,
+    *,
+    suffix: str = "",
+) -> Page:
+    """The page for one target. ``found`` are the results by block index. ``suffix``: that of the pages."""
     import panflute as pf
 
     note = document.note
@@ -67,22 +94,33 @@ def compose(document: Document, found: Mapping[int, Result], target: str, media:
     )
     if not document.settings.error:  # said of single blocks, not of all of them
         problems += results.missing_errors(note, document.blocks, found)
-    problems += diagrams.draw_diagrams(doc, note, media)
+    problems += diagrams.draw_diagrams(doc, note, media, keep=target == "gfm")
+    suffix = suffix or SUFFIXES[target]
+    preamble = read_preamble(doc, note, document.settings.preamble_files(note.path.parent, place.root))
+    media.inputs.update(preamble.inputs)
+    for key in KEYS:  # each target puts its own preamble in
+        doc.metadata.content.pop(key, None)
+    kinds = theorems.kinds(preamble.tex)
+    theorems.find_divs(doc, kinds)
     if target != "latex":
-        problems += rawtex.read_raw_tex(doc, note)
-    if target != "html":
+        problems += unheard(preamble, target)
+        problems += rawtex.read_raw_tex(doc, note, preamble, kinds)
+    if target == "gfm":
+        rawhtml.read_tables(doc)
+    if target not in ("html", "gfm", "epub"):
         problems += rawhtml.read_raw_html(doc, note)
     rawhtml.find_images(doc)
     problems += place_images(doc, note, media)
-    suffix = ".html" if target == "html" else ".pdf"
-    problems += links.link_pages(doc, note, suffix, base)
+    problems += links.link_pages(doc, note, suffix, place.base)
     doc.metadata.content.pop("fitnotes", None)
     _name_authors(doc)
-    known = maths.normalise(doc, note)
+    refs = crossrefs.References(note, place.elsewhere)
+    known = maths.normalise(doc, note, preamble, refs, expanding=target != "latex")
     # Pandoc leaves text right before raw TeX without its paragraph.
     doc.content = [pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in doc.content]
-    refs = crossrefs.number(doc, note)
-    return Page(document, doc, target, media, known, refs, problems)
+    theorems.number(doc, note, refs, kinds)
+    crossrefs.number(doc, note, refs)
+    return Page(document, doc, target, media, preamble, known, refs, kinds, problems)
 
 
 def _name_authors(doc: Any) -> None:
@@ -128,8 +166,6 @@ def bibliography(page: Page) -> list[str]:
         return ["--citeproc", *(f"--bibliography={f}" for f in files), *(f"--csl={f}" for f in csl[:1])]
 
     def visit(element: Any, doc: Any) -> Any:
-        if not isinstance(element, pf.Cite):
-            return None
         keys = [citation.id for citation in element.citations]
         line = next((at for key in keys if (at := note.line_of(key)) is not None), None)
         message = f"citation of {', '.join(keys)}, but the note has no bibliography"
@@ -137,7 +173,7 @@ def bibliography(page: Page) -> list[str]:
         shown = pf.stringify(pf.Para(*element.content)).strip()
         return pf.Span(pf.Str(shown or f"[{', '.join(keys)}]"), classes=["missing-citation"])
 
-    page.doc.walk(visit)
+    pandoc.walk(page.doc, visit, pf.Cite)
     return []
 
 

@@ -54,7 +54,7 @@ def find_images(doc: Any) -> None:
         image = pf.Image(*([pf.Str(alt)] if alt else []), url=given["src"], attributes=shown)
         return pf.Para(image) if isinstance(element, pf.RawBlock) else image
 
-    doc.walk(visit)
+    pandoc.walk(doc, visit, pf.RawBlock, pf.RawInline)
 
 
 def read_raw_html(doc: Any, note: Note) -> list[Problem]:
@@ -62,7 +62,13 @@ def read_raw_html(doc: Any, note: Note) -> list[Problem]:
     import panflute as pf
 
     problems: list[Problem] = []
-    _round_trip(doc)
+    found: list[Any] = []
+    pandoc.walk(
+        doc, lambda e, d: found.append(e) if _is_html(e) else None, pf.RawBlock, pf.RawInline, metadata=True
+    )
+    if not found:
+        return problems
+    read_tables(doc)
 
     def warn(tag: str) -> None:
         line = note.line_of(tag)
@@ -123,11 +129,11 @@ def read_raw_html(doc: Any, note: Note) -> list[Problem]:
             return pf.Para(pf.Str(words)) if words else []
         return None
 
-    doc.walk(visit)
+    pandoc.walk(doc, visit, metadata=True)
     return problems
 
 
-def _round_trip(doc: Any) -> None:
+def read_tables(doc: Any) -> None:
     """Tables written in HTML: pandoc's HTML reader makes them of the blocks between their tags."""
     import panflute as pf
 

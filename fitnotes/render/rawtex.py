@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.note import Note
 from fitnotes.render.fragments import LATEX, Fragments
-from fitnotes.render.macros import MacroError, Macros, expand, learn, split_definitions
-from fitnotes.render.maths import PREAMBLE_KEYS, metadata_tex, split_environments
+from fitnotes.render.macros import MacroError, expand, learn, split_definitions
+from fitnotes.render.maths import replace_environments, split_environments
+from fitnotes.render.preamble import Preamble
+from fitnotes.render.theorems import Kind, make, split_raw
 
 PAGE_BREAK = re.compile(r"^\s*\\(newpage|pagebreak|clearpage|cleardoublepage)(\[\d\])?(\{\})?\s*$")
 # Layout that means nothing outside LaTeX and leaves no trace there, on purpose.
@@ -23,8 +25,12 @@ SILENT = re.compile(
     r"|[hv]space\*?\{[^}]*\}|setlength\{?\\\w+\}?\{[^}]*\}|setcounter\{\w+\}\{\d+\}|pagestyle\{\w+\}"
     r"|thispagestyle\{\w+\}|usepackage(?:\[[^\]]*\])?\{[^}]*\})\s*$"
 )
-REFERENCE = re.compile(r"^\\(eqref|ref|autoref|cref|Cref|pageref)\s*\{([^}]*)\}$")
-THEOREMS = ("theorem", "lemma", "proposition", "corollary", "definition", "remark", "example")
+REFERENCE = re.compile(r"^\\(eqref|ref|autoref|[cC]ref|nameref|pageref)\s*\{([^}]*)\}$")
+_HELD = "fitnotesformula"
+# How pandoc's LaTeX reader marks what a link was.
+_REFERENCE_TYPES = {
+    "ref": "ref", "eqref": "eqref", "autoref": "autoref", "ref+label": "cref", "ref+Label": "Cref", "ref+page": "pageref",
+}  # fmt: skip
 _VERBATIM = re.compile(r"\\begin\{(?:verbatim|lstlisting|minted|Verbatim)")
 
 
@@ -36,29 +42,7 @@ def _is_tex(element: Any) -> bool:
     return isinstance(element, (pf.RawBlock, pf.RawInline)) and element.format in ("tex", "latex")
 
 
-def _known(doc: Any) -> tuple[Macros, str]:
-    """Every macro of the note, and its theorem environments (or the usual ones) as definitions."""
-    import panflute as pf
-
-    macros = Macros()
-    preamble = metadata_tex(doc)
-    for tex in preamble:
-        learn(tex, macros)
-
-    def collect(element: Any, doc: Any) -> None:
-        if _is_tex(element) or isinstance(element, pf.Math):
-            learn(element.text, macros)
-
-    pandoc.walk(doc, collect)
-    given = re.findall(
-        r"\\newtheorem\*?\{[^}]*\}(?:\[[^\]]*\])?\{[^}]*\}(?:\[[^\]]*\])?", "\n".join(preamble)
-    )
-    have = {re.match(r"\\newtheorem\*?\{([^}]*)\}", text)[1] for text in given}  # type: ignore[index]
-    usual = [f"\\newtheorem{{{name}}}{{{name.capitalize()}}}" for name in THEOREMS if name not in have]
-    return macros, "\n".join([*usual, *given])
-
-
-def read_raw_tex(doc: Any, note: Note) -> list[Problem]:
+def read_raw_tex(doc: Any, note: Note, preamble: Preamble, theorems: Mapping[str, Kind]) -> list[Problem]:
     """For targets other than LaTeX: raw TeX in prose becomes structure where pandoc's LaTeX reader can read
     it, and its visible source with a warning where not. Formulas, definitions, references and page breaks
     in it stay raw, for `normalise` and `replace_raw`.
@@ -66,9 +50,19 @@ def read_raw_tex(doc: Any, note: Note) -> list[Problem]:
     import panflute as pf
 
     problems: list[Problem] = []
-    macros, theorems = _known(doc)
+    found: list[Any] = []
+    pandoc.walk(doc, lambda e, d: found.append(e) if _is_tex(e) else None, pf.RawBlock, pf.RawInline)
+    if not found:
+        return problems
+    macros = preamble.macros.copy()
+
+    def collect(element: Any, doc: Any) -> None:
+        learn(element.text, macros)
+
+    pandoc.walk(doc, collect, pf.Math, pf.RawBlock, pf.RawInline)
     fragments = Fragments()
     prepared: dict[str, str] = {}
+    parts: dict[str, list[tuple[str, str, str, str]]] = {}
 
     def later(text: str) -> bool:
         rest = re.sub(r"(?<!\\)%[^\n]*", "", split_definitions(text)[0]).strip()
@@ -78,18 +72,32 @@ def read_raw_tex(doc: Any, note: Note) -> list[Problem]:
             or bool(PAGE_BREAK.match(text) or SILENT.match(text) or REFERENCE.match(text.strip()))
         )
 
-    def want(element: Any, doc: Any) -> None:
-        if _is_tex(element) and not later(element.text) and element.text not in prepared:
-            text = element.text
-            if not _VERBATIM.search(text):
-                with contextlib.suppress(MacroError):
-                    text = expand(text, macros.copy())
-            prepared[element.text] = text
+    held: list[str] = []
 
-    doc.walk(want)
-    if not prepared:
+    def hold(formula: str) -> str:
+        """A display formula out of sight of pandoc's reader, which would drop its numbers and labels."""
+        held.append(formula)
+        return f"\\{_HELD}{{{len(held) - 1}}}"
+
+    def prepare(text: str) -> None:
+        if text in prepared:
+            return
+        expanded = text if _VERBATIM.search(text) else replace_environments(text, hold)
+        if not _VERBATIM.search(text):
+            with contextlib.suppress(MacroError):
+                expanded = expand(expanded, macros.copy())
+        prepared[text] = expanded
+
+    for element in found:
+        text = element.text
+        if later(text) or text in parts:
+            continue
+        parts[text] = split_raw(text, theorems) or [("", "", "", text)]
+        for _, _, _, body in parts[text]:
+            if body.strip() and not later(body):
+                prepare(body)
+    if not parts:
         return problems
-    fragments.add(theorems, LATEX)
     for text in prepared.values():
         fragments.add(text, LATEX)
     with contextlib.suppress(ConversionError):  # pandoc refuses one of them: each is tried by itself
@@ -116,32 +124,50 @@ def read_raw_tex(doc: Any, note: Note) -> list[Problem]:
         block = isinstance(element, pf.RawBlock)
         return pf.CodeBlock(element.text, classes=["tex"]) if block else pf.Code(element.text)
 
+    def read(text: str, line: int | None) -> list[Any]:
+        """The blocks of one piece of raw TeX."""
+        if not text.strip():
+            return []
+        if text not in prepared:
+            return [pf.RawBlock(text, format="latex")]
+        blocks = structure(text)
+        if blocks is None:
+            return [source(pf.RawBlock(text, format="latex"), line)]
+
+        def leftover(inner: Any, doc: Any) -> Any:
+            if isinstance(inner, pf.Link):
+                command = _REFERENCE_TYPES.get(inner.attributes.get("reference-type", ""))
+                label = inner.attributes.get("reference", "")
+                return pf.RawInline(f"\\{command}{{{label}}}", format="latex") if command else None
+            if not _is_tex(inner):
+                return None
+            formula = re.fullmatch(rf"\\{_HELD}\{{(\d+)\}}\s*", inner.text)
+            if formula:
+                return type(inner)(held[int(formula[1])], format="latex")
+            return None if later(inner.text) else source(inner, line)
+
+        holder = pf.Div(*blocks)
+        pandoc.walk(holder, leftover, pf.RawBlock, pf.RawInline, pf.Link)
+        return list(holder.content)
+
     def visit(element: Any, doc: Any) -> Any:
         if not _is_tex(element) or later(element.text):
             return None
         line = note.line_of(element.text)
-        blocks = structure(element.text)
-        if blocks is None:
-            return source(element, line)
-
-        def leftover(inner: Any, doc: Any) -> Any:
-            if _is_tex(inner) and not later(inner.text):
-                return source(inner, line)
-            return None
-
-        holder = pf.Div(*blocks).walk(leftover)
+        made: list[Any] = []
+        for kind, title, label, text in parts[element.text]:
+            blocks = read(text, line)
+            made += [make(kind, title, label, blocks)] if kind else blocks
         if isinstance(element, pf.RawBlock):
-            return list(holder.content)
+            return made
         inlines: list[Any] = []
-        for part in holder.content:
+        for part in made:
             if not isinstance(part, (pf.Para, pf.Plain)):
                 return source(element, line)
             inlines.extend(part.content)
         return inlines
 
-    preamble = {key: doc.metadata.content.pop(key) for key in PREAMBLE_KEYS if key in doc.metadata.content}
-    doc.walk(visit)
-    doc.metadata.content.update(preamble)
+    pandoc.walk(doc, visit, pf.RawBlock, pf.RawInline, metadata=True)
     return problems
 
 
@@ -164,7 +190,7 @@ def replace_raw(doc: Any, *, page_break: Callable[[bool], Any], reference: Calla
             return pf.Para(*found) if block else found
         return []
 
-    doc.walk(visit)
+    pandoc.walk(doc, visit, pf.RawBlock, pf.RawInline, metadata=True)
 
 
 def _has_content(block: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # What has no name to go by: characters, and the commands of LaTeX's mathematics for them, in the same order.
@@ -73,19 +74,40 @@ def declarations(tex: str) -> str:
 
     What has no substitute shows as its number, and the log says so in the words that LaTeX has for it.
     """
-    lines = [
-        r"\providecommand{\fitnotesmissing}[2]{\fitnotesproblem{[U+#1]}"
-        r"\typeout{Missing character: There is no \detokenize{#2} here}}"
-    ]
+    lines = []
     for c in sorted({c for c in tex if ord(c) > 0x7F}):
         # What only steers the line, such as a space without width, shows nothing.
         shown = "" if unicodedata.category(c) == "Cf" and ord(c) > 0xFF else latex(c)
-        if shown is None and ord(c) < 0x100:
+        if shown is None and (ord(c) < 0x180 or c in _IN_TEXT):
             continue
         number = f"{ord(c):04X}"
         if shown is not None:
             lines.append(f"\\DeclareUnicodeCharacter{{{number}}}{{{shown}}}")
         else:
-            missing = f"\\DeclareUnicodeCharacter{{{number}}}{{\\fitnotesmissing{{{number}}}{{{c}}}}}"
-            lines.append(f"\\ifcsname u8:\\detokenize{{{c}}}\\endcsname\\else{missing}\\fi")
+            missing = f"\\textbf{{[U+{number}]}}\\typeout{{Missing character: There is no \\detokenize{{{c}}} here}}"
+            lines.append(f"\\ifcsname u8:\\detokenize{{{c}}}\\endcsname\\else")
+            lines.append(f"  \\DeclareUnicodeCharacter{{{number}}}{{{missing}}}\\fi")
     return "\n".join(lines)
+
+
+# Beyond Latin letters, what pdflatex knows in text: quotation marks, dashes, the ellipsis, the euro and their like.
+_IN_TEXT = frozenset("‐‑‒–—―‘’‚“”„†‡•…‰‹›€™ ")
+
+
+def mathematical(tex: str) -> str:
+    r"""A formula with LaTeX's commands in the place of characters that its fonts do not have.
+
+    >>> mathematical("∇f ≤ ω²")
+    '\nabla f \leq  \omega ^{2}'
+    """
+    if tex.isascii():
+        return tex
+
+    def command(match: re.Match[str]) -> str:
+        shown = latex(match[0])
+        if shown is None:
+            return match[0]
+        inner = shown.removeprefix("\\ensuremath{").removesuffix("}")
+        return inner + (" " if inner[-1:].isalpha() and inner.startswith("\\") else "")
+
+    return re.sub(r"[^\x00-\x7f]", command, tex)

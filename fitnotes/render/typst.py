@@ -7,10 +7,11 @@ a picture set by MathJax, on the baseline, instead of ending the whole PDF.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ from fitnotes import pandoc
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document, plain
-from fitnotes.render import crossrefs, mathjax, maths, rawtex
+from fitnotes.render import crossrefs, mathjax, maths, rawtex, theorems
 from fitnotes.render.media import Media
-from fitnotes.render.page import Page, bibliography, compose, converter_warnings, formula_line
+from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings, formula_line
 
 SIZE = 11  # pt, as in the template
 # Scripts and pictographs that the fonts inside Typst lack.
@@ -223,12 +224,6 @@ def _equation(formula: Formula, body: str) -> str:
     return "".join(f"{a}\n" for a in anchors) + body
 
 
-def _inner_reference(match: re.Match[str], equations: Mapping[str, str]) -> str:
-    """``\\eqref`` inside a formula, as text."""
-    number = equations.get(match[2].strip(), "??")
-    return f"\\text{{({number})}}" if match[1] else f"\\text{{{number}}}"
-
-
 def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
     """Puts Typst code in the place of every formula. ``refused``: Typst code known not to compile.
 
@@ -238,23 +233,16 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
 
     note = page.document.note
     found: list[tuple[Any, Formula]] = []
-    counter = maths.Maths()
 
     def collect(element: Any, doc: Any) -> None:
-        if not isinstance(element, pf.Math):
-            return
         display = element.format == "DisplayMath"
         numbers: list[str | None] = []
-        element.text = tex = re.sub(
-            r"\\(eq)?ref\s*\{([^}]*)\}", lambda m: _inner_reference(m, page.maths.equations), element.text
-        )
+        element.text, labels = maths.take_labels(element.text)
         if display:
-            _, numbers = maths.numbers(tex, counter)
-        labels = tuple(re.findall(r"\\label\s*\{([^}]*)\}", tex)) if display else ()
-        ready = _ready(tex)
-        found.append((element, Formula(ready, display, tuple(numbers), labels)))
+            numbers, _ = maths.row_numbers(element.text, lambda: "")
+        found.append((element, Formula(_ready(element.text), display, tuple(numbers), tuple(labels))))
 
-    page.doc.walk(collect)
+    pandoc.walk(page.doc, collect, pf.Math, metadata=True)
     unique = list(dict.fromkeys(formula for _, formula in found))
     code = dict(zip(unique, convert(unique), strict=True))
     originals = {formula: element.text for element, formula in found}
@@ -280,12 +268,7 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
 
     texts = iter(replaced[formula] for _, formula in found)
 
-    def put(element: Any, doc: Any) -> Any:
-        if isinstance(element, pf.Math):
-            return pf.RawInline(next(texts), format="typst")
-        return None
-
-    page.doc.walk(put)
+    pandoc.walk(page.doc, lambda e, d: pf.RawInline(next(texts), format="typst"), pf.Math, metadata=True)
     return sources
 
 
@@ -301,29 +284,33 @@ def _page_break(block: bool) -> Any:
 
 
 def references(page: Page) -> None:
+    link = functools.partial(crossrefs.tex_reference, page.refs)
+    rawtex.replace_raw(page.doc, page_break=_page_break, reference=link)
+    crossrefs.resolve(page.doc, page.document.note, page.refs)
+
+
+def _theorem(element: Any, kind: theorems.Kind, name: list[Any]) -> Any:
+    """A theorem as a block of its own, its words in italics where amsthm has them so."""
     import panflute as pf
 
-    known = page.maths.equations
-
-    def equation(label: str, bare: bool) -> Any:
-        text = f"({known[label]})" if bare else f"Equation{crossrefs.NO_BREAK}({known[label]})"
-        return pf.Link(pf.Str(text), url=f"#{label}")
-
-    def tex_reference(command: str, label: str) -> Any:
-        if label in known:
-            text = known[label] if command == "ref" else f"({known[label]})"
-            return pf.Link(pf.Str(text), url=f"#{label}")
-        return crossrefs.plain_reference(page.document.note, page.refs, command, label)
-
-    rawtex.replace_raw(page.doc, page_break=_page_break, reference=tex_reference)
-    crossrefs.resolve(page.doc, page.document.note, page.refs, known, equation)
+    div = theorems.as_div(element, kind, name)
+    opening = "#theorem[" if kind.style == "plain" else "#theorem(italic: false)["
+    content = list(div.content)
+    if kind.style == "plain":  # emphasis inside emphasis is upright
+        title, *rest = content[0].content
+        content[0].content = [pf.Emph(title), *rest]
+    if kind.style == "proof":
+        end = pf.RawInline("#h(1fr)$square$", format="typst")
+        content[-1].content = [*list(content[-1].content)[:-2], end]
+    label = f" <{div.identifier}>" if div.identifier else ""
+    return [pf.RawBlock(opening, format="typst"), *content, pf.RawBlock(f"]{label}", format="typst")]
 
 
 def dress(page: Page) -> None:
     """What Typst's writer would lose: error and missing marks, links to nowhere."""
     import panflute as pf
 
-    identifiers: set[str] = set(page.maths.equations)
+    identifiers = {name for name, target in page.refs.targets.items() if target.kind == "Equation"}
 
     def collect(element: Any, doc: Any) -> None:
         identifier = getattr(element, "identifier", "")
@@ -332,7 +319,7 @@ def dress(page: Page) -> None:
         elif identifier:
             identifiers.add(identifier)
 
-    page.doc.walk(collect)
+    pandoc.walk(page.doc, collect, metadata=True)
 
     def visit(element: Any, doc: Any) -> Any:
         if isinstance(element, pf.Div) and "cell" in element.classes:
@@ -350,7 +337,7 @@ def dress(page: Page) -> None:
             return list(element.content)
         return None
 
-    page.doc.walk(visit)
+    pandoc.walk(page.doc, visit, pf.Div, pf.Span, pf.Link, metadata=True)
 
 
 PAPERS = {"letter": "us-letter", "legal": "us-legal", "executive": "us-executive"}
@@ -368,9 +355,7 @@ def write_typst_pdf(
     document: Document,
     results: Mapping[int, Result],
     target: Path,
-    base: Path,
-    *,
-    keep: Path | None = None,
+    place: Place,
 ) -> Page:
     """Writes ``target``. Raises ConversionError; the PDF that was there stays then."""
     refused: frozenset[str] = frozenset()
@@ -378,10 +363,10 @@ def write_typst_pdf(
         with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
             folder = Path(scratch)
             media = Media(folder, "", convert=_show)
-            page = compose(document, results, "typst", media, base)
-            maths.expand_all(page.doc, document.note, page.maths)
+            page = compose(document, results, "typst", media, place)
             references(page)
-            crossrefs.caption_prefixes(page.doc, page.refs)
+            crossrefs.caption_prefixes(page.doc)
+            theorems.dress(page.doc, page.theorems, _theorem)
             sources = set_formulas(page, refused)
             dress(page)
             _paper(page)
@@ -461,9 +446,26 @@ def _place(error: ConversionError, source: str, page: Page) -> ConversionError:
 
 def svg_to_pdf(svg: bytes) -> bytes:
     """A vector PDF of the picture's own size, through a Typst page around it. For LaTeX."""
+    with _around(svg) as page:
+        return compile_typst(page)
+
+
+def svg_to_png(svg: bytes, ppi: float = 200) -> bytes:
+    """The picture in dots, ``ppi`` to the inch of its own size. For Word."""
+    import typst
+
+    with _around(svg) as page:
+        return bytes(typst.compile(str(page), root="/", ignore_system_fonts=True, format="png", ppi=ppi))
+
+
+@contextlib.contextmanager
+def _around(svg: bytes) -> Iterator[Path]:
+    """A Typst file with the picture on a page of its size."""
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
         folder = Path(scratch)
         (folder / "picture.svg").write_bytes(svg)
         page = folder / "picture.typ"
-        page.write_text('#set page(width: auto, height: auto, margin: 0pt)\n#image("picture.svg")', "utf-8")
-        return compile_typst(page)
+        page.write_text(
+            '#set page(width: auto, height: auto, margin: 0pt, fill: none)\n#image("picture.svg")', "utf-8"
+        )
+        yield page

@@ -1,0 +1,95 @@
+"""Labels of other notes: what ``\\eqref{eq:x}`` or ``@other#eq-x`` means when the note itself has no such label."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from fitnotes.errors import FitnotesError
+from fitnotes.execute import plan as planning
+from fitnotes.execute.cache import Cache
+from fitnotes.note import read_note
+from fitnotes.settings import Project
+from fitnotes.sources import Source
+
+if TYPE_CHECKING:
+    from fitnotes.render.crossrefs import Target
+
+
+class NotYet(Exception):
+    """The other note is being built too, and its blocks have not run yet."""
+
+
+class Labels:
+    """The labels of a project's notes, read when they are asked for and kept for one build.
+
+    ``running`` are notes whose results are not known yet.
+    """
+
+    def __init__(self, project: Project, sources: Sequence[Source], cache: Cache) -> None:
+        self._project = project
+        self._cache = cache
+        self._sources = {source.path: source for source in sources}
+        self._known: dict[Path, dict[str, Target]] = {}
+        self._texts: dict[Path, str] = {}
+        self._lock = threading.Lock()
+        self.running: set[Path] = set()
+
+    def find(self, label: str, asking: Source, suffix: str, used: set[Path]) -> list[tuple[str, Target]]:
+        """(address, target) for every other note that has ``label``; ``note#label`` names the note.
+
+        The paths of these go into ``used``. Raises NotYet.
+        """
+        wanted, mark, label = label.rpartition("#")
+        found = []
+        for path, source in self._sources.items():
+            if path == asking.path or source.base != asking.base:
+                continue
+            if mark and wanted not in (path.stem, source.relative.with_suffix("").as_posix()):
+                continue
+            if label not in self._text(path):
+                continue
+            if path in self.running:
+                raise NotYet
+            target = self._of(source).get(label)
+            if target is None:
+                continue
+            used.add(path)
+            page = os.path.relpath(source.relative.with_suffix(suffix), asking.relative.parent)
+            found.append((f"{quote(Path(page).as_posix())}#{label}", target))
+        return found
+
+    def _text(self, path: Path) -> str:
+        if path not in self._texts:
+            try:
+                self._texts[path] = path.read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                self._texts[path] = ""
+        return self._texts[path]
+
+    def _of(self, source: Source) -> dict[str, Target]:
+        """The labels of one note, with the stored results of its blocks."""
+        with self._lock:
+            if source.path not in self._known:
+                try:
+                    self._known[source.path] = self._read(source)
+                except FitnotesError:
+                    self._known[source.path] = {}  # said when that note itself is built
+            return self._known[source.path]
+
+    def _read(self, source: Source) -> dict[str, Target]:
+        from fitnotes.read import read_document
+        from fitnotes.render.media import Media
+        from fitnotes.render.page import Place, compose
+
+        note = read_note(source.path)
+        document = read_document(note, self._project.settings)
+        groups = planning.plan(note, document.blocks, document.settings, self._cache)
+        results = {step.block.index: step.stored for steps in groups for step in steps if step.stored}
+        media = Media(Path(), "", convert=lambda data, suffix: None)
+        place = Place(source.base, self._project.root)
+        return compose(document, results, "html", media, place).refs.targets

@@ -1,0 +1,247 @@
+"""A note as a Markdown file that GitHub renders: its dialect of maths, no macros, results as files beside it.
+
+GitHub's rules are in its documentation under "Writing mathematical expressions": ``$…$`` or ``$`…`$`` in a
+line, ```` ```math ```` for a display. Markdown is read before the maths, so ``$…$`` may hold nothing that
+means something to it. Some macros are refused (https://github.com/github/markup/issues/1688).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fitnotes import pandoc
+from fitnotes.errors import Problem
+from fitnotes.execute.cache import Result, write_atomically
+from fitnotes.read import Document
+from fitnotes.render import crossrefs, mathjax, rawtex, theorems
+from fitnotes.render.macros import replace_argument
+from fitnotes.render.maths import take_labels
+from fitnotes.render.media import Media, remove_old
+from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings, formula_line
+
+# What GitHub answers with "The following macros are not allowed".
+REFUSED = (
+    "operatorname", "mbox", "phantom", "hphantom", "vphantom", "def", "let", "newcommand", "renewcommand",
+    "require", "href", "class", "cssId", "style", "unicode", "DeclareMathOperator", "bbox", "mmlToken",
+    "newenvironment",
+)  # fmt: skip
+# What Markdown would take for its own inside $…$.
+_MARKDOWN = re.compile(r"\\[^A-Za-z]|[*<>`|&~!\[\]]|_.*_|^[\d\s]|\s$|\\$")
+
+
+def dialect(tex: str) -> str:
+    """A formula in the words that GitHub allows.
+
+    >>> dialect(r"\\operatorname*{arg\\,min}_x \\mbox{if}")
+    '\\\\mathop{\\\\mathrm{arg\\\\,min}}\\\\limits_x \\\\text{if}'
+    """
+    tex = replace_argument(tex, "operatorname*", lambda a: f"\\mathop{{\\mathrm{{{a}}}}}\\limits")
+    tex = replace_argument(tex, "operatorname", lambda a: f"\\mathop{{\\mathrm{{{a}}}}}\\nolimits")
+    tex = replace_argument(tex, "mbox", lambda a: f"\\text{{{a}}}")
+    for name in ("phantom", "hphantom", "vphantom"):  # shows nothing anyway
+        tex = replace_argument(tex, name, lambda a: "\\quad" if name == "phantom" else "")  # noqa: B023
+    whole = re.fullmatch(r"(?s)\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*", tex)
+    return re.sub(r"\n\s*\n", "\n", whole[1] if whole else tex).strip()
+
+
+def inline(tex: str) -> str:
+    """A formula in a line. A line break in it would end it on GitHub."""
+    tex = " ".join(dialect(tex).split())
+    return f"$`{tex}`$" if _MARKDOWN.search(tex) else f"${tex}$"
+
+
+def _formulas(page: Page) -> None:
+    """Formulas as GitHub reads them; a display one stands by itself, between the halves of its paragraph."""
+    import panflute as pf
+
+    def check(element: Any, text: str) -> None:
+        for name in REFUSED:
+            if re.search(rf"\\{name}(?![A-Za-z])", text):
+                message = f"formula {' '.join(text.split())[:60]}: GitHub does not allow \\{name}"
+                line = formula_line(page, element.text)
+                page.problems.append(Problem("warning", message, page.document.note.shown, line))
+
+    def display(element: Any) -> list[Any]:
+        text, labels = take_labels(element.text)
+        anchors = "".join(f'<a id="{label}"></a>' for label in labels)
+        text = dialect(text.strip())
+        check(element, text)
+        block = pf.CodeBlock(text, classes=["math"])
+        return [pf.RawBlock(anchors, format="html"), block] if anchors else [block]
+
+    def visit(element: Any, doc: Any) -> Any:
+        if isinstance(element, (pf.Para, pf.Plain)):
+            content = list(element.content)
+            places = [
+                i for i, e in enumerate(content) if isinstance(e, pf.Math) and e.format == "DisplayMath"
+            ]
+            if not places:
+                return None
+            out: list[Any] = []
+            at = 0
+            for i in [*places, len(content)]:
+                words = _trim(content[at:i])
+                if words and not all(
+                    isinstance(w, pf.Str) and re.fullmatch(r"[.,;:]", w.text) for w in words
+                ):
+                    out.append(pf.Para(*words))
+                elif words and out and isinstance(out[-1], pf.CodeBlock):
+                    out[-1].text += words[0].text  # the sentence's own full stop
+                if i < len(content):
+                    out += display(content[i])
+                at = i + 1
+            return out
+        if isinstance(element, pf.Math) and element.format == "InlineMath":
+            text = inline(element.text)
+            check(element, text)
+            return pf.RawInline(text, format="markdown")
+        return None
+
+    pandoc.walk(page.doc, visit, pf.Math, pf.Para, pf.Plain)
+    # Inside what allows no blocks, such as a heading or a table's cell, a display formula stays in its line.
+    left = lambda e, d: pf.RawInline(inline(take_labels(e.text)[0]), format="markdown")  # noqa: E731
+    pandoc.walk(page.doc, left, pf.Math, metadata=True)
+
+
+def _trim(inlines: list[Any]) -> list[Any]:
+    import panflute as pf
+
+    blank = (pf.Space, pf.SoftBreak, pf.LineBreak)
+    while inlines and isinstance(inlines[0], blank):
+        inlines.pop(0)
+    while inlines and isinstance(inlines[-1], blank):
+        inlines.pop()
+    return inlines
+
+
+def _plain_structure(page: Page) -> None:
+    """What Markdown has no words for: captions below pictures, anchors, divs without their fences."""
+    import panflute as pf
+
+    def anchor(identifier: str) -> list[Any]:
+        return [pf.RawBlock(f'<a id="{identifier}"></a>', format="html")] if identifier else []
+
+    def caption(element: Any) -> list[Any]:
+        blocks = list(element.caption.content) if element.caption else []
+        return [pf.Para(pf.Emph(*block.content)) if hasattr(block, "content") else block for block in blocks]
+
+    def visit(element: Any, doc: Any) -> Any:
+        if isinstance(element, pf.Figure):
+            content = [pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in element.content]
+            return [*anchor(element.identifier), *content, *caption(element)]
+        if isinstance(element, pf.Table):
+            made = [*anchor(element.identifier), *caption(element)]
+            element.caption = pf.Caption()
+            element.identifier = ""
+            return [*made, element]
+        if isinstance(element, pf.Div):
+            return [*anchor(element.identifier), *element.content]
+        if isinstance(element, pf.Span):
+            start = (
+                [pf.RawInline(f'<a id="{element.identifier}"></a>', format="html")]
+                if element.identifier
+                else []
+            )
+            bold = {"caption-number", "error", "missing"} & set(element.classes)
+            return [*start, pf.Strong(*element.content)] if bold else [*start, *element.content]
+        if isinstance(element, pf.CodeBlock):
+            language = next(iter(element.classes), "")
+            element.classes = ["text"] if language in ("", "output", "error", "warning") else [language]
+            element.attributes, element.identifier = {}, ""
+        if isinstance(element, pf.Image):
+            element.classes, element.attributes = [], {}
+        if isinstance(element, pf.Link):
+            element.classes, element.attributes, element.identifier = [], {}, ""
+        if isinstance(element, pf.Header):
+            own = _slug(pf.stringify(element)) == element.identifier
+            made = [] if own else anchor(element.identifier)
+            element.classes, element.attributes, element.identifier = [], {}, ""
+            return [*made, element]
+        return None
+
+    kinds = (pf.Figure, pf.Table, pf.Div, pf.Span, pf.CodeBlock, pf.Image, pf.Link, pf.Header)
+    pandoc.walk(page.doc, visit, *kinds)
+
+
+def _slug(text: str) -> str:
+    """The name that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+
+
+def _title(page: Page) -> list[Any]:
+    """The header's words as the file's first lines; GitHub would show the header as a table."""
+    import panflute as pf
+
+    metadata = page.doc.metadata.content
+    made: list[Any] = []
+    if "title" in metadata:
+        made.append(pf.Header(*_inlines(metadata["title"]), level=1))
+    for key in ("subtitle", "author", "date"):
+        if key in metadata:
+            value = metadata[key]
+            items = list(value.content) if isinstance(value, pf.MetaList) else [value]
+            words: list[Any] = []
+            for item in items:
+                words += [*([pf.Str(","), pf.Space] if words else []), *_inlines(item)]
+            made.append(pf.Para(pf.Emph(*words)))
+    if "abstract" in metadata:
+        blocks = metadata["abstract"]
+        made += list(blocks.content) if isinstance(blocks, pf.MetaBlocks) else [pf.Para(*_inlines(blocks))]
+    return made
+
+
+def _inlines(value: Any) -> list[Any]:
+    import panflute as pf
+
+    if isinstance(value, pf.MetaInlines):
+        return list(value.content)
+    return [pf.Str(pf.stringify(value).strip())]
+
+
+def _nothing(block: bool) -> list[Any]:
+    return []  # a file on GitHub has no pages to break
+
+
+def write_gfm(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
+    """Writes ``target`` and its files. Raises ConversionError."""
+    files = target.parent / f"{target.stem}_files"
+    media = Media(files, f"{quote(files.name)}/", convert=lambda data, suffix: (data, suffix))
+    page = compose(document, results, "gfm", media, place)
+    for formula, reason in _wrong(page):
+        message = f"formula {' '.join(formula.split())[:80]}: MathJax says: {reason}"
+        line = formula_line(page, formula)
+        page.problems.append(Problem("error", message, document.note.shown, line, exit_code=1))
+    link = functools.partial(crossrefs.tex_reference, page.refs)
+    rawtex.replace_raw(page.doc, page_break=_nothing, reference=link)
+    crossrefs.resolve(page.doc, document.note, page.refs)
+    crossrefs.caption_prefixes(page.doc)
+    theorems.dress(page.doc, page.theorems, theorems.as_div)
+    page.doc.content = [*_title(page), *page.doc.content]
+    args = ["--wrap=none", *bibliography(page)]
+    _formulas(page)
+    _plain_structure(page)
+    output = pandoc.write(pandoc.dump(page.doc), "gfm", args, cwd=document.note.path.parent)
+    converter_warnings(page, output.warnings)
+    write_atomically(target, output.text.encode("utf-8", "replace"))
+    remove_old(files, set(media.files))
+    return page
+
+
+def _wrong(page: Page) -> list[tuple[str, str]]:
+    import panflute as pf
+
+    found: dict[tuple[str, bool], None] = {}
+    pandoc.walk(
+        page.doc,
+        lambda e, d: found.setdefault((take_labels(e.text)[0], e.format == "DisplayMath")) and None,
+        pf.Math,
+        metadata=True,
+    )
+    formulas = list(found)
+    reasons = mathjax.check(formulas, mathjax.packages(page.preamble.tex))
+    return [(tex, reason) for (tex, _), reason in zip(formulas, reasons, strict=True) if reason]

@@ -1,0 +1,155 @@
+"""A note as a Word document or an EPUB.
+
+Word gets its own formulas where pandoc can make them, and a picture set by MathJax where it cannot;
+EPUB gets MathML. Numbers and references are those of the other targets.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fitnotes import pandoc
+from fitnotes.execute.cache import Result
+from fitnotes.read import Document
+from fitnotes.render import crossrefs, mathjax, maths, rawtex, theorems
+from fitnotes.render.html import dress as dress_html
+from fitnotes.render.html import formula_problem, page_title, set_formulas
+from fitnotes.render.media import Media
+from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings
+from fitnotes.render.typst import svg_to_png
+
+SIZE = 11  # pt, of the text in Word
+_BREAK = '<w:p><w:r><w:br w:type="page"/></w:r></w:p>'
+# What pandoc's conversion takes without a word and shows wrong.
+_PICTURES = re.compile(
+    r"\\(?:color|smash|hline|cline|begin\{smallmatrix\})(?![A-Za-z])|\\begin\{array\}\s*\{[^}]*\|"
+)
+
+
+def _word_shows(data: bytes, suffix: str) -> tuple[bytes, str] | None:
+    if suffix == ".svg":
+        return svg_to_png(data), ".png"
+    return (data, suffix) if suffix in (".png", ".jpg", ".jpeg", ".gif") else None
+
+
+def _page_break(block: bool) -> Any:
+    import panflute as pf
+
+    return pf.RawBlock(_BREAK, format="openxml") if block else []
+
+
+def _with_numbers(tex: str) -> str:
+    """Tags as text behind their rows, which is how Word shows a number."""
+    return maths.TAG.sub(lambda m: f"\\qquad\\text{{{m[2] if m[1] else f'({m[2]})'}}}", tex)
+
+
+def convertible(formulas: Sequence[tuple[str, bool]]) -> list[bool]:
+    """Whether pandoc can convert each (TeX, display?) itself."""
+    mark = "fitnotesformula"
+    blocks: list[dict[str, Any]] = []
+    for tex, display in formulas:
+        kind = {"t": "DisplayMath" if display else "InlineMath"}
+        blocks.append({"t": "Para", "c": [{"t": "Math", "c": [kind, tex]}]})
+        blocks.append({"t": "Para", "c": [{"t": "Str", "c": mark}]})
+    ast = json.dumps({"pandoc-api-version": [1, 23, 1], "meta": {}, "blocks": blocks})
+    parts = pandoc.write(ast, "html", ["--mathml", "--wrap=none"]).text.split(f"<p>{mark}</p>")
+    return ["<math" in part and not _PICTURES.search(f[0]) for f, part in zip(formulas, parts, strict=False)]
+
+
+def _word_formulas(page: Page) -> None:
+    import panflute as pf
+
+    found: dict[tuple[str, bool], None] = {}
+
+    def ready(element: Any) -> tuple[str, bool]:
+        text = re.sub(r"\\(?:nonumber|notag|allowdisplaybreaks)(?![A-Za-z])", "", element.text)
+        return _with_numbers(text), element.format == "DisplayMath"
+
+    pandoc.walk(page.doc, lambda e, d: found.setdefault(ready(e)) and None, pf.Math, metadata=True)
+    if not found:
+        return
+    formulas = list(found)
+    extra = mathjax.packages(page.preamble.tex)
+    wrong = dict(zip(formulas, mathjax.check(formulas, extra), strict=True))
+    fine = dict(zip(formulas, convertible(formulas), strict=True))
+    for formula, reason in wrong.items():
+        if reason:
+            formula_problem(page, formula[0], reason)
+
+    def put(element: Any, doc: Any) -> Any:
+        formula = ready(element)
+        if wrong[formula]:
+            return pf.Span(pf.Code(formula[0]), classes=["error"])
+        if fine[formula]:
+            element.text = formula[0]
+            return None
+        svg, width, _ = mathjax.picture(mathjax.typeset([formula], extra)[0].svg, SIZE)
+        url = page.media.add(svg_to_png(svg.encode(), 600), ".png", "formula")
+        return pf.Image(pf.Str(formula[0]), url=url, attributes={"width": f"{min(width, 440):.1f}pt"})
+
+    pandoc.walk(page.doc, put, pf.Math, metadata=True)
+
+
+def _anchors(page: Page) -> None:
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> Any:
+        element.text, labels = maths.take_labels(element.text)
+        whole = element
+        for label in reversed(labels):
+            whole = pf.Span(whole, identifier=label)
+        return whole if labels else None
+
+    pandoc.walk(page.doc, visit, pf.Math, metadata=True)
+
+
+def write_docx(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
+    """Writes ``target``. Raises ConversionError; the document that was there stays then."""
+    with pandoc.scratch_folder() as scratch:
+        media = Media(scratch, f"{scratch}/", convert=_word_shows)
+        page = compose(document, results, "docx", media, place)
+        link = functools.partial(crossrefs.tex_reference, page.refs)
+        rawtex.replace_raw(page.doc, page_break=_page_break, reference=link)
+        crossrefs.resolve(page.doc, document.note, page.refs)
+        crossrefs.caption_prefixes(page.doc)
+        theorems.dress(page.doc, page.theorems, theorems.as_div)
+        _anchors(page)
+        _word_formulas(page)
+        _write(page, "docx", target, _contents(page, 7))
+    return page
+
+
+def write_epub(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
+    """Writes ``target``. Raises ConversionError; the book that was there stays then."""
+    with pandoc.scratch_folder() as scratch:
+        media = Media(scratch, f"{scratch}/", convert=lambda data, suffix: (data, suffix))
+        page = compose(document, results, "epub", media, place)
+        dress_html(page)
+        set_formulas(page, "mathml", mathjax.packages(page.preamble.tex))
+        # The same book for the same note: its name is made of what it says.
+        name = uuid.uuid5(uuid.NAMESPACE_URL, document.note.text)
+        args = [
+            f"--css={pandoc.template('fitnotes-epub.css')}",
+            "--metadata", f"identifier=urn:uuid:{name}",
+            "--metadata", f"title={page_title(page)}",
+        ]  # fmt: skip
+        _write(page, "epub3", target, args)
+    return page
+
+
+def _contents(page: Page, least: int) -> list[str]:
+    wanted = page.document.settings.toc and page.asks("toc", True) and page.headings > least
+    return ["--toc", "--toc-depth=2"] if wanted else []
+
+
+def _write(page: Page, to: str, target: Path, args: list[str]) -> None:
+    args = [*args, *bibliography(page)]
+    args += ["--number-sections"] * page.asks("number-sections", False)
+    output = pandoc.write_file(pandoc.dump(page.doc), to, target, args, cwd=page.document.note.path.parent)
+    converter_warnings(page, output.warnings)

@@ -1,0 +1,134 @@
+"""The preamble of a LaTeX document: what the note says, as written, and the packages that its text needs.
+
+A package that nothing in the text asks for is not loaded, and none that the note loads itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from fitnotes.render.signs import declarations
+
+# (package, options, what in the text asks for it), in the order in which they are loaded.
+PACKAGES: tuple[tuple[str, str, str], ...] = (
+    ("geometry", "margin=2.6cm", r""),
+    ("xcolor", "", r"\\(?:text)?color\b|\\f?colorbox|\\begin\{(?:Shaded|fitnotes)|\\href|\\url|\\hyperref|\\(?:eq)?ref\b"),
+    ("amsmath,amssymb", "", r"\\\(|\\\[|\\begin\{(?:equation|align|gather|multline|flalign)|\$"),
+    ("mathtools", "", r"\\(?:(?:Col|col|eq)oneq|coloneqq|eqqcolon|vcentcolon|DeclarePairedDelimiter|math[lrc]?lap\b|mathclap|prescript"
+     r"|under?bracket|overbracket|smashoperator|adjustlimits|shortintertext|xleftrightarrow|xrightleftharpoons|mathmbox|cramped)"
+     r"|\\begin\{(?:[dr]cases|drcases|[bpvBV]?matrix\*|multlined)"),
+    ("mathrsfs", "", r"\\mathscr\b"),
+    ("bm", "", r"\\bm\b"),
+    ("dsfont", "", r"\\mathds\b"),
+    ("bbm", "", r"\\mathbbm\b"),
+    ("stmaryrd", "", r"\\[lr]lbracket\b|\\[lr]rbracket\b"),
+    ("cancel", "", r"\\(?:b|x)?cancel(?:to)?\b"),
+    ("braket", "", r"\\(?:[bB]ra|[kK]et|[bB]raket)\b"),
+    ("mhchem", "version=4", r"\\ce\b"),
+    ("upgreek", "", r"\\up(?:alpha|beta|gamma|delta|epsilon|pi|mu|omega|sigma|theta|lambda|phi|psi|rho|tau|nu|eta|xi|zeta)\b"),
+    ("gensymb", "", r"\\(?:degree|celsius|ohm|micro|perthousand)\b"),
+    ("empheq", "", r"\\begin\{empheq"),
+    ("amscd", "", r"\\begin\{CD\}"),
+    ("IEEEtrantools", "", r"\\begin\{IEEEeqnarray"),
+    ("amsthm", "", r"\\newtheorem|\\theoremstyle|\\begin\{proof\}"),
+    ("graphicx", "", r"\\includegraphics|\\resizebox|\\scalebox"),
+    ("longtable", "", r"\\begin\{longtable"),
+    ("booktabs", "", r"\\(?:top|mid|bottom)rule\b"),
+    ("array", "", r"\\arraybackslash|\\begin\{tabular|\\begin\{longtable"),
+    ("multirow", "", r"\\multirow\b"),
+    ("calc", "", r"\\real\{"),
+    ("soul", "", r"\\(?:st|ul|hl)\{"),
+    ("fancyvrb", "", r"\\begin\{(?:Verbatim|Highlighting|fitnotes|verbatim)|\\Verb"),
+    ("hyperref", "colorlinks,allcolors=blue!50!black", r"\\(?:href|url|hyperref|hypertarget|phantomsection|(?:eq|auto)?ref)\b|\\section"),
+)  # fmt: skip
+
+VERBATIM = r"""\IfFileExists{fvextra.sty}{\usepackage{fvextra}\fvset{breaklines,breakanywhere,breaksymbolleft={}}}{}
+\DefineVerbatimEnvironment{verbatim}{Verbatim}{fontsize=\small}"""
+HIGHLIGHTED = r"""\AtBeginDocument{\ifcsname Highlighting\endcsname
+  \RecustomVerbatimEnvironment{Highlighting}{Verbatim}{commandchars=\\\{\},fontsize=\small}\fi}"""
+OUTPUT = r"""\DefineVerbatimEnvironment{fitnotesoutput}{Verbatim}{frame=leftline,framesep=3mm,rulecolor=\color{black!25},fontsize=\small}
+\DefineVerbatimEnvironment{fitnoteserror}{Verbatim}{frame=leftline,framesep=3mm,rulecolor=\color{red!60!black},fontsize=\small,formatcom=\color{red!60!black}}"""
+PICTURE = r"""% A picture wider or higher than the page is made to fit.
+\newsavebox{\picturebox}
+\newcommand{\pandocbounded}[1]{\sbox{\picturebox}{#1}%
+  \ifdim\wd\picturebox>\linewidth\resizebox{\linewidth}{!}{\usebox{\picturebox}}%
+  \else\ifdim\ht\picturebox>0.9\textheight\resizebox{!}{0.9\textheight}{\usebox{\picturebox}}%
+  \else\usebox{\picturebox}\fi\fi}"""
+CITATIONS = r"""\newcommand{\citeproctext}{}
+\newcommand{\citeproc}[2]{\hyperlink{cite.#1}{#2}}
+\newenvironment{CSLReferences}[2]{%
+  \begin{list}{}{\setlength{\leftmargin}{1.5em}\setlength{\itemindent}{-1.5em}\setlength{\labelwidth}{0pt}\setlength{\labelsep}{0pt}}%
+  \renewcommand{\bibitem}[2][]{\item\hypertarget{cite.##2}{}}}{\end{list}}
+\newcommand{\CSLBlock}[1]{\par #1}
+\newcommand{\CSLLeftMargin}[1]{\makebox[2.5em][l]{#1}}
+\newcommand{\CSLRightInline}[1]{#1}
+\newcommand{\CSLIndent}[1]{\hspace{1.5em}#1}"""
+# unicode-math leaves \boldsymbol on Greek letters silently light, and \bm is an error.
+UNICODE_MATH = r"""\unimathsetup{mathbf=sym}
+\AtBeginDocument{\let\boldsymbol\symbfit\let\bm\symbfit}"""
+FALLBACK = r"""\ifLuaTeX
+  \IfFontExistsTF{DejaVu Sans Mono}{%
+    \directlua{luaotfload.add_fallback("notesmono", {"DejaVuSansMono:mode=node;"})}
+    \setmonofont{Latin Modern Mono}[RawFeature={fallback=notesmono}]}{}
+  \IfFontExistsTF{DejaVu Serif}{%
+    \directlua{luaotfload.add_fallback("notesserif", {"DejaVuSerif:mode=node;", "DejaVuSans:mode=node;"})}
+    \setmainfont{Latin Modern Roman}[RawFeature={fallback=notesserif}]}{}
+\fi"""
+
+
+def loaded(preamble: str) -> set[str]:
+    """The packages that a preamble loads itself."""
+    groups = re.findall(
+        r"\\(?:usepackage|RequirePackage)\s*(?:\[[^\]]*\])?\s*\{([^}]*)\}", _uncommented(preamble)
+    )
+    return {name.strip() for group in groups for name in group.split(",")}
+
+
+def _uncommented(tex: str) -> str:
+    return re.sub(r"(?<!\\)%[^\n]*", "", tex)
+
+
+def write(
+    body: str, own: str, definitions: Iterable[str], theorems: str, *, geometry: bool, mainfont: bool
+) -> str:
+    """The preamble for a ``body``. ``own`` is the note's, as written; ``theorems`` declares what it lacks."""
+    have = loaded(own)
+    defined = "\n".join(definitions)
+    text = "\n".join((body, _uncommented(own), defined, theorems))
+    lines = []
+    for name, options, asked in PACKAGES:
+        if name in have or (name == "geometry" and geometry) or not re.search(asked, text):
+            continue
+        lines.append(f"\\usepackage{f'[{options}]' if options else ''}{{{name}}}")
+    if "hyperref" in have:  # whatever it is used for comes before it
+        lines = [line for line in lines if "{hyperref}" not in line]
+    own_first = own.strip()
+    parts = ["\n".join(lines)]
+    if re.search(r"\\begin\{(?:[vV]erbatim|Highlighting|fitnotes)", body):
+        parts.append(VERBATIM)
+    if "\\begin{Highlighting}" in body:
+        parts.append(HIGHLIGHTED)
+    if "\\begin{fitnotes" in body:
+        parts.append(OUTPUT)
+    if "\\fitnotesproblem" in body:
+        parts.append(r"\newcommand{\fitnotesproblem}[1]{\textcolor{red!70!black}{#1}}")
+        if "xcolor" not in have and "{xcolor}" not in parts[0]:
+            parts[0] += "\n\\usepackage{xcolor}"
+    if "\\pandocbounded" in body:
+        parts.append(PICTURE)
+    if "CSLReferences" in body:
+        parts.append(CITATIONS)
+    if "\\LTcaptype" in body:
+        parts.append(r"\newcounter{none} % of tables without a number")
+    if "\\tightlist" in body:
+        parts.append(r"\newcommand{\tightlist}{\setlength{\itemsep}{0pt}\setlength{\parskip}{0pt}}")
+    signs = declarations(body + text)
+    if signs:
+        parts.append(f"\\ifPDFTeX\n{signs}\n\\fi")
+    if re.search("[\u0180-\uffff]", body) and not mainfont:
+        parts.append(FALLBACK)
+    if "unicode-math" in have:
+        own_first += "\n" + UNICODE_MATH
+    parts += [own_first, defined, theorems]
+    return "\n".join(part for part in parts if part.strip())

@@ -1,0 +1,309 @@
+"""Theorems, definitions, proofs and their like: one structure from LaTeX and from Markdown, numbered alike.
+
+``\\begin{theorem}[Gauss]\\label{thm:g} … \\end{theorem}`` and ``::: {.theorem #thm-g name="Gauss"}`` both
+become a Div with the class ``theorem``. ``\\newtheorem`` in the preamble says what else there is, what
+shares a counter and what counts within sections; without it every kind counts for itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fitnotes import pandoc
+from fitnotes.note import Cursor, Note
+from fitnotes.render.crossrefs import NO_BREAK, References, Target
+from fitnotes.render.fragments import Fragments
+
+# Names that authors use, with or without a \newtheorem for them.
+_TITLES = {
+    "theorem": "Theorem", "thm": "Theorem", "lemma": "Lemma", "lem": "Lemma", "corollary": "Corollary",
+    "cor": "Corollary", "proposition": "Proposition", "prop": "Proposition", "conjecture": "Conjecture",
+    "conj": "Conjecture", "definition": "Definition", "defn": "Definition", "example": "Example",
+    "exercise": "Exercise", "problem": "Problem", "solution": "Solution", "remark": "Remark", "rem": "Remark",
+    "claim": "Claim", "assumption": "Assumption", "axiom": "Axiom", "fact": "Fact", "observation": "Observation",
+    "notation": "Notation", "property": "Property", "hypothesis": "Hypothesis",
+}  # fmt: skip
+# The identifiers by which Quarto knows a div for one of them.
+_PREFIXES = {
+    "thm": "theorem", "lem": "lemma", "cor": "corollary", "prp": "proposition", "cnj": "conjecture",
+    "def": "definition", "exm": "example", "exr": "exercise", "sol": "solution", "rem": "remark",
+    "clm": "claim", "asm": "assumption",
+}  # fmt: skip
+_UPRIGHT = frozenset({"Definition", "Example", "Exercise", "Problem", "Assumption", "Axiom"})
+_LIGHT = frozenset({"Remark", "Solution", "Notation", "Claim", "Observation"})
+_NEW = re.compile(
+    r"\\newtheorem(?P<star>\*?)\s*\{(?P<name>[^}]*)\}\s*(?:\[(?P<like>[^\]]*)\]\s*)?\{(?P<title>[^}]*)\}"
+    r"\s*(?:\[(?P<within>[^\]]*)\])?|\\theoremstyle\s*\{(?P<style>\w+)\}"
+)
+_BEGIN = re.compile(r"\\begin\s*\{(?P<name>[A-Za-z]+\*?)\}[ \t]*(?:\[(?P<title>(?:[^\[\]]|\[[^\]]*\])*)\])?")
+_LABEL = re.compile(r"\s*\\label\s*\{([^}]*)\}")
+MARK = "fitnotes-theorem"  # the class of every Div made here
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of theorem. ``counter`` is what it counts with, "" for none; ``style`` as in amsthm."""
+
+    name: str
+    title: str
+    counter: str
+    within: str = ""
+    style: str = "plain"
+    declared: bool = False
+
+
+def kinds(preamble: str) -> dict[str, Kind]:
+    """Every kind there is: those of the preamble, and the usual ones."""
+    found: dict[str, Kind] = {}
+    style = "plain"
+    for match in _NEW.finditer(re.sub(r"(?<!\\)%[^\n]*", "", preamble)):
+        if match["style"]:
+            style = match["style"]
+            continue
+        name = match["name"].strip()
+        counter = "" if match["star"] else (match["like"] or name)
+        like = found.get(counter)
+        within = match["within"] or (like.within if like else "")
+        found[name] = Kind(name, match["title"], counter, within or "", style, True)
+    for name, title in _TITLES.items():
+        style = "definition" if title in _UPRIGHT else "remark" if title in _LIGHT else "plain"
+        found.setdefault(name, Kind(name, title, name, "", style))
+        found.setdefault(f"{name}*", Kind(f"{name}*", title, "", "", style))
+    found.setdefault("proof", Kind("proof", "Proof", "", "", "proof"))
+    return found
+
+
+# --------------------------------------------------------------------------------------------------
+# Reading
+
+
+def split_raw(text: str, known: Mapping[str, Kind]) -> list[tuple[str, str, str, str]] | None:
+    """Raw TeX as (kind, title, label, body) of its theorems, with kind "" for what stands between them.
+
+    None if there is no theorem in it.
+    """
+    found: list[tuple[str, str, str, str]] = []
+    at = 0
+    for match in _BEGIN.finditer(text):
+        if match.start() < at or match["name"] not in known:
+            continue
+        end = _end(text, match)
+        if end < 0:
+            continue
+        if text[at : match.start()].strip():
+            found.append(("", "", "", text[at : match.start()]))
+        close = text.rindex("\\end", 0, end)
+        body = text[match.end() : close]
+        label = _LABEL.match(body)
+        found.append((match["name"], match["title"] or "", label[1].strip() if label else "",
+                      body[label.end() :] if label else body))  # fmt: skip
+        at = end
+    if not found:
+        return None
+    if text[at:].strip():
+        found.append(("", "", "", text[at:]))
+    return found
+
+
+def _end(text: str, begin: re.Match[str]) -> int:
+    depth = 0
+    for match in re.compile(rf"\\(begin|end)\s*\{{{re.escape(begin['name'])}\}}").finditer(
+        text, begin.start()
+    ):
+        depth += 1 if match[1] == "begin" else -1
+        if depth == 0:
+            return match.end()
+    return -1
+
+
+def make(kind: str, title: str, label: str, blocks: list[Any]) -> Any:
+    import panflute as pf
+
+    attributes = {"name": title} if title else {}
+    return pf.Div(*blocks, identifier=label, classes=[MARK, kind], attributes=attributes)
+
+
+def find_divs(doc: Any, known: Mapping[str, Kind]) -> None:
+    """Marks the fenced divs that are theorems, in pandoc's own words or Quarto's."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> None:
+        if MARK in element.classes:
+            return
+        kind = next((c.lower() for c in element.classes if c.lower() in known), "")
+        prefix = re.split("[-:]", element.identifier)[0] if re.search("[-:]", element.identifier) else ""
+        kind = kind or (_PREFIXES.get(prefix, "") if not element.classes else "")
+        if not kind:
+            return
+        title = element.attributes.pop("name", "") or element.attributes.pop("title", "")
+        content = list(element.content)
+        if not title and content and isinstance(content[0], pf.Header):
+            # Quarto's way to name a theorem: a heading inside.
+            element.attributes["heading"] = "1"
+        if title:
+            element.attributes["name"] = title
+        if "unnumbered" in element.classes:
+            kind = f"{kind.removesuffix('*')}*"
+        element.classes = [MARK, kind, *(c for c in element.classes if c.lower() != kind)]
+
+    pandoc.walk(doc, visit, pf.Div)
+
+
+def is_theorem(element: Any) -> bool:
+    import panflute as pf
+
+    return isinstance(element, pf.Div) and MARK in element.classes
+
+
+# --------------------------------------------------------------------------------------------------
+# Numbering
+
+
+def number(doc: Any, note: Note, refs: References, known: Mapping[str, Kind]) -> None:
+    """Gives every theorem its number, in the attribute ``number``, and registers its label.
+
+    In LaTeX targets raw theorems stay as they are, and are counted with the others.
+    """
+    import panflute as pf
+
+    counts: dict[str, int] = {}
+    sections = 0
+    cursor = Cursor(note)
+
+    def step(kind: Kind) -> str:
+        if not kind.counter:
+            return ""
+        counts[kind.counter] = counts.get(kind.counter, 0) + 1
+        here = str(counts[kind.counter])
+        return f"{sections}.{here}" if kind.within in ("section", "chapter") else here
+
+    def visit(element: Any, doc: Any) -> None:
+        nonlocal sections
+        if isinstance(element, pf.Header):
+            if element.level == 1 and "unnumbered" not in element.classes:
+                sections += 1
+                for kind in known.values():
+                    if kind.within:
+                        counts.pop(kind.counter, None)
+            return
+        if isinstance(element, pf.RawBlock):
+            for name, _, label, _ in (
+                (split_raw(element.text, known) or []) if "begin" in element.text else []
+            ):
+                if name:
+                    kind = known[name]
+                    given = step(kind)
+                    if label:
+                        refs.add(label, Target(kind.title, given, cursor.line_of(f"{{{label}}}")))
+            return
+        if is_theorem(element):
+            kind = known.get(
+                element.classes[1], Kind(element.classes[1], element.classes[1].capitalize(), "")
+            )
+            given = step(kind)
+            if given:
+                element.attributes["number"] = given
+            if element.identifier:
+                refs.add(element.identifier, Target(kind.title, given, cursor.line_of(element.identifier)))
+
+    pandoc.walk(doc, visit, pf.Header, pf.RawBlock, pf.Div)
+
+
+# --------------------------------------------------------------------------------------------------
+# Writing
+
+
+def dress(doc: Any, known: Mapping[str, Kind], build: Callable[[Any, Kind, list[Any]], Any]) -> set[str]:
+    """Replaces every theorem by what ``build(div, kind, name)`` makes of it. Returns the kinds that were met."""
+    import panflute as pf
+
+    fragments = Fragments()
+    met: set[str] = set()
+
+    def want(element: Any, doc: Any) -> None:
+        if is_theorem(element):
+            met.add(element.classes[1])
+            if element.attributes.get("name"):
+                fragments.add(element.attributes["name"])
+
+    pandoc.walk(doc, want, pf.Div)
+    if not met:
+        return met
+    fragments.read()
+
+    def visit(element: Any, doc: Any) -> Any:
+        if not is_theorem(element):
+            return None
+        kind = known.get(element.classes[1], Kind(element.classes[1], element.classes[1].capitalize(), ""))
+        name: list[Any] = []
+        if element.attributes.pop("heading", ""):
+            name = list(element.content[0].content)
+            element.content = list(element.content)[1:]
+        if text := element.attributes.pop("name", ""):
+            name = fragments.inlines(text)
+        return build(element, kind, name)
+
+    pandoc.walk(doc, visit, pf.Div)
+    return met
+
+
+def as_div(element: Any, kind: Kind, name: list[Any]) -> Any:
+    """A Div whose first words are "Theorem 1 (Gauss).": for every target but LaTeX."""
+    import panflute as pf
+
+    given = element.attributes.pop("number", "")
+    head: list[Any] = [pf.Str(f"{kind.title}{NO_BREAK}{given}" if given else kind.title)]
+    if kind.style == "proof" and name:
+        head = name
+    elif name:
+        head += [pf.Space, pf.Str("("), *name, pf.Str(")")]
+    light = kind.style in ("remark", "proof")
+    title = pf.Span((pf.Emph if light else pf.Strong)(*head, pf.Str(".")), classes=["theorem-title"])
+    content = list(element.content)
+    if content and isinstance(content[0], (pf.Para, pf.Plain)):
+        first = list(content[0].content)
+        content[0] = pf.Para(title, pf.Space, *first)
+    else:
+        content.insert(0, pf.Para(title))
+    if kind.style == "proof":
+        end = [pf.Str(NO_BREAK), pf.Span(pf.Str("□"), classes=["qed"])]
+        if isinstance(content[-1], (pf.Para, pf.Plain)):
+            content[-1] = pf.Para(*content[-1].content, *end)
+        else:
+            content.append(pf.Para(*end))
+    style = "theorem-upright" if kind.style != "plain" else "theorem-plain"
+    return pf.Div(*content, identifier=element.identifier, classes=["theorem", kind.name.rstrip("*"), style])
+
+
+def as_latex(element: Any, kind: Kind, name: list[Any]) -> Any:
+    """The environment, with its content between raw lines."""
+    import panflute as pf
+
+    element.attributes.pop("number", "")
+    label = f"\\label{{{element.identifier}}}" if element.identifier else ""
+    opening: list[Any] = [pf.RawInline(f"\\begin{{{kind.name}}}", format="latex")]
+    if name:
+        opening += [pf.RawInline("[", format="latex"), *name, pf.RawInline("]", format="latex")]
+    if label:
+        opening.append(pf.RawInline(label, format="latex"))
+    end = pf.RawBlock(f"\\end{{{kind.name}}}", format="latex")
+    return [pf.Plain(*opening), *element.content, end]
+
+
+def declarations(met: set[str], known: Mapping[str, Kind]) -> str:
+    """``\\newtheorem`` for the kinds that a document uses and its preamble does not declare."""
+    lines = []
+    style = "plain"
+    for name in sorted(met, key=lambda n: (known[n].style if n in known else "plain", n)):
+        kind = known.get(name, Kind(name, name.capitalize(), ""))
+        if kind.declared or kind.style == "proof":
+            continue
+        if kind.style != style:
+            style = kind.style
+            lines.append(f"\\theoremstyle{{{style}}}")
+        star = "" if kind.counter else "*"
+        lines.append(f"\\newtheorem{star}{{{kind.name}}}{{{kind.title}}}")
+    return "\n".join(lines)
