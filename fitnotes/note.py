@@ -244,6 +244,17 @@ def mark(text: str) -> str:
     return _mark(text)[0]
 
 
+_SHORTHAND = re.compile(
+    r"\\(?:(?:re|provide)?(?:new)?command\*?|def)\s*\{?\s*(\\[A-Za-z]+)\s*\}?\s*\{\s*"
+    r"(\\(?:begin|end)\s*\{(?:equation|align|gather|multline|eqnarray|flalign|displaymath)\*?\})\s*\}"
+)
+
+
+def _shorthands(text: str) -> dict[str, str]:
+    r"""``\newcommand{\be}{\begin{equation}}``: macros that stand for an end of a formula. Pandoc has to see it."""
+    return dict(_SHORTHAND.findall(text)) if "\\begin" in text else {}
+
+
 def unclosed_fence(text: str) -> int | None:
     """The line of a Python or Mermaid fence that is never closed: pandoc takes it for text."""
     return _mark(text)[1]
@@ -255,6 +266,10 @@ def _mark(text: str) -> tuple[str, int | None]:
     opened: tuple[int, str] | None = None
     state = _CLOSED
     in_comment = False
+    shorthands = _shorthands(text)
+    short = (
+        re.compile("|".join(rf"{re.escape(name)}(?![A-Za-z])" for name in shorthands)) if shorthands else None
+    )
     for n in range(header_end(lines), len(lines)):
         if in_comment or (closing is None and lines[n].lstrip().startswith("<!--")):
             in_comment = "-->" not in lines[n]
@@ -262,6 +277,8 @@ def _mark(text: str) -> tuple[str, int | None]:
         match = _FENCE.match(lines[n])
         if match is None or (closing is None and not _opens(lines, n, match)):
             if closing is None:
+                if short is not None and not _SHORTHAND.search(lines[n]) and "`" not in lines[n]:
+                    lines[n] = short.sub(lambda m: shorthands[m[0]], lines[n])
                 state = _mark_prose(lines, n, state)
             continue
         ticks, info = match["ticks"], match["info"]

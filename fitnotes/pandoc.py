@@ -139,11 +139,15 @@ def load(ast: str, target: str) -> Any:
     return doc
 
 
+# The metadata whose words a page shows.
+SHOWN = frozenset({"title", "subtitle", "author", "date", "abstract", "thanks", "institute", "keywords"})
+
+
 def walk(root: Any, action: Callable[[Any, Any], Any], *kinds: type, metadata: bool = False) -> None:
     """Calls ``action(element, root)`` on every element below ``root``, children first, in document order.
 
     An element takes the place of its own, a list is spliced in, None leaves it. ``kinds``: only these
-    types, which is faster; ``metadata``: a document's too. It does what panflute's own walk does, without
+    types, which is faster; ``metadata``: in what a page shows of it too. It does what panflute's own walk does, without
     building every list anew: most walks over a note change little in it.
     """
     import panflute as pf
@@ -177,7 +181,9 @@ def walk(root: Any, action: Callable[[Any, Any], Any], *kinds: type, metadata: b
                 if changed is not None:
                     child[:] = changed
             elif isinstance(child, maps):
-                for key, item in list(child.dict.items()):
+                shown = SHOWN if element is getattr(root, "metadata", None) else child.dict.keys()
+                for key in [key for key in child.dict if key in shown]:
+                    item = child.dict[key]
                     found = one(item, element, name, None)
                     if found == []:
                         del child.dict[key]

@@ -188,7 +188,19 @@ def resolve(
 def plain_link(address: str, target: Target, bare: bool) -> Any:
     import panflute as pf
 
-    return pf.Link(pf.Str(target.text(bare=bare)), url=address, classes=["ref"])
+    return pf.Link(*_words(target.text(bare=bare)), url=address, classes=["ref"])
+
+
+def _words(text: str) -> list[Any]:
+    """What a reference shows; a ``\\tag{$\\ast$}`` has TeX in it."""
+    import panflute as pf
+
+    if "$" not in text and "\\" not in text:
+        return [pf.Str(text)]
+    parts = re.split(r"\$|(\\[a-z]+\{[^{}]*\})", text)
+    if "$" in text:
+        parts = text.split("$")
+    return [(pf.Math(p, format="InlineMath") if i % 2 else pf.Str(p)) for i, p in enumerate(parts) if p]
 
 
 def tex_reference(refs: References, command: str, label: str, link: Any = plain_link) -> Any:
@@ -201,7 +213,7 @@ def tex_reference(refs: References, command: str, label: str, link: Any = plain_
         return pf.Span(pf.Str(f"??{label}"), classes=["error"])
     address, target = found
     if command == "ref" and target.number:
-        return pf.Link(pf.Str(target.number), url=address, classes=["ref"])
+        return pf.Link(*_words(target.number), url=address, classes=["ref"])
     return link(address, target, command == "eqref")
 
 

@@ -22,7 +22,15 @@ from fitnotes.render import crossrefs, mathjax, rawtex, theorems
 from fitnotes.render.macros import replace_argument
 from fitnotes.render.maths import take_labels
 from fitnotes.render.media import Media, remove_old
-from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings, formula_line
+from fitnotes.render.page import (
+    Page,
+    Place,
+    bibliography,
+    compose,
+    converter_warnings,
+    formula_line,
+    formula_problem,
+)
 
 # What GitHub answers with "The following macros are not allowed".
 REFUSED = (
@@ -212,10 +220,7 @@ def write_gfm(document: Document, results: Mapping[int, Result], target: Path, p
     files = target.parent / f"{target.stem}_files"
     media = Media(files, f"{quote(files.name)}/", convert=lambda data, suffix: (data, suffix))
     page = compose(document, results, "gfm", media, place)
-    for formula, reason in _wrong(page):
-        message = f"formula {' '.join(formula.split())[:80]}: MathJax says: {reason}"
-        line = formula_line(page, formula)
-        page.problems.append(Problem("error", message, document.note.shown, line, exit_code=1))
+    _check(page)
     link = functools.partial(crossrefs.tex_reference, page.refs)
     rawtex.replace_raw(page.doc, page_break=_nothing, reference=link)
     crossrefs.resolve(page.doc, document.note, page.refs)
@@ -232,16 +237,32 @@ def write_gfm(document: Document, results: Mapping[int, Result], target: Path, p
     return page
 
 
-def _wrong(page: Page) -> list[tuple[str, str]]:
+def _check(page: Page) -> None:
+    """A formula that GitHub cannot show becomes a picture, where MathJax has a package for it; else it is an
+    error with its line."""
     import panflute as pf
 
     found: dict[tuple[str, bool], None] = {}
-    pandoc.walk(
-        page.doc,
-        lambda e, d: found.setdefault((take_labels(e.text)[0], e.format == "DisplayMath")) and None,
-        pf.Math,
-        metadata=True,
-    )
+
+    def key(element: Any) -> tuple[str, bool]:
+        return take_labels(element.text)[0], element.format == "DisplayMath"
+
+    pandoc.walk(page.doc, lambda e, d: found.setdefault(key(e)) and None, pf.Math, metadata=True)
     formulas = list(found)
-    reasons = mathjax.check(formulas, mathjax.packages(page.preamble.tex))
-    return [(tex, reason) for (tex, _), reason in zip(formulas, reasons, strict=True) if reason]
+    wrong = [f for f, reason in zip(formulas, mathjax.check(formulas), strict=True) if reason]
+    if not wrong:
+        return
+    extra = mathjax.packages(page.preamble.tex)
+    pictures = {}
+    for formula, set_ in zip(wrong, mathjax.typeset(wrong, extra), strict=True):
+        if set_.error:
+            formula_problem(page, formula[0], set_.error)
+        else:
+            svg, _, _ = mathjax.picture(set_.svg, 12)
+            pictures[formula] = page.media.add(svg.encode(), ".svg", "formula")
+
+    def put(element: Any, doc: Any) -> Any:
+        url = pictures.get(key(element))
+        return pf.Image(pf.Str(element.text), url=url) if url else None
+
+    pandoc.walk(page.doc, put, pf.Math, metadata=True)

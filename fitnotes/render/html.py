@@ -19,7 +19,7 @@ from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document
 from fitnotes.render import crossrefs, mathjax, rawtex, theorems
-from fitnotes.render.maths import TAG, take_labels
+from fitnotes.render.maths import take_labels
 from fitnotes.render.media import Media, remove_old
 from fitnotes.render.page import (
     Page,
@@ -27,7 +27,7 @@ from fitnotes.render.page import (
     bibliography,
     compose,
     converter_warnings,
-    formula_line,
+    formula_problem,
     relative_prefix,
 )
 
@@ -119,13 +119,6 @@ class Check(threading.Thread):
             self.known.parent.mkdir(parents=True, exist_ok=True)
             with open(self.known, "a", encoding="ascii") as file:
                 file.write("".join(name + "\n" for name in passed))
-
-
-def formula_problem(page: Page, formula: str, reason: str) -> None:
-    shown = " ".join(TAG.sub("", formula).split())
-    message = f"formula {shown[:80]}: MathJax says: {reason}"
-    line = formula_line(page, formula)
-    page.problems.append(Problem("error", message, page.document.note.shown, line, exit_code=1))
 
 
 def set_formulas(page: Page, mode: str, extra: list[str]) -> None:

@@ -27,6 +27,7 @@ from fitnotes.render.media import Media, remove_old
 from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings
 from fitnotes.render.typst import svg_to_pdf
 
+REPAIRS = 25  # at most so many things that LaTeX stops at are taken out of its way
 TIME_LIMIT = 180  # seconds for one LaTeX run
 HOW_TO_INSTALL = {
     "tectonic": "see https://tectonic-typesetting.github.io",
@@ -225,15 +226,7 @@ def _tolerant(definition: str) -> str:
 # Commands of LaTeX and amsmath that authors give a meaning of their own: \newcommand would stop there.
 TAKEN = frozenset(
     "\\" + name
-    for name in (
-        "vec bar hat tilde dot ddot check acute grave breve mathring div Re Im P S H L O AA AE OE l o i j u v c d b t r k"
-        " a ss deg dim ker det exp log ln sin cos tan sec csc cot lim sup inf max min arg gcd hom Pr span and or not"
-        " mod bmod pmod epsilon varepsilon phi varphi to gets iff implies mid Box Diamond ge le dag sp sb tt bf it rm"
-        " sf sc cal frac sqrt sum prod int complement subset empty emptyset exists forall in ni top bot land lor neg lnot"
-        " star ast cdot times ll gg approx eq th dh dj ng TH DH input index title date author part section cite ref"
-        " label text mathbb mathcal mathbf mathrm boldsymbol operatorname dots colon cases matrix pmatrix proof qed"
-        " abstract norm*"
-    ).split()
+    for name in ["vec", "bar", "hat", "tilde", "dot", "ddot", "check", "acute", "grave", "breve", "mathring", "div", "Re", "Im", "P", "S", "H", "L", "O", "AA", "AE", "OE", "l", "o", "i", "j", "u", "v", "c", "d", "b", "t", "r", "k", "a", "ss", "deg", "dim", "ker", "det", "exp", "log", "ln", "sin", "cos", "tan", "sec", "csc", "cot", "lim", "sup", "inf", "max", "min", "arg", "gcd", "hom", "Pr", "span", "and", "or", "not", "mod", "bmod", "pmod", "epsilon", "varepsilon", "phi", "varphi", "to", "gets", "iff", "implies", "mid", "Box", "Diamond", "ge", "le", "dag", "sp", "sb", "tt", "bf", "it", "rm", "sf", "sc", "cal", "frac", "sqrt", "sum", "prod", "int", "complement", "subset", "empty", "emptyset", "exists", "forall", "in", "ni", "top", "bot", "land", "lor", "neg", "lnot", "star", "ast", "cdot", "times", "ll", "gg", "approx", "eq", "th", "dh", "dj", "ng", "TH", "DH", "input", "index", "title", "date", "author", "part", "section", "cite", "ref", "label", "text", "mathbb", "mathcal", "mathbf", "mathrm", "boldsymbol", "operatorname", "dots", "colon", "cases", "matrix", "pmatrix", "proof", "qed", "abstract", "norm*"]
 )  # fmt: skip
 
 
@@ -266,10 +259,84 @@ def write_latex_pdf(
         folder = Path(scratch)
         page, text = write_latex(document, results, Media(folder, "", convert=pictures_for_latex), place)
         source = folder / "note.tex"
-        source.write_text(text, encoding="utf-8")
-        _run(program, engine, source, page)
+        for _ in range(REPAIRS):
+            source.write_text(text, encoding="utf-8")
+            try:
+                _run(program, engine, source, page)
+                break
+            except _Failed as failure:
+                repaired = _repaired(failure.log, text, page, engine)
+                if repaired is None or repaired == text:
+                    raise _error(engine, failure.log, source, page) from None
+                text = repaired
+        else:
+            raise ConversionError(f"{engine}: more than {REPAIRS} errors", path=document.note.shown)
         write_atomically(target, (folder / "note.pdf").read_bytes())
     return page
+
+
+class _Failed(Exception):
+    def __init__(self, log: str) -> None:
+        self.log = log
+
+
+def _repaired(log: str, text: str, page: Page, engine: str) -> str | None:
+    """The document without what LaTeX has just stopped at, which is said; None where this knows no help.
+
+    An unknown command shows as its name: a warning in prose, as in the other targets, an error in a formula.
+    """
+    note = page.document.note
+    reason = next((line[2:].strip() for line in log.split("\n") if line.startswith("! ")), "")
+    place = re.search(r"^l\.\d+ ?(.*)$", log, re.MULTILINE)
+
+    def say(message: str, name: str, hint: str | None = None, *, wrong: bool = False) -> None:
+        severity, code = ("error", 1) if wrong else ("warning", 0)
+        page.problems.append(
+            Problem(severity, f"{engine}: {message}", note.shown, note.line_of(name), hint, code)  # type: ignore[arg-type]
+        )
+
+    def insert(lines: str) -> str:
+        return text.replace("\\begin{document}", f"{lines}\n\\begin{{document}}", 1)
+
+    if reason.startswith("Undefined control sequence"):
+        names = re.findall(r"\\[A-Za-z@]+", place[1]) if place else []
+        stopped = re.search(r"^<argument>.*(\\[A-Za-z@]+) *$", log, re.MULTILINE)
+        name = stopped[1] if stopped else names[-1] if names else ""
+        if not name or name in ("\\begin", "\\end"):
+            return None
+        in_formula = name in page.formula_names
+        say(f"it does not know {name}, whose name is shown", name, wrong=in_formula)
+        return insert(f"\\providecommand{{{name}}}{{\\texttt{{\\string{name}}}}}")
+    if match := re.match(r"LaTeX Error: Environment (\S+) undefined", reason):
+        say(f"it does not know the environment {match[1]}; what is in it is shown", f"\\begin{{{match[1]}}}")
+        return insert(f"\\newenvironment{{{match[1]}}}{{\\par\\texttt{{[{match[1]}]}} }}{{\\par}}")
+    if match := re.match(r"LaTeX Error: File `([^']+)\.sty' not found", reason):
+        say(
+            f"the package {match[1]} is not installed, and is left out",
+            match[1],
+            "install the LaTeX package that has it",
+        )
+        return _without_package(text, match[1])
+    if match := re.match(r"LaTeX Error: Command (\\\S+) already defined", reason):
+        name = re.escape(match[1])
+        return re.sub(
+            rf"\\(?:new|provide)command(\*?\s*\{{?\s*{name}(?![A-Za-z]))", r"\\renewcommand\1", text
+        )
+    if match := re.match(r"LaTeX Error: Command (\\\S+) undefined", reason):
+        name = re.escape(match[1])
+        return re.sub(rf"\\renewcommand(\*?\s*\{{?\s*{name}(?![A-Za-z]))", r"\\newcommand\1", text, count=1)
+    return None
+
+
+def _without_package(text: str, package: str) -> str:
+    def drop(match: re.Match[str]) -> str:
+        names = [name.strip() for name in match[2].split(",")]
+        kept = [name for name in names if name != package]
+        if len(kept) == len(names):
+            return match[0]
+        return f"{match[1]}{{{','.join(kept)}}}" if kept else ""
+
+    return re.sub(r"(\\(?:usepackage|RequirePackage)\s*(?:\[[^\]]*\])?\s*)\{([^}]*)\}", drop, text)
 
 
 def write_tex(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
@@ -311,7 +378,7 @@ def _run(program: str, engine: str, source: Path, page: Page) -> None:
         log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""
         if done.returncode:
             text = log or (done.stdout + done.stderr).decode("utf-8", "replace")
-            raise _error(engine, text, source, page)
+            raise _Failed(text)
         if (
             turn
             and "Rerun to get" not in log

@@ -507,9 +507,45 @@ def normalise(doc: Any, note: Note, preamble: Preamble, refs: References, *, exp
     for label, line in formulas.unnumbered.items():
         if label not in refs.targets:
             refs.unnumbered[label] = line
+    pandoc.walk(doc, _with_punctuation, pf.Div, pf.BlockQuote, pf.ListItem, pf.Definition)
+    _with_punctuation(doc, doc)
     if expanding:
         pandoc.walk(doc, formulas.references, pf.Math, metadata=True)
     return formulas.found
+
+
+def _with_punctuation(element: Any, doc: Any) -> None:
+    """The full stop behind a bare environment, which pandoc reads as a paragraph of its own, into the formula."""
+    import panflute as pf
+
+    kept: list[Any] = []
+    for block in element.content:
+        before = kept[-1] if kept else None
+        formula = before.content[-1] if isinstance(before, pf.Para) and len(before.content) else None
+        words = list(block.content) if isinstance(block, (pf.Para, pf.Plain)) else []
+        first = getattr(words[0], "text", "") if words else ""
+        is_display = isinstance(formula, pf.Math) and formula.format == "DisplayMath"
+        if (
+            formula is not None
+            and is_display
+            and re.fullmatch(r"[.,;:!?]", first)
+            and isinstance(words[0], pf.Str)
+        ):
+            formula.text = _before_the_end(formula.text, first)
+            if len(words) > 1:
+                kept.append(type(block)(*words[1:]))
+            continue
+        kept.append(block)
+    if len(kept) != len(element.content):
+        element.content = kept
+
+
+def _before_the_end(text: str, sign: str) -> str:
+    """``sign`` behind the last row of a formula, in front of its number."""
+    end = re.search(
+        r"\s*(?:\\tag\*?\s*\{[^{}]*\}\s*)?(?:\\\\\s*)?(?:\\end\s*\{[^}]*\})?(?:\\label\{[^}]*\})*\s*$", text
+    )
+    return f"{text[: end.start()]}{sign}{text[end.start() :]}" if end else text + sign
 
 
 def expand_formulas(doc: Any, macros: Macros) -> None:
@@ -521,6 +557,17 @@ def expand_formulas(doc: Any, macros: Macros) -> None:
             element.text = _portable(expand(element.text, macros.copy()))
 
     pandoc.walk(doc, visit, pf.Math, metadata=True)
+
+
+_SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456789+-ni", strict=True))
+_SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢⱼₖ", "0123456789+-nijk", strict=True))
+_RAISED = re.compile(f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+")
+
+
+def _raised(match: re.Match[str]) -> str:
+    """``x²`` as ``x^{2}``."""
+    table, sign = (_SUPER, "^") if match[0][0] in _SUPER else (_SUB, "_")
+    return f"{sign}{{{''.join(table[char] for char in match[0])}}}"
 
 
 def _words_apart(command: str, inside: str) -> str:
@@ -537,6 +584,8 @@ def _words_apart(command: str, inside: str) -> str:
 
 def _portable(text: str) -> str:
     """An expanded formula without what only some engines read."""
+    if not text.isascii():
+        text = _RAISED.sub(_raised, text)
     if "\\" not in text:
         return text
     text = re.sub(r"\\bm(?![A-Za-z])", r"\\boldsymbol", text)

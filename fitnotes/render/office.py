@@ -19,9 +19,9 @@ from fitnotes.execute.cache import Result
 from fitnotes.read import Document
 from fitnotes.render import crossrefs, mathjax, maths, rawtex, theorems
 from fitnotes.render.html import dress as dress_html
-from fitnotes.render.html import formula_problem, page_title, set_formulas
+from fitnotes.render.html import page_title, set_formulas
 from fitnotes.render.media import Media
-from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings
+from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings, formula_problem
 from fitnotes.render.typst import svg_to_png
 
 SIZE = 11  # pt, of the text in Word

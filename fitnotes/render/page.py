@@ -18,7 +18,6 @@ from fitnotes.render import crossrefs, diagrams, links, maths, rawhtml, rawtex, 
 from fitnotes.render.media import Media, place_images
 from fitnotes.render.preamble import KEYS, Preamble, read_preamble, unheard
 
-
 # Formats of text that reads elsewhere: their writers get formulas ready made.
 SUFFIXES = {
     "html": ".html", "typst": ".pdf", "latex": ".pdf", "gfm": ".md", "docx": ".docx", "epub": ".epub",
@@ -52,6 +51,12 @@ class Page:
         found: list[Any] = []
         pandoc.walk(self.doc, lambda e, d: found.append(e), pf.Math, metadata=True)
         return bool(found)
+
+    @property
+    def formula_names(self) -> set[str]:
+        """The commands that stand in the note's formulas, as far as its text tells."""
+        text = "\n".join(re.findall(r"(?s)\$\$.+?\$\$|\$[^$\n]+\$", self.document.note.text))
+        return set(re.findall(r"\\[A-Za-z@]+", text))
 
     def asks(self, key: str, otherwise: bool) -> bool:
         """A yes or no in the note's metadata; takes it out, since pandoc would act on it too."""
@@ -112,7 +117,7 @@ def compose(
     rawhtml.find_images(doc)
     problems += place_images(doc, note, media)
     problems += links.link_pages(doc, note, suffix, place.base)
-    doc.metadata.content.pop("fitnotes", None)
+    _drop_unseen(doc)
     _name_authors(doc)
     refs = crossrefs.References(note, place.elsewhere)
     known = maths.normalise(doc, note, preamble, refs, expanding=target != "latex")
@@ -121,6 +126,19 @@ def compose(
     theorems.number(doc, note, refs, kinds)
     crossrefs.number(doc, note, refs)
     return Page(document, doc, target, media, preamble, known, refs, kinds, problems)
+
+
+def _drop_unseen(doc: Any) -> None:
+    """Takes out the metadata that no page shows where it holds TeX: a converter would try its hand at it."""
+    import panflute as pf
+
+    metadata = doc.metadata.content
+    metadata.pop("fitnotes", None)
+    for key in [key for key in metadata if key not in pandoc.SHOWN]:
+        tex: list[Any] = []
+        pandoc.walk(metadata[key], lambda e, d: tex.append(e), pf.Math, pf.RawInline, pf.RawBlock)  # noqa: B023
+        if tex:
+            del metadata[key]
 
 
 def _name_authors(doc: Any) -> None:
@@ -196,6 +214,13 @@ def formula_line(page: Page, formula: str) -> int | None:
         if len(part.strip()) > 1 and part.strip() in note.text:
             return note.line_of(part)
     return None
+
+
+def formula_problem(page: Page, formula: str, reason: str) -> None:
+    shown = " ".join(maths.TAG.sub("", formula).split())
+    message = f"formula {shown[:80]}: MathJax says: {reason}"
+    line = formula_line(page, formula)
+    page.problems.append(Problem("error", message, page.document.note.shown, line, exit_code=1))
 
 
 def relative_prefix(folder: Path, page_folder: Path) -> str:

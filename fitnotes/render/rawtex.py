@@ -51,7 +51,8 @@ def read_raw_tex(doc: Any, note: Note, preamble: Preamble, theorems: Mapping[str
 
     problems: list[Problem] = []
     found: list[Any] = []
-    pandoc.walk(doc, lambda e, d: found.append(e) if _is_tex(e) else None, pf.RawBlock, pf.RawInline)
+    raw = (pf.RawBlock, pf.RawInline)
+    pandoc.walk(doc, lambda e, d: found.append(e) if _is_tex(e) else None, *raw, metadata=True)
     if not found:
         return problems
     macros = preamble.macros.copy()

@@ -68,13 +68,20 @@ CITATIONS = r"""\newcommand{\citeproctext}{}
 UNICODE_MATH = r"""\unimathsetup{mathbf=sym}
 \AtBeginDocument{\let\boldsymbol\symbfit\let\bm\symbfit}"""
 FALLBACK = r"""\ifLuaTeX
-  \IfFontExistsTF{DejaVu Sans Mono}{%
-    \directlua{luaotfload.add_fallback("notesmono", {"DejaVuSansMono:mode=node;"})}
-    \setmonofont{Latin Modern Mono}[RawFeature={fallback=notesmono}]}{}
-  \IfFontExistsTF{DejaVu Serif}{%
-    \directlua{luaotfload.add_fallback("notesserif", {"DejaVuSerif:mode=node;", "DejaVuSans:mode=node;"})}
-    \setmainfont{Latin Modern Roman}[RawFeature={fallback=notesserif}]}{}
+  \newcommand{\notesfallback}[2]{\IfFontExistsTF{#2}{\directlua{table.insert(notes#1, "#2:mode=node;")}}{}}
+  \directlua{notesmono, notesserif = {}, {}}
+  FONTS
+  \directlua{
+    if notesmono[1] then luaotfload.add_fallback("notesmono", notesmono) end
+    if notesserif[1] then luaotfload.add_fallback("notesserif", notesserif) end}
+  \setmonofont{Latin Modern Mono}[RawFeature={fallback=notesmono}]
+  \setmainfont{Latin Modern Roman}[RawFeature={fallback=notesserif}]
 \fi"""
+# Fonts with what Latin Modern lacks; those for Chinese, Japanese and Korean are looked for where they are needed.
+FONTS = (("mono", "DejaVu Sans Mono"), ("serif", "DejaVu Serif"), ("serif", "DejaVu Sans"))
+CJK_FONTS = ("Noto Serif CJK SC", "Noto Sans CJK SC", "Source Han Serif SC", "Droid Sans Fallback", "FandolSong-Regular",
+             "WenQuanYi Zen Hei", "SimSun", "Songti SC")  # fmt: skip
+CJK = re.compile("[\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef]")
 
 
 def loaded(preamble: str) -> set[str]:
@@ -96,13 +103,17 @@ def write(
     have = loaded(own)
     defined = "\n".join(definitions)
     text = "\n".join((body, _uncommented(own), defined, theorems))
-    lines = []
-    for name, options, asked in PACKAGES:
-        if name in have or (name == "geometry" and geometry) or not re.search(asked, text):
-            continue
-        lines.append(f"\\usepackage{f'[{options}]' if options else ''}{{{name}}}")
-    if "hyperref" in have:  # whatever it is used for comes before it
-        lines = [line for line in lines if "{hyperref}" not in line]
+    wanted = [
+        (name, options)
+        for name, options, asked in PACKAGES
+        if not have.issuperset(name.split(","))
+        and re.search(asked, text)
+        and not (name == "geometry" and geometry)
+    ]
+    names = {name for name, _ in wanted}
+    if "xcolor" not in names | have and ("hyperref" in names or "\\fitnotesproblem" in body):
+        wanted.insert(1, ("xcolor", ""))
+    lines = [f"\\usepackage{f'[{options}]' if options else ''}{{{name}}}" for name, options in wanted]
     own_first = own.strip()
     parts = ["\n".join(lines)]
     if re.search(r"\\begin\{(?:[vV]erbatim|Highlighting|fitnotes)", body):
@@ -113,8 +124,6 @@ def write(
         parts.append(OUTPUT)
     if "\\fitnotesproblem" in body:
         parts.append(r"\newcommand{\fitnotesproblem}[1]{\textcolor{red!70!black}{#1}}")
-        if "xcolor" not in have and "{xcolor}" not in parts[0]:
-            parts[0] += "\n\\usepackage{xcolor}"
     if "\\pandocbounded" in body:
         parts.append(PICTURE)
     if "CSLReferences" in body:
@@ -127,7 +136,12 @@ def write(
     if signs:
         parts.append(f"\\ifPDFTeX\n{signs}\n\\fi")
     if re.search("[\u0180-\uffff]", body) and not mainfont:
-        parts.append(FALLBACK)
+        fonts = [
+            *FONTS,
+            *((kind, name) for name in CJK_FONTS for kind in ("mono", "serif") if CJK.search(body)),
+        ]
+        tests = "\n  ".join(f"\\notesfallback{{{kind}}}{{{name}}}" for kind, name in fonts)
+        parts.append(FALLBACK.replace("FONTS", tests))
     if "unicode-math" in have:
         own_first += "\n" + UNICODE_MATH
     parts += [own_first, defined, theorems]

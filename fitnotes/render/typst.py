@@ -82,6 +82,9 @@ def _operators(code: str) -> str | None:
     """Typst operators in the place of marked text; None if a mark did not survive as text."""
     code = re.sub(rf'"{_LIMITS}([^"]*)"', r'op("\1", limits: #true)', code)
     code = re.sub(rf'"{_OPERATOR}([^"]*)"', r'op("\1")', code)
+    # Typst keeps the space between words and signs by itself.
+    code = re.sub(r'"((?:[^"\\]|\\.)*?) +"(?= )', r'"\1"', code)
+    code = re.sub(r'(?<= )" +((?:[^"\\]|\\.)*?)"', r'"\1"', code)
     # A bar is an ordinary sign in TeX; Typst would space it like a relation.
     code = re.sub(r"(?<!\\)\\\|", 'class("normal", bar.v)', code)
 
@@ -175,10 +178,10 @@ def convert(formulas: Sequence[Formula]) -> list[str | None]:
     return [None if PICTURES.search(f.tex) else part for f, part in zip(formulas, good, strict=True)]
 
 
-def _picture(formula: Formula, media: Media) -> tuple[str | None, str]:
+def _picture(formula: Formula, media: Media, extra: Sequence[str]) -> tuple[str | None, str]:
     """The formula set by MathJax as a Typst image, and the reason where MathJax cannot either."""
     tex = re.sub(r"\\label\s*\{[^}]*\}", "", formula.tex)
-    result = mathjax.typeset([(_untagged(tex), formula.display)])[0]
+    result = mathjax.typeset([(_untagged(tex), formula.display)], extra)[0]
     if result.error:
         return None, result.error
     svg, width, depth = mathjax.picture(result.svg, SIZE)
@@ -243,6 +246,7 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
         found.append((element, Formula(_ready(element.text), display, tuple(numbers), tuple(labels))))
 
     pandoc.walk(page.doc, collect, pf.Math, metadata=True)
+    extra = mathjax.packages(page.preamble.tex)
     unique = list(dict.fromkeys(formula for _, formula in found))
     code = dict(zip(unique, convert(unique), strict=True))
     originals = {formula: element.text for element, formula in found}
@@ -256,7 +260,7 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
             sources[body] = originals[formula]
         else:
             whole = Formula(originals[formula], formula.display, formula.numbers, formula.labels)
-            body, reason = _picture(whole, page.media)
+            body, reason = _picture(whole, page.media, extra)
             if body is None:
                 shown = " ".join(whole.tex.split())
                 page.problems.append(
@@ -310,7 +314,8 @@ def dress(page: Page) -> None:
     """What Typst's writer would lose: error and missing marks, links to nowhere."""
     import panflute as pf
 
-    identifiers = {name for name, target in page.refs.targets.items() if target.kind == "Equation"}
+    set_before = {"Equation", *(kind.title for kind in page.theorems.values())}
+    identifiers = {name for name, target in page.refs.targets.items() if target.kind in set_before}
 
     def collect(element: Any, doc: Any) -> None:
         identifier = getattr(element, "identifier", "")
@@ -326,6 +331,9 @@ def dress(page: Page) -> None:
             # A block of its own would be as wide as what it holds, and put a figure at the margin.
             anchor = pf.RawBlock(f"#metadata(none) <{element.identifier}>", format="typst")
             return [*([anchor] if element.identifier else []), *element.content]
+        if isinstance(element, pf.Div) and "center" in element.classes:
+            opening = pf.RawBlock("#align(center)[", format="typst")
+            return [opening, *element.content, pf.RawBlock("]", format="typst")]
         if isinstance(element, pf.Span) and ("error" in element.classes or "missing" in element.classes):
             opening = pf.RawInline("#problem[", format="typst")
             return [opening, *element.content, pf.RawInline("]", format="typst")]
