@@ -168,6 +168,23 @@ def build(
 
 
 @main.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--fix", is_flag=True, help="Mend what is safe; everything else in the file stays as it is.")
+@click.option(
+    "--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print. [text]"
+)
+def lint(paths: tuple[Path, ...], fix: bool, form: str) -> None:
+    """Check notes without running their code.
+
+    Prints file:line:column: code message. Exit codes: 0 nothing, or hints only; 1 something was found;
+    2 wrong usage.
+    """
+    from fitnotes.lint.report import lint_files
+
+    raise click.exceptions.Exit(lint_files(paths, fix=fix, form=form))
+
+
+@main.command()
 @click.argument("name")
 def new(name: str) -> None:
     """Write a starter note NAME.md that builds."""

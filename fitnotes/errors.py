@@ -60,7 +60,10 @@ class MissingProgram(FitnotesError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something found while building that does not stop the page from being written."""
+    """Something found while building that does not stop the page from being written.
+
+    ``code`` is its name for ``fitnotes lint``, where it has one.
+    """
 
     severity: Literal["error", "warning"]
     message: str
@@ -68,6 +71,7 @@ class Problem:
     line: int | None = None
     hint: str | None = None
     exit_code: int = 0
+    code: str = ""
 
     def __str__(self) -> str:
         kind = "" if self.severity == "error" else "warning: "

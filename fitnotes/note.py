@@ -172,7 +172,7 @@ def read_note(path: Path) -> Note:
 # --------------------------------------------------------------------------------------------------
 # Fences
 
-_FENCE = re.compile(
+FENCE = re.compile(
     r"^(?P<prefix>(?:[ \t]|>|(?:[-*+]|\(?\w{1,3}[.)])[ \t])*)(?P<ticks>`{3,}|~{3,})[ \t]*(?P<info>.*)$"
 )
 _BARE = re.compile(r"^(?P<language>[\w-]+)[ \t]*(?P<attributes>\{.*\})?[ \t]*$")
@@ -274,8 +274,8 @@ def _mark(text: str) -> tuple[str, int | None]:
         if in_comment or (closing is None and lines[n].lstrip().startswith("<!--")):
             in_comment = "-->" not in lines[n]
             continue
-        match = _FENCE.match(lines[n])
-        if match is None or (closing is None and not _opens(lines, n, match)):
+        match = FENCE.match(lines[n])
+        if match is None or (closing is None and not opens_block(lines, n, match)):
             if closing is None:
                 if short is not None and not _SHORTHAND.search(lines[n]) and "`" not in lines[n]:
                     lines[n] = short.sub(lambda m: shorthands[m[0]], lines[n])
@@ -298,7 +298,7 @@ def _mark(text: str) -> tuple[str, int | None]:
     return "\n".join(lines), opened[0] + 1
 
 
-def _opens(lines: list[str], n: int, match: re.Match[str]) -> bool:
+def opens_block(lines: list[str], n: int, match: re.Match[str]) -> bool:
     """Whether what looks like a fence opens a block for pandoc too."""
     ticks, info = match["ticks"], match["info"]
     if ticks[0] == "`" and "`" in info and not info.startswith("{"):
@@ -335,7 +335,7 @@ def _mark_prose(lines: list[str], n: int, state: int) -> int:
 
 def _displays(line: str) -> int:
     """How many ``$$`` stand in a line outside inline code."""
-    return len(re.findall(r"(?<!\\)\$\$", _CODE_SPAN.sub("", line))) if "$$" in line else 0
+    return len(re.findall(r"(?<!\\)\$\$", CODE_SPAN.sub("", line))) if "$$" in line else 0
 
 
 def _formula_below(lines: list[str], n: int) -> int:
@@ -359,7 +359,7 @@ def _wrapped_year(lines: list[str], n: int) -> bool:
     return bool(re.match(r"\s{0,3}\d{3,}[.)]\s", lines[n])) and bool(re.search(r"[a-zA-Z,]\s*$", above))
 
 
-_CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
+CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
 _FORMULA = re.compile(
     r"\$\$.*?\$\$|\\.|\$(?=\S)(?:[^$\\]|\\.)*?(?<=\S)\$(?!\d)"
     r"|(?P<loose>(?<!\w)\$ +(?P<body>(?:[^$\\`]|\\.)*?) +\$(?![\w$]))"
@@ -384,7 +384,7 @@ def tighten_maths(line: str) -> str:
         return f"${body.strip()}$" if re.search(r"[\\^_={]", body) and not words else match[0]
 
     out, at = [], 0
-    for span in [*_CODE_SPAN.finditer(line), None]:
+    for span in [*CODE_SPAN.finditer(line), None]:
         text = line[at : span.start()] if span else line[at:]
         out.append(_FORMULA.sub(tight, text))
         if span:
@@ -400,7 +400,7 @@ def unmark(text: str, original: list[str]) -> str:
     out = []
     for line in text.split("\n"):
         found = re.search(rf'{LINE}="(\d+)"', line)
-        source = _FENCE.match(original[int(found[1]) - 1]) if found else None
+        source = FENCE.match(original[int(found[1]) - 1]) if found else None
         if source is not None:
             line = _INDENT.match(line)[0] + source["ticks"] + source["info"]  # type: ignore[index]
         out.append(line)

@@ -105,8 +105,12 @@ def read(note: Note) -> tuple[str, list[Problem]]:
         ) from None
     problems = []
     for warning in output.warnings:
+        if re.match(r"Duplicate identifier '\w{2,4}[-:]", warning):
+            continue  # of something with a number: an error of ours, with both lines
         line = re.search(r"at (?:\S+ )?line (\d+)", warning)
-        problems.append(Problem("warning", warning, note.shown, int(line[1]) if line else None))
+        problems.append(
+            Problem("warning", warning, note.shown, int(line[1]) if line else None, code="pandoc")
+        )
     return output.text, problems
 
 

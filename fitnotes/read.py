@@ -48,7 +48,9 @@ def read_document(note: Note, base: Settings, overrides: dict[str, object] | Non
     ast, problems = pandoc.read(note)
     if (line := unclosed_fence(note.text)) is not None:
         message = "this block is never closed; it is shown as text and does not run"
-        problems.append(Problem("error", message, note.shown, line, "end it with ```", exit_code=1))
+        problems.append(
+            Problem("error", message, note.shown, line, "end it with ```", exit_code=1, code="unclosed-block")
+        )
     doc = pandoc.load(ast, "json")
     _refuse_leaked_marks(doc, note)
     settings = note_settings(doc, note, base, overrides)

@@ -40,6 +40,7 @@ class Settings:
     pdf_engine: str = "typst"
     math: str = "mathjax"
     preamble: tuple[str, ...] = ()
+    lint_ignore: tuple[str, ...] = ()
 
     def preamble_files(self, folder: Path, root: Path) -> list[Path]:
         """The files under ``preamble``: beside the note in ``folder``, else below the project's ``root``."""
@@ -87,11 +88,14 @@ def _text(value: object) -> str:
     return value.strip()
 
 
-def _files(value: object) -> tuple[str, ...]:
-    names = value if isinstance(value, (list, tuple)) else [value]
-    if not all(isinstance(name, str) and name.strip() for name in names):
-        raise ValueError("a file, or a list of files")
-    return tuple(str(name).strip() for name in names)
+def _texts(what: str) -> Callable[[object], tuple[str, ...]]:
+    def convert(value: object) -> tuple[str, ...]:
+        names = value if isinstance(value, (list, tuple)) else [value]
+        if not all(isinstance(name, str) and name.strip() for name in names):
+            raise ValueError(what)
+        return tuple(str(name).strip() for name in names)
+
+    return convert
 
 
 seconds = _number(float, 0, "a number of seconds (0: no limit)")
@@ -110,7 +114,8 @@ CONVERTERS: dict[str, Callable[[object], Any]] = {
     "toc": to_bool,
     "pdf_engine": _choice(PDF_ENGINES),
     "math": _choice(MATH),
-    "preamble": _files,
+    "preamble": _texts("a file, or a list of files"),
+    "lint_ignore": _texts("a code, or a list of codes"),
 }
 assert set(CONVERTERS) == {f.name for f in fields(Settings)}
 

@@ -12,8 +12,11 @@ from conftest import ROOT
 # From the top to the bottom: a module may import from its own layer and those below.
 LAYERS = [
     ["cli", "__main__"],
-    ["filtering", "report", "clean", "doctor", "starter"],
-    ["build"],
+    ["filtering", "report", "clean", "doctor", "starter", "lint.report"],
+    ["build", "lint.check"],
+    ["lint.document"],
+    ["lint.source"],
+    ["lint.scan", "lint.codes"],
     ["labels"],
     ["render.office"],
     ["render.html", "render.typst", "render.latex", "render.gfm"],

@@ -68,7 +68,9 @@ class References:
                 line = self.note.line_of(label, after=before.line or 0) or line
             message = f"the label {label} is given twice (first in line {before.line})"
             hint = "give one of them another name"
-            self.problems.append(Problem("error", message, self.note.shown, line, hint, exit_code=1))
+            self.problems.append(
+                Problem("error", message, self.note.shown, line, hint, exit_code=1, code="doubled-label")
+            )
             return
         self.targets[label] = target
 
@@ -85,7 +87,9 @@ class References:
                 message = f"{label} stands in several notes: {where}"
                 hint = f"write note#{label}"
                 line = self.note.line_of(label)
-                self.problems.append(Problem("error", message, self.note.shown, line, hint, exit_code=1))
+                self.problems.append(
+                    Problem("error", message, self.note.shown, line, hint, exit_code=1, code="doubled-label")
+                )
             if found:
                 return found[0]
         return None
@@ -101,7 +105,9 @@ class References:
             message = f"{written} refers to a formula without a number (line {self.unnumbered[label]})"
             hint = "take the star or \\nonumber away, or give it a \\tag"
         line = self.note.line_of(written)
-        self.problems.append(Problem("error", message, self.note.shown, line, hint, exit_code=1))
+        self.problems.append(
+            Problem("error", message, self.note.shown, line, hint, exit_code=1, code="undefined-label")
+        )
 
 
 def number(doc: Any, note: Note, refs: References) -> None:

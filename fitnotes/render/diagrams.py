@@ -158,14 +158,18 @@ def draw_diagrams(doc: Any, note: Note, media: Media, *, keep: bool = False) -> 
             if name not in ATTRIBUTES:
                 message = f"unknown option {name!r} of a diagram"
                 hint = nearest(name, ATTRIBUTES)
-                problems.append(Problem("error", message, note.shown, line, hint, exit_code=2))
+                problems.append(
+                    Problem("error", message, note.shown, line, hint, exit_code=2, code="unknown-option")
+                )
         try:
             if theme not in THEMES:
                 raise DiagramError(f"unknown theme {theme!r}: one of {', '.join(THEMES)}", 0)
             svg = draw(element.text, theme)
         except DiagramError as error:
             at = start + error.line - 1 if start else None
-            problems.append(Problem("error", f"mermaid: {error}", note.shown, at, exit_code=1))
+            problems.append(
+                Problem("error", f"mermaid: {error}", note.shown, at, exit_code=1, code="diagram")
+            )
             message = output_block(f"mermaid: line {at}: {error}", "error", str(doc.format))
             return [message, pf.CodeBlock(element.text)]
         caption = _caption_of(element)

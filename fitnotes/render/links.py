@@ -32,7 +32,9 @@ def link_pages(doc: Any, note: Note, suffix: str, base: Path) -> list[Problem]:
         file = Path(folder, urllib.parse.unquote(path)).resolve()
         if not file.is_file():
             message = f"link to {path}: there is no such note"
-            problems.append(Problem("warning", message, note.shown, note.line_of(f"]({element.url}")))
+            problems.append(
+                Problem("warning", message, note.shown, note.line_of(f"]({element.url}"), code="missing-note")
+            )
         elif file.is_relative_to(base.resolve()):
             element.url = re.sub(r"\.\w+$", suffix, path) + mark + part
 

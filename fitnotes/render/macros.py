@@ -407,27 +407,42 @@ def _expand_one(token: str, reader: _Reader, macros: Macros) -> str | None:
     return None
 
 
-def brace_scripts(text: str, macros: Macros) -> str:
-    """Braces around what LaTeX needs braced behind ^ and _: `f_\\boldsymbol{x}` → `f_{\\boldsymbol{x}}`."""
-    out = ""
+def unbraced(text: str, macros: Macros) -> list[tuple[int, int]]:
+    """Where a command with its arguments stands behind ^ or _ and LaTeX needs braces around it."""
+    found = []
     reader = _Reader(text)
+    before = ""
     while token := reader.take():
-        script = re.search(r"[_^]\s*$", out) and not re.search(r"\\[_^]\s*$", out)
         macro = macros.commands.get(token)
-        if script and (macro is not None or _NEEDS_BRACES.fullmatch(token)):
-            start = reader.at
+        if before in ("_", "^") and (macro is not None or _NEEDS_BRACES.fullmatch(token)):
+            start = end = reader.at
             try:
                 if macro is not None:
                     _arguments(reader, macro)
                 else:
                     reader.star()
                     reader.argument()
+                end = reader.at
             except MacroError:
-                reader.at = start
-            out += "{" + token + reader.text[start : reader.at] + "}"
-        else:
-            out += token
-    return out
+                reader.at = end
+            found.append((start - len(token), end))
+        if not token.isspace():
+            before = token
+    return found
+
+
+def needs_braces(piece: str, macros: Macros) -> bool:
+    """Whether LaTeX misreads ``piece`` behind ^ or _; a macro for a single sign is read right."""
+    name = CONTROL.match(piece)
+    macro = macros.commands.get(name[0]) if name else None
+    return macro is None or bool(macro.parameters) or bool(_NEEDS_BRACES.match(macro.body.lstrip()))
+
+
+def brace_scripts(text: str, macros: Macros) -> str:
+    """Braces around what LaTeX needs braced behind ^ and _: `f_\\boldsymbol{x}` → `f_{\\boldsymbol{x}}`."""
+    for start, end in reversed(unbraced(text, macros)):
+        text = f"{text[:start]}{{{text[start:end]}}}{text[end:]}"
+    return text
 
 
 def replace_argument(text: str, command: str, replacement: Callable[[str], str]) -> str:

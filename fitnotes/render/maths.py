@@ -284,6 +284,7 @@ class _Formulas:
         self.emitted = set(preamble.macros.commands)
         self.unnumbered: dict[str, int | None] = {}
         self.cursor = Cursor(note)
+        self.labels = Cursor(note)
         self.found = Maths()
         self.sections = 0
         self.count = 0
@@ -310,7 +311,8 @@ class _Formulas:
 
     def register(self, labels: list[tuple[str, str | None]], line: int | None) -> None:
         for label, number in labels:
-            at = self.cursor.line_of(f"\\label{{{label}}}") if f"{{{label}}}" in self.note.text else line
+            written = f"\\label{{{label}}}" if f"{{{label}}}" in self.note.text else f"#{label}}}"
+            at = self.labels.line_of(written) or line
             if number is None:
                 self.unnumbered[label] = at
             else:
@@ -359,7 +361,7 @@ class _Formulas:
             return expand(text, known.copy())
         except MacroError as error:
             self.found.problems.append(
-                Problem("error", f"formula: {error}", self.note.shown, line, exit_code=1)
+                Problem("error", f"formula: {error}", self.note.shown, line, exit_code=1, code="formula")
             )
             return text
 
@@ -373,7 +375,7 @@ class _Formulas:
             where = self.note.text.count("\n", 0, match.start()) + 1
         message = f"{name} is used before its definition in line {where}"
         hint = "move the definition up, best into header-includes"
-        self.found.problems.append(Problem("warning", message, self.note.shown, line, hint))
+        self.found.problems.append(Problem("warning", message, self.note.shown, line, hint, code="early-use"))
 
     # -- formulas
 
@@ -432,7 +434,9 @@ class _Formulas:
         if isinstance(element, pf.Math):
             if re.search(r"`[^`]+`\{\.?python", element.text):
                 message = "a computed value inside a formula: end the formula before it, or compute all of it"
-                self.found.problems.append(Problem("error", message, self.note.shown, line, exit_code=1))
+                self.found.problems.append(
+                    Problem("error", message, self.note.shown, line, exit_code=1, code="formula")
+                )
             rest, found = split_definitions(element.text)
             if found:
                 self.define(found, line)

@@ -85,7 +85,14 @@ def place_images(doc: Any, note: Note, media: Media) -> list[Problem]:
         if re.match(r"^(https?:)?//", url):
             message = f"image {url} lies on the network; pages load nothing from there"
             problems.append(
-                Problem("warning", message, note.shown, line, "save it beside the note and refer to the file")
+                Problem(
+                    "warning",
+                    message,
+                    note.shown,
+                    line,
+                    "save it beside the note and refer to the file",
+                    code="network-image",
+                )
             )
             box = placeholder(f"image not included: {url}")
             box.content = [pf.Link(*box.content, url=url)]
@@ -97,7 +104,9 @@ def place_images(doc: Any, note: Note, media: Media) -> list[Problem]:
                 data = path.read_bytes()
             except OSError as error:
                 reason = "not found" if isinstance(error, FileNotFoundError) else str(error.strerror)
-                problems.append(Problem("warning", f"image {url}: {reason}", note.shown, line))
+                problems.append(
+                    Problem("warning", f"image {url}: {reason}", note.shown, line, code="missing-file")
+                )
                 known[url] = None
             else:
                 known[url] = media.add(data, path.suffix.lower(), path.stem)

@@ -174,7 +174,9 @@ def bibliography(page: Page) -> list[str]:
                 found.append(name)
                 continue
             message = f"{key} {name} not found"
-            page.problems.append(Problem("warning", message, note.shown, note.line_of(name)))
+            page.problems.append(
+                Problem("warning", message, note.shown, note.line_of(name), code="missing-file")
+            )
         metadata.pop(key, None)
         return found
 
@@ -187,7 +189,7 @@ def bibliography(page: Page) -> list[str]:
         keys = [citation.id for citation in element.citations]
         line = next((at for key in keys if (at := note.line_of(key)) is not None), None)
         message = f"citation of {', '.join(keys)}, but the note has no bibliography"
-        page.problems.append(Problem("warning", message, note.shown, line))
+        page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
         shown = pf.stringify(pf.Para(*element.content)).strip()
         return pf.Span(pf.Str(shown or f"[{', '.join(keys)}]"), classes=["missing-citation"])
 
@@ -204,7 +206,7 @@ def converter_warnings(page: Page, warnings: tuple[str, ...]) -> None:
         note = page.document.note
         quoted = first.split("reference ")[-1].split(" ")[0] if "citation" in first.lower() else ""
         line = note.line_of(f"@{quoted}") if quoted else None
-        page.problems.append(Problem("warning", f"pandoc: {first}", note.shown, line))
+        page.problems.append(Problem("warning", f"pandoc: {first}", note.shown, line, code="pandoc"))
 
 
 def formula_line(page: Page, formula: str) -> int | None:
@@ -220,7 +222,9 @@ def formula_problem(page: Page, formula: str, reason: str) -> None:
     shown = " ".join(maths.TAG.sub("", formula).split())
     message = f"formula {shown[:80]}: MathJax says: {reason}"
     line = formula_line(page, formula)
-    page.problems.append(Problem("error", message, page.document.note.shown, line, exit_code=1))
+    page.problems.append(
+        Problem("error", message, page.document.note.shown, line, exit_code=1, code="formula")
+    )
 
 
 def relative_prefix(folder: Path, page_folder: Path) -> str:

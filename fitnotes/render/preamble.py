@@ -93,7 +93,14 @@ class Preamble:
             f"{definition.name} is defined again (first in {where}{other}); the last one holds from here"
         )
         self.problems.append(
-            Problem("warning", message, place.shown, place.line, "\\renewcommand says that it is meant")
+            Problem(
+                "warning",
+                message,
+                place.shown,
+                place.line,
+                "\\renewcommand says that it is meant",
+                code="redefinition",
+            )
         )
 
 
@@ -207,7 +214,7 @@ def _keep(text: str, line: int | None, kind: str, key: str, note: Note, found: P
     elif kind in ("", "tex", "latex"):
         if not kind and "\\" not in text and not re.fullmatch(r"(?s)(\s*%[^\n]*\n?)*", text):
             message = f"{key}: {text.strip()[:40]!r} is neither TeX nor HTML, and goes nowhere"
-            found.problems.append(Problem("warning", message, note.shown, line))
+            found.problems.append(Problem("warning", message, note.shown, line, code="preamble"))
             return
         found.parts.append(Part(text.rstrip(), note.shown, line))
 
@@ -219,7 +226,7 @@ def _read_file(path: Path, found: Preamble, note: Note, line: int | None) -> Non
     except (OSError, UnicodeDecodeError) as error:
         reason = "not found" if isinstance(error, FileNotFoundError) else str(error)
         message = f"preamble {display_path(path)}: {reason}"
-        found.problems.append(Problem("warning", message, note.shown, line))
+        found.problems.append(Problem("warning", message, note.shown, line, code="missing-file"))
         return
     found.parts.append(Part(text.rstrip(), display_path(path), 1))
 
@@ -237,7 +244,7 @@ def unheard(preamble: Preamble, target: str) -> list[Problem]:
             message = f"preamble: \\{command[1]} is for LaTeX only and does nothing in {target}"
             line = None if part.line is None else part.line + number
             hint = "--pdf-engine lualatex honours it" if target == "typst" else None
-            problems.append(Problem("warning", message, part.shown, line, hint))
+            problems.append(Problem("warning", message, part.shown, line, hint, code="preamble"))
     return problems
 
 

@@ -73,7 +73,7 @@ def read_raw_html(doc: Any, note: Note) -> list[Problem]:
     def warn(tag: str) -> None:
         line = note.line_of(tag)
         message = f"HTML {' '.join(tag.split())[:60]!r} means nothing on paper; only its text is kept"
-        problems.append(Problem("warning", message, note.shown, line))
+        problems.append(Problem("warning", message, note.shown, line, code="raw-html"))
 
     def inlines(content: list[Any]) -> list[Any]:
         stack: list[tuple[str, str | None, list[Any]]] = [("", None, [])]

@@ -121,7 +121,7 @@ def read_raw_tex(doc: Any, note: Note, preamble: Preamble, theorems: Mapping[str
     def source(element: Any, line: int | None) -> Any:
         shown = element.text.strip().split("\n")[0][:60]
         message = f"raw TeX {shown} means nothing to this target; its source is shown"
-        problems.append(Problem("warning", message, note.shown, line))
+        problems.append(Problem("warning", message, note.shown, line, code="raw-tex"))
         block = isinstance(element, pf.RawBlock)
         return pf.CodeBlock(element.text, classes=["tex"]) if block else pf.Code(element.text)
 

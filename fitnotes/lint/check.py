@@ -1,0 +1,174 @@
+"""``fitnotes lint``: all checks of a note, what the author has silenced left out, and the safe ones mended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from fitnotes import pandoc
+from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
+from fitnotes.execute.cache import Cache, write_atomically
+from fitnotes.labels import Labels
+from fitnotes.lint.codes import CODES, FIXABLE, HINT
+from fitnotes.lint.document import check_document, check_macros, check_numbers, stored_results
+from fitnotes.lint.scan import Source
+from fitnotes.lint.source import Edit, Finding, check_source
+from fitnotes.note import LINE, Note, mark, read_note
+from fitnotes.render.crossrefs import References
+from fitnotes.render.macros import Macros
+from fitnotes.render.maths import normalise
+from fitnotes.render.page import Page, Place
+from fitnotes.render.preamble import read_preamble
+from fitnotes.settings import Project, nearest
+from fitnotes.sources import Source as File
+from fitnotes.sources import notes_below
+
+_SILENCE = re.compile(r"<!--\s*lint:\s*ignore(-file)?\s+([\w\s,-]+?)\s*-->")
+
+
+class Linter:
+    """Checks notes of one project. Raises UsageError for an unknown code in its settings."""
+
+    def __init__(self, project: Project, files: Sequence[File]) -> None:
+        self.project = project
+        self.cache = Cache(project.root, project.store / "results")
+        folder = (project.root / project.settings.notes).resolve()
+        others = notes_below(folder) if folder.is_dir() else []
+        self.labels = Labels(project, [*others, *files], self.cache)
+        for code in project.settings.lint_ignore:
+            _known(code, str(project.config))
+
+    def check(self, file: File) -> list[Finding]:
+        """What is wrong with one note, in the order of its lines. Raises UsageError if it cannot be opened."""
+        note = read_note(file.path)
+        return self._check(note, file)[0]
+
+    def _check(self, note: Note, file: File) -> tuple[list[Finding], Macros]:
+        source = Source(note.text)
+        place = Place(
+            file.base, self.project.root, lambda label: self.labels.find(label, file, ".html", set())
+        )
+        problems, page = check_document(note, self.project, self.cache, place)
+        found = [_located(problem, source, note) for problem in problems]
+        macros = page.preamble.macros if page is not None else Macros()
+        found += check_source(source, macros)
+        ignored = set(self.project.settings.lint_ignore)
+        if page is not None:
+            found += self._of_document(source, page)
+            ignored = set(page.document.settings.lint_ignore)
+            for code in ignored:
+                _known(code, note.shown)
+        found = [replace(f, path=f.path or note.shown) for f in found]
+        return sorted(_heard(found, note, ignored), key=lambda f: (f.path, f.line, f.column, f.code)), macros
+
+    def _of_document(self, source: Source, page: Page) -> list[Finding]:
+        document = page.document
+        results = stored_results(document.note, document, self.cache)
+        return [*check_macros(source, page), *check_numbers(source, document, results)]
+
+    def fix(self, file: File) -> int:
+        """Mends what is safe in one note and returns how many things. The file is written when all is well.
+
+        An edit that would change what pandoc reads, but for the formulas' spelling, is not made.
+        """
+        note = read_note(file.path)
+        raw = file.path.read_bytes()
+        if "\r" in raw.decode("utf-8-sig"):
+            return 0  # lines that end otherwise would all be changed
+        text, count = note.text, 0
+        for _ in range(10):
+            found, _ = self._check(Note(file.path, text, mark(text)), file)
+            wanted = [f for f in found if f.edits and f.code in FIXABLE]
+            mended, done = _apply(text, wanted, file.path)
+            if not done:
+                break
+            text, count = mended, count + done
+        if count:
+            start = b"\xef\xbb\xbf" if raw.startswith(b"\xef\xbb\xbf") else b""
+            write_atomically(file.path, start + text.encode())
+        return count
+
+
+def severity(finding: Finding) -> str:
+    return CODES[finding.code][0]
+
+
+def failing(findings: Sequence[Finding]) -> bool:
+    return any(severity(finding) != HINT for finding in findings)
+
+
+def _known(code: str, where: str) -> None:
+    if code not in CODES:
+        raise UsageError(f"lint-ignore: unknown code {code!r}", path=where, hint=nearest(code, CODES))
+
+
+def _located(problem: Problem, source: Source, note: Note) -> Finding:
+    """A problem of the document with its column: where a word that it quotes stands in its line."""
+    line = problem.line or 1
+    column = 1
+    if problem.path == note.shown:
+        text = source.text.split("\n")[line - 1] if line <= source.text.count("\n") + 1 else ""
+        words = re.findall(r"\\[A-Za-z]+\{[^}]*\}|\\[A-Za-z]+|@[\w:.-]+|[\w./:-]{2,}", problem.message)
+        places = [text.find(word) for word in sorted(words, key=len, reverse=True) if word in text]
+        column = (places[0] if places else len(text) - len(text.lstrip())) + 1
+    code = problem.code if problem.code in CODES else "pandoc"
+    return Finding(line, column, code, problem.message, problem.hint, (), problem.path)
+
+
+def _heard(found: list[Finding], note: Note, ignored: set[str]) -> list[Finding]:
+    """Without what a comment in its line, or alone in the line above it, silences."""
+    silent: set[tuple[int, str]] = set()
+    whole = set(ignored)
+    for n, line in enumerate(note.text.split("\n"), 1):
+        for match in _SILENCE.finditer(line):
+            for code in re.split(r"[\s,]+", match[2]):
+                if match[1]:
+                    whole.add(code)
+                else:
+                    silent |= {(n, code), *([(n + 1, code)] if line.strip() == match[0] else [])}
+    unique = dict.fromkeys(found)
+    return [f for f in unique if f.code not in whole and (f.line, f.code) not in silent]
+
+
+def _apply(text: str, wanted: Sequence[Finding], path: Path) -> tuple[str, int]:
+    """The text with as many of the edits as leave its meaning alone, and how many findings that mends."""
+    if not wanted:
+        return text, 0
+    before = _meaning(text, path)
+    changed = _edited(text, [edit for finding in wanted for edit in finding.edits])
+    if changed is not None and _meaning(changed, path) == before:
+        return changed, len(wanted)
+    # One of them is not safe: each by itself, from the end so that places stay.
+    count = 0
+    for finding in sorted(wanted, key=lambda f: f.edits[0].start, reverse=True):
+        changed = _edited(text, finding.edits)
+        if changed is not None and _meaning(changed, path) == before:
+            text, count = changed, count + 1
+    return text, count
+
+
+def _edited(text: str, edits: Sequence[Edit]) -> str | None:
+    """None if edits overlap."""
+    last = len(text) + 1
+    for edit in sorted(edits, key=lambda e: (e.start, e.end), reverse=True):
+        if edit.end > last or (edit.end == last and edit.start == edit.end and last < edit.end):
+            return None
+        text = text[: edit.start] + edit.text + text[edit.end :]
+        last = edit.start
+    return text
+
+
+def _meaning(text: str, path: Path) -> str:
+    """What pandoc and MathJax make of a text, so that two texts can be compared: the document with its formulas
+    expanded and in one form."""
+    note = Note(path, text, mark(text))
+    try:
+        ast, _ = pandoc.read(note)
+        doc = pandoc.load(ast, "html")
+        preamble = read_preamble(doc, note, [])
+        normalise(doc, note, preamble, References(note), expanding=True)
+    except (ConversionError, FitnotesError) as error:
+        return f"unreadable: {error}"
+    return re.sub(rf'\["{LINE}","\d+"\],?', "", pandoc.dump(doc))

@@ -1,0 +1,186 @@
+"""Checks of a note as a document: read by pandoc, with the stored results of its blocks, but nothing run."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fitnotes import pandoc
+from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
+from fitnotes.execute import plan as planning
+from fitnotes.execute.cache import Cache, Result
+from fitnotes.lint.scan import Source
+from fitnotes.lint.source import Finding
+from fitnotes.note import PYTHON, Note, OptionProblem, default_options, header_options, parse_options
+from fitnotes.read import Document, note_settings, read_document
+from fitnotes.render import crossrefs, mathjax, rawtex, theorems
+from fitnotes.render.html import anchor_formulas, formulas_of
+from fitnotes.render.macros import used_names
+from fitnotes.render.media import Media
+from fitnotes.render.page import Page, Place, bibliography, compose, formula_problem
+from fitnotes.settings import Project
+
+
+def check_document(
+    note: Note, project: Project, cache: Cache, place: Place
+) -> tuple[list[Problem], Page | None]:
+    """What a build would find wrong, and the composed page; None if the note cannot be read at all."""
+    try:
+        document = read_document(note, project.settings)
+    except FitnotesError as error:
+        wrong = list(_wrong_options(note, project))
+        if wrong and isinstance(error, UsageError):
+            return wrong, None
+        code = "unreadable" if isinstance(error, ConversionError) else "setting"
+        return [
+            Problem("error", error.message, error.path or note.shown, error.line, error.hint, 2, code)
+        ], None
+    results = stored_results(note, document, cache)
+    media = Media(Path(), "", convert=lambda data, suffix: None)
+    page = compose(document, results, "html", media, place)
+    for block in document.blocks:  # one that has not run yet will have its label
+        if (label := block.options.label) and label not in page.refs.targets:
+            page.refs.targets[label] = crossrefs.Target("Block", "?", block.line)
+    link = functools.partial(crossrefs.tex_reference, page.refs)
+    rawtex.replace_raw(page.doc, page_break=lambda block: [], reference=link)
+    crossrefs.resolve(page.doc, note, page.refs)
+    theorems.dress(page.doc, page.theorems, theorems.as_div)
+    anchor_formulas(page)
+    formulas = formulas_of(page)
+    extra = mathjax.packages(page.preamble.tex)
+    for formula, reason in zip(formulas, mathjax.check(formulas, extra), strict=True):
+        if reason:
+            formula_problem(page, formula[0], reason)
+    _citations(page)
+    syntax = planning.syntax_problem(note, document.blocks)
+    problems = [*document.problems, *page.found, *([syntax[1]] if syntax else [])]
+    return [p for p in problems if "cannot show" not in p.message], page
+
+
+def stored_results(note: Note, document: Document, cache: Cache) -> dict[int, Result]:
+    groups = planning.plan(note, document.blocks, document.settings, cache)
+    return {step.block.index: step.stored for steps in groups for step in steps if step.stored}
+
+
+def _wrong_options(note: Note, project: Project) -> Iterator[Problem]:
+    """Every wrong option of the note; reading it stops at the first."""
+    import panflute as pf
+
+    ast, _ = pandoc.read(note)
+    doc = pandoc.load(ast, "json")
+    try:
+        defaults = default_options(note_settings(doc, note, project.settings))
+    except UsageError:
+        return
+    blocks: list[Any] = []
+    pandoc.walk(doc, lambda e, d: blocks.append(e), pf.CodeBlock)
+    for block in blocks:
+        mark = block.attributes.pop("fitnotes-line", "")
+        if not any(name in PYTHON for name in block.classes):
+            continue
+        for key, value in [*block.attributes.items(), *_header(block.text)]:
+            try:
+                parse_options({key: value}, "", [], defaults)
+            except OptionProblem as problem:
+                line = int(mark) if mark.isdigit() else None
+                own = next(
+                    (i for i, t in enumerate(block.text.split("\n"), 1) if re.match(rf"\s*#\|\s*{key}", t)), 0
+                )
+                at = line + own if line else None
+                yield Problem("error", problem.message, note.shown, at, problem.hint, 2, "unknown-option")
+
+
+def _header(code: str) -> list[tuple[str, object]]:
+    try:
+        return list(header_options(code)[0].items())
+    except OptionProblem:
+        return []
+
+
+def _citations(page: Page) -> None:
+    """Keys that the note's bibliography does not have."""
+    import panflute as pf
+
+    note = page.document.note
+    keys: dict[str, None] = {}
+    pandoc.walk(page.doc, lambda e, d: [keys.setdefault(c.id) for c in e.citations] and None, pf.Cite)
+    files = [str(a).removeprefix("--bibliography=") for a in bibliography(page) if "--bibliography" in a]
+    if not files:
+        return
+    known = ""
+    for name in files:
+        known += (note.path.parent / name).read_text(encoding="utf-8", errors="replace")
+    metadata = page.doc.metadata.content
+    if "references" in metadata:
+        known += pf.stringify(metadata["references"])
+    for key in keys:
+        if not re.search(rf"(?<![\w:.-]){re.escape(key)}(?![\w:.-])", known):
+            line = note.line_of(f"@{key}") or note.line_of(key)
+            message = f"citation of {key}, which the bibliography does not have"
+            page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
+
+
+def check_macros(source: Source, page: Page) -> Iterator[Finding]:
+    """Macros of the note's own header that nothing uses."""
+    note = page.document.note
+    used = set(used_names(source.prose))
+    header = used_names(page.preamble.tex)  # a macro may serve another one there, as in \\let
+    used |= {name for name in page.preamble.places if header.count(name) > 1}
+    bodies = {name: macro.body for name, macro in page.preamble.macros.commands.items()}
+    grown = True
+    while grown:  # what a used macro uses is used
+        more = {n for name in used & set(bodies) for n in used_names(bodies[name])} - used
+        used |= more
+        grown = bool(more)
+    for name, where in page.preamble.places.items():
+        if where.shown != note.shown or where.line is None or name in used:
+            continue
+        if any(
+            name in used_names(begin.body + end) for begin, end in page.preamble.macros.environments.values()
+        ):
+            continue
+        shown = name if name.startswith("\\") else f"the environment {name}"
+        text = source.text.split("\n")[where.line - 1]
+        yield Finding(
+            where.line, text.find(name) + 1, "unused-macro", f"{shown} is never used", "take it out"
+        )
+
+
+_NUMBER = re.compile(r"(?<![\w.,])[-−]?\d+\.\d{2,}(?:e[-+]?\d+)?(?![\w.]*\d)")
+
+
+def check_numbers(source: Source, document: Document, results: Mapping[int, Result]) -> Iterator[Finding]:
+    """Numbers in the text that a block has computed: a hint to let the block write them."""
+    computed: dict[float, str] = {}
+    for block in document.blocks:
+        result = results.get(block.index)
+        if result is None or block.inline:
+            continue
+        for text in _texts(result.outputs):
+            for match in _NUMBER.finditer(text):
+                computed.setdefault(abs(float(match[0].replace("−", "-"))), block.name)
+    for match in _NUMBER.finditer(source.words()):
+        written = match[0].lstrip("-−")
+        digits = len(written.split(".")[1])
+        if len(written.replace(".", "").lstrip("0")) < 3 or "e" in written:
+            continue
+        value = float(written)
+        name = next((n for number, n in computed.items() if round(number, digits) == value), None)
+        if name:
+            line, column = source.place(match.start())
+            yield Finding(line, column, "typed-number", f"{match[0]} repeats what {name} computes",
+                          "an inline expression, such as `loss:.3f`{.python}, follows the block")  # fmt: skip
+
+
+def _texts(outputs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for output in outputs:
+        if isinstance(output.get("text"), str):
+            yield output["text"]
+        data = output.get("data")
+        if isinstance(data, dict):
+            yield from (
+                value for key, value in data.items() if key.startswith("text/") and isinstance(value, str)
+            )

@@ -1,0 +1,75 @@
+"""What ``fitnotes lint`` prints."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from fitnotes.errors import FitnotesError, located
+from fitnotes.lint.check import Linter, failing, severity
+from fitnotes.lint.codes import FIXABLE
+from fitnotes.lint.source import Finding
+from fitnotes.settings import find_project
+from fitnotes.sources import find_sources
+
+
+def lint_files(paths: Sequence[Path], *, fix: bool, form: str) -> int:
+    """Checks the notes and prints what was found; the exit code."""
+    folders = [str((p if p.is_dir() else p.parent).resolve()) for p in paths] or [str(Path.cwd())]
+    project = find_project(Path(os.path.commonpath(folders)))
+    if project.config is None:
+        project = find_project(Path.cwd())
+    files = find_sources(paths, project)
+    linter = Linter(project, files)
+    found: list[Finding] = []
+    mended = code = 0
+    for file in files:
+        try:
+            if fix:
+                mended += linter.fix(file)
+            found += linter.check(file)
+        except FitnotesError as error:
+            click.echo(str(error), err=True)
+            code = max(code, error.exit_code)
+    if form == "json":
+        click.echo(json.dumps([_record(finding) for finding in found], ensure_ascii=False, indent=1))
+    else:
+        for finding in found:
+            click.echo(f"{located_column(finding)}: {finding.code} {finding.message}")
+            if finding.hint:
+                click.echo(f"  {finding.hint}")
+        click.echo(_summary(found, mended if fix else None, len(files)), err=True)
+    return max(code, int(failing(found)))
+
+
+def located_column(finding: Finding) -> str:
+    return f"{located('', finding.path, finding.line).rstrip(': ')}:{finding.column}"
+
+
+def _record(finding: Finding) -> dict[str, object]:
+    return {
+        "file": finding.path,
+        "line": finding.line,
+        "column": finding.column,
+        "code": finding.code,
+        "severity": severity(finding),
+        "message": finding.message,
+        "hint": finding.hint,
+        "fixable": finding.code in FIXABLE,
+    }
+
+
+def _summary(found: Sequence[Finding], mended: int | None, notes: int) -> str:
+    counts = {kind: sum(severity(f) == kind for f in found) for kind in ("error", "warning", "hint")}
+    words = [f"{n} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items() if n]
+    text = f"{notes} note{'' if notes == 1 else 's'}: {', '.join(words) or 'nothing found'}"
+    fixable = sum(f.code in FIXABLE for f in found)
+    if mended is not None:
+        text += f"; mended {mended}"
+    elif fixable:
+        text += f"; --fix mends {fixable}"
+    return text

@@ -1,0 +1,107 @@
+"""Where prose, formulas and code stand in a note's source, by offset.
+
+Pandoc says what a note means but not where; this finds the places. Whatever is changed on its word is
+read by pandoc again before it is kept (see `fitnotes.lint.fix`).
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fitnotes.note import CODE_SPAN, FENCE, header_end, opens_block
+from fitnotes.render.maths import ENVIRONMENT, environment_end
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A formula. ``start`` and ``end`` take in its dollars, ``inner`` and ``close`` do not."""
+
+    start: int
+    inner: int
+    close: int
+    end: int
+    display: bool
+    bare: bool = False  # an environment without dollars
+
+    def text(self, source: str) -> str:
+        return source[self.inner : self.close]
+
+
+class Source:
+    """A note's text with what is not prose blanked out: ``prose`` has the same length and lines."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._ends = [match.start() for match in re.finditer("\n", text)]
+        self.prose, self.code_lines = _blank(text)
+        self.formulas = list(_formulas(self.prose))
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """(line, column), both from 1, of an offset."""
+        line = bisect.bisect_left(self._ends, offset)
+        start = self._ends[line - 1] + 1 if line else 0
+        return line + 1, offset - start + 1
+
+    def words(self) -> str:
+        """The prose without its formulas."""
+        out = list(self.prose)
+        for span in self.formulas:
+            for i in range(span.start, span.end):
+                out[i] = "\n" if out[i] == "\n" else " "
+        return "".join(out)
+
+
+def _spaces(text: str) -> str:
+    return re.sub(r"[^\n]", " ", text)
+
+
+def _blank(text: str) -> tuple[str, set[int]]:
+    """The text with header, code and comments as spaces, and the lines (from 0) of fenced code."""
+    lines = text.split("\n")
+    top = header_end(lines)
+    code: set[int] = set()
+    closing: tuple[str, int] | None = None
+    for n in range(top, len(lines)):
+        match = FENCE.match(lines[n])
+        if closing is not None:
+            code.add(n)
+            if match and match["ticks"][0] == closing[0] and len(match["ticks"]) >= closing[1]:
+                closing = closing if match["info"].strip() else None
+        elif match and opens_block(lines, n, match):
+            code.add(n)
+            closing = (match["ticks"][0], len(match["ticks"]))
+    shown = [_spaces(line) if n < top or n in code else line for n, line in enumerate(lines)]
+    whole = "\n".join(shown)
+    whole = re.sub(r"(?s)<!--.*?-->", lambda m: _spaces(m[0]), whole)
+    return CODE_SPAN.sub(lambda m: _spaces(m[0]), whole), code
+
+
+_MATHS = re.compile(
+    r"(?s)\\.(?<!\\\[)(?<!\\\()(?<!\\b)"
+    r"|\$\$(?P<d>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<p>.+?)\\\)"
+    r"|(?<!\w)\$(?P<l>[ \t]+(?=\S)(?:[^$\\\n]|\\.)+?[ \t]+)\$(?![\w$])"
+    r"|\$(?P<i>(?=[^\s$])(?:[^$\\]|\\.)*?(?<=\S))\$(?!\d)|(?P<e>\\begin)"
+)
+
+
+def _formulas(prose: str) -> Iterator[Span]:
+    at = 0
+    while match := _MATHS.search(prose, at):
+        at = match.end()
+        kind = match.lastgroup
+        if kind is None:
+            continue
+        if kind == "e":
+            end = environment_end(prose, match.start()) if ENVIRONMENT.match(prose, match.start()) else -1
+            if end > 0:
+                yield Span(match.start(), match.start(), end, end, True, True)
+                at = end
+            continue
+        body = match[kind]
+        if kind in ("i", "l") and "\n\n" in body:
+            at = match.start() + 1
+            continue
+        yield Span(match.start(), match.start(kind), match.end(kind), match.end(), kind in ("d", "b"))

@@ -1,0 +1,121 @@
+"""Checks of a note's source: what can be seen without reading it as a document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fitnotes.lint.scan import Source, Span
+from fitnotes.note import tighten_maths
+from fitnotes.render.macros import Macros, needs_braces, unbraced
+from fitnotes.render.maths import ENVIRONMENT, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``line`` and ``column`` count from 1; ``edits`` mend it without a change of meaning."""
+
+    line: int
+    column: int
+    code: str
+    message: str
+    hint: str | None = None
+    edits: tuple[Edit, ...] = ()
+    path: str = ""
+
+
+def check_source(source: Source, macros: Macros) -> Iterator[Finding]:
+    """``macros`` are those of the preamble."""
+    for span in source.formulas:
+        yield from _formula(source, span, macros)
+    yield from _lists(source)
+    for match in re.finditer(r"!\[\s*\]\(([^)]*)\)(?!\{[^}]*alt)", source.prose):
+        line, column = source.place(match.start())
+        yield Finding(
+            line, column, "missing-alt", f"{match[1]} has no description", "write it between [ and ]"
+        )
+
+
+def _formula(source: Source, span: Span, macros: Macros) -> Iterator[Finding]:
+    body = span.text(source.text)
+    for start, end in unbraced(body, macros):
+        if not needs_braces(body[start:end], macros):
+            continue
+        line, column = source.place(span.inner + start)
+        shown = body[start:end]
+        opening = Edit(span.inner + start, span.inner + start, "{")
+        braces = (opening, Edit(span.inner + end, span.inner + end, "}"))
+        yield Finding(line, column, "unbraced-script", f"{shown} behind _ or ^ needs braces in LaTeX",
+                      f"write {{{shown}}}", braces)  # fmt: skip
+    if not span.display and body != body.strip():
+        whole = source.text[span.start : span.end]
+        if tighten_maths(whole) != whole:
+            line, column = source.place(span.start)
+            edits = (Edit(span.start, span.end, f"${body.strip()}$"),)
+            yield Finding(line, column, "spaced-dollars", f"{whole} is a formula here, but text to most readers",
+                          f"write ${body.strip()}$", edits)  # fmt: skip
+    if not span.display:
+        return
+    for match in re.finditer(r"\n((?:[ \t]*\n)+)", body):
+        line, column = source.place(span.inner + match.start(1))
+        edits = (Edit(span.inner + match.start(1), span.inner + match.end(1), ""),)
+        yield Finding(line, column, "blank-line", "an empty line inside a display formula ends it in LaTeX",
+                      "take it out", edits)  # fmt: skip
+    line, column = source.place(span.start)
+    if not span.bare and ENVIRONMENT.match(body.strip()):
+        name = ENVIRONMENT.match(body.strip())[1]  # type: ignore[index]
+        hint = f"write it without the dollars, or as {name.rstrip('*')}ed" if name[:5] != "equat" else None
+        yield Finding(line, column, "environment-in-dollars", f"{name} inside $$ stops LaTeX", hint)
+    elif not span.bare and len(rows(body)) > 1:
+        hint = "put it into gathered or aligned"
+        yield Finding(
+            line, column, "rows-outside", "\\\\ outside an environment breaks no line in LaTeX", hint
+        )
+
+
+_ITEM = re.compile(r"^ {0,3}(?:[-*+]|\d{1,2}[.)])[ \t]+\S")
+
+
+def _lists(source: Source) -> Iterator[Finding]:
+    lines = source.prose.split("\n")
+    offset = 0
+    displays = [(span.start, span.end) for span in source.formulas if span.display]
+    for n, line in enumerate(lines):
+        above = lines[n - 1] if n else ""
+        starts = (
+            _ITEM.match(line)
+            and above.strip()
+            and n not in source.code_lines
+            and n - 1 not in source.code_lines
+        )
+        inside = any(start <= offset < end for start, end in displays)
+        if (
+            starts
+            and not inside
+            and not _in_list(lines, n - 1)
+            and not re.match(r"\s*(?:[#|:>]|\\|-{3})", above)
+        ):
+            yield Finding(n + 1, 1, "list-blank-line", "a list needs an empty line before it elsewhere",
+                          "put one in", (Edit(offset, offset, "\n"),))  # fmt: skip
+        offset += len(line) + 1
+
+
+def _in_list(lines: Sequence[str], n: int) -> bool:
+    """Whether line n belongs to a list: it is an item, or goes on with one."""
+    while n >= 0 and lines[n].strip():
+        if (
+            _ITEM.match(lines[n])
+            or re.match(r"\s{2,}\S", lines[n])
+            or re.match(r"\s*(?:[-*+]|\d+[.)])\s", lines[n])
+        ):
+            return True
+        n -= 1
+    return False
