@@ -568,6 +568,11 @@ _SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢⱼₖ", "0123456789+
 _RAISED = re.compile(f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+")
 
 
+# {\bf x} and {a \over b}, which LaTeX has better words for.
+_OLD_FONT = re.compile(r"\{\s*\\(bf|rm|it|cal|sf|tt)(?![A-Za-z])\s*" + _BALANCED + r"\}")
+_OVER = re.compile(r"\{" + _BALANCED + r"\\over(?![A-Za-z])" + _BALANCED + r"\}")
+
+
 def _raised(match: re.Match[str]) -> str:
     """``x²`` as ``x^{2}``."""
     table, sign = (_SUPER, "^") if match[0][0] in _SUPER else (_SUB, "_")
@@ -593,6 +598,8 @@ def _portable(text: str) -> str:
     if "\\" not in text:
         return text
     text = re.sub(r"\\bm(?![A-Za-z])", r"\\boldsymbol", text)
+    text = _OLD_FONT.sub(lambda m: f"\\math{m[1]}{{{m[2]}}}", text)
+    text = _OVER.sub(r"\\frac{\1}{\2}", text)
     text = re.sub(r"\\ensuremath\s*\{" + _BALANCED + r"\}", r"\1", text)
     text = re.sub(r"\\intertext\s*\{" + _BALANCED + r"\}", r"\\text{\1} \\notag \\\\", text)
     text = re.sub(r"\\math(?:ds|bbm)(?![A-Za-z])", r"\\mathbb", text)
