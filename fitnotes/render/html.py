@@ -154,7 +154,7 @@ def set_formulas(page: Page, mode: str, extra: list[str]) -> None:
 
     pandoc.walk(page.doc, put, pf.Math, metadata=True)
     if glyphs:  # what the pictures share
-        block = pf.RawBlock(f'<div class="glyphs" aria-hidden="true">{glyphs}</div>', format="html")
+        block = pf.RawBlock(f'<svg class="glyphs" aria-hidden="true">{glyphs}</svg>', format="html")
         page.doc.content.insert(0, block)
 
 
@@ -213,6 +213,7 @@ def write_html(
         media = Media(files, prefix, convert=_browsers_show)
         page = compose(document, results, "html", media, place)
         dress(page)
+        title = page_title(page)
         extra = mathjax.packages(page.preamble.tex)
         formulas = formulas_of(page)
         mode = document.settings.math
@@ -232,7 +233,7 @@ def write_html(
             "--wrap=none",
             "--variable", f"policy={EMBEDDED_POLICY if embed else POLICY}",
             "--variable", f"assets={prefix_of_assets}",
-            "--metadata", f"pagetitle={page_title(page)}",
+            "--metadata", f"pagetitle={title}",
             *bibliography(page),
         ]  # fmt: skip
         if script:
@@ -267,16 +268,29 @@ def _head(page: Page) -> list[str]:
 
 
 def page_title(page: Page) -> str:
+    """The words for the browser's tab; a formula in them as its signs."""
     import panflute as pf
 
     metadata = page.doc.metadata.content
     for key in ("pagetitle", "title"):
-        if key in metadata and (text := pf.stringify(metadata[key]).strip()):
-            return str(text)
+        if key in metadata and (text := _signs(metadata[key]).strip()):
+            return text
     for block in page.doc.content:
         if isinstance(block, pf.Header):
-            return str(pf.stringify(block))
+            return _signs(block)
     return page.document.note.path.stem
+
+
+def _signs(element: Any) -> str:
+    import panflute as pf
+
+    tex: list[str] = []
+    pandoc.walk(element, lambda e, d: tex.append(e.text), pf.Math)
+    text = str(pf.stringify(element))
+    for formula, made in zip(tex, mathjax.mathml([(t, False) for t in tex]), strict=True):
+        signs = re.sub(r"<[^>]+>", "", made.mathml)
+        text = text.replace(formula, html.unescape(signs) or formula, 1)
+    return text
 
 
 def _browsers_show(data: bytes, suffix: str) -> tuple[bytes, str] | None:

@@ -10,15 +10,16 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-import html
 import json
 import re
 import threading
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from fitnotes.errors import MissingProgram
 
@@ -223,40 +224,86 @@ def _alphabets() -> dict[tuple[str, str], str]:
     return table
 
 
+_MML = "http://www.w3.org/1998/Math/MathML"
+ElementTree.register_namespace("", _MML)
+
+
 def core_mathml(text: str) -> str:
-    """MathJax's MathML in what browsers read (MathML Core): alphabets as characters, numbers in a column.
+    """MathJax's MathML in what browsers read (MathML Core): alphabets as characters, tables by their style.
 
-    Browsers know neither ``mathvariant`` (but for "normal") nor ``mlabeledtr``.
+    Browsers know neither ``mathvariant`` (but for "normal"), nor ``mlabeledtr``, nor how a table aligns and
+    rules its columns.
     """
+    root = ElementTree.fromstring(text)
+    for element in root.iter():
+        for name in [name for name in element.attrib if name.startswith("data-")]:
+            del element.attrib[name]
+        if len(element) and element.text and not element.text.strip():
+            element.text = None
+        element.tail = None
+        if element.tag.endswith("}mtext") and element.text:
+            element.text = element.text.replace(" ", "\u00a0")  # it would break where a cell is narrow
+        variant = element.get("mathvariant", "normal").upper()
+        if variant != "NORMAL":
+            del element.attrib["mathvariant"]
+            style = _VARIANTS.get(variant, variant)
+            table = _alphabets()
+            element.text = "".join(table.get((style, char), char) for char in element.text or "")
+            if element.tag.endswith("}mi") and len(element.text) == 1:
+                element.set("mathvariant", "normal")
+        for before, after in pairwise(element):
+            if before.text == "\u2061" and not (after.text or "").startswith("("):
+                before.set("rspace", "0.167em")  # sin x: browsers know no space for the invisible sign
+    for table_ in list(root.iter(f"{{{_MML}}}mtable")):
+        _style_table(table_)
+    return ElementTree.tostring(root, encoding="unicode")
 
-    def letters(match: re.Match[str]) -> str:
-        variant = match[3].upper()
-        style = _VARIANTS.get(variant, variant.replace("-", " ") if variant.startswith("BOLD") else variant)
-        words = html.unescape(match[5])
-        if style == "NORMAL":
-            return match[0]
-        table = _alphabets()
-        shown = "".join(table.get((style, char), char) for char in words)
-        normal = ' mathvariant="normal"' if match[1] == "mi" and len(shown) == 1 else ""
-        return f"<{match[1]}{match[2]}{match[4]}{normal}>{html.escape(shown)}<"
 
-    text = re.sub(r"\s*\n\s*", "", text)
-    text = re.sub(r' data-mjx-[\w-]+="[^"]*"', "", text)
-    text = re.sub(
-        r'<(mi|mn|mo|mtext|ms)((?: [\w-]+="[^"]*")*?) mathvariant="([\w-]+)"((?: [\w-]+="[^"]*")*)>([^<]*)<',
-        letters,
-        text,
-    )
+def _words(element: ElementTree.Element, name: str, otherwise: str) -> list[str]:
+    return element.attrib.pop(name, otherwise).split() or [otherwise]
 
-    def labelled(match: re.Match[str]) -> str:
-        number, rest = re.match(r"(<mtd[^>]*>.*?</mtd>)(.*)$", match[1], re.DOTALL).groups()  # type: ignore[union-attr]
-        number = re.sub(r"<mtd[^>]*>", '<mtd class="number">', number, count=1)
-        return f"<mtr>{rest}{number}</mtr>"
 
-    if "<mlabeledtr" in text:
-        text = re.sub(r"<mlabeledtr[^>]*>(.*?)</mlabeledtr>", labelled, text, flags=re.DOTALL)
-        text = text.replace("<mtable", '<mtable class="numbered"', 1)
-    return text
+def _style_table(table: ElementTree.Element) -> None:
+    """What the attributes of a table say, as the style of its cells; numbers in a column at the margin."""
+    columns, gaps = _words(table, "columnalign", "center"), _words(table, "columnspacing", "1em")
+    rules, lines = _words(table, "columnlines", "none"), _words(table, "rowlines", "none")
+    table.attrib.pop("rowspacing", None)
+    frame = table.attrib.pop("frame", "none")
+    rows = list(table)
+    numbered = any(row.tag.endswith("}mlabeledtr") for row in rows)
+    width = max((len(row) - row.tag.endswith("}mlabeledtr") for row in rows), default=0)
+    for n, row in enumerate(rows):
+        number = None
+        if row.tag.endswith("}mlabeledtr"):
+            number = row[0]
+            row.remove(number)
+            row.tag = f"{{{_MML}}}mtr"
+        own = _words(row, "columnalign", "") if "columnalign" in row.attrib else columns
+        for i, cell in enumerate(row):
+            align = cell.attrib.pop("columnalign", own[min(i, len(own) - 1)])
+            style = [f"text-align:{align}", f"text-align:-webkit-{align}"]
+            left = gaps[min(i - 1, len(gaps) - 1)] if i else "0em"
+            size = re.match(r"([\d.]+)(.*)", left)
+            style.append(f"padding-left:{left}" if not size else f"padding-left:{float(size[1]):g}{size[2]}")
+            style.append("padding-right:0")
+            if i < len(row) - 1 and rules[min(i, len(rules) - 1)] != "none":
+                style += ["border-right:.06em solid", "padding-right:.5em"]
+            if n < len(rows) - 1 and lines[min(n, len(lines) - 1)] != "none":
+                style.append("border-bottom:.06em solid")
+            cell.set("style", ";".join(style))
+        if numbered:
+            for _ in range(width - len(row)):
+                ElementTree.SubElement(row, f"{{{_MML}}}mtd")
+            filler = ElementTree.Element(f"{{{_MML}}}mtd", {"style": "width:50%"})
+            row.insert(0, filler)
+            last = ElementTree.SubElement(
+                row, f"{{{_MML}}}mtd", {"style": "width:50%;text-align:right;text-align:-webkit-right"}
+            )
+            last.extend(list(number) if number is not None else [])
+    if frame != "none":
+        table.set("style", "border:.06em solid")
+    if numbered:
+        table.set("class", "numbered")
 
 
 def picture(svg: str, font_size: float) -> tuple[str, float, float]:

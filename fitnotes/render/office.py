@@ -131,13 +131,14 @@ def write_epub(document: Document, results: Mapping[int, Result], target: Path, 
         media = Media(scratch, f"{scratch}/", convert=lambda data, suffix: (data, suffix))
         page = compose(document, results, "epub", media, place)
         dress_html(page)
+        title = page_title(page)
         set_formulas(page, "mathml", mathjax.packages(page.preamble.tex))
         # The same book for the same note: its name is made of what it says.
         name = uuid.uuid5(uuid.NAMESPACE_URL, document.note.text)
         args = [
             f"--css={pandoc.template('fitnotes-epub.css')}",
             "--metadata", f"identifier=urn:uuid:{name}",
-            "--metadata", f"title={page_title(page)}",
+            "--metadata", f"title={title}",
         ]  # fmt: skip
         _write(page, "epub3", target, args)
     return page
