@@ -239,6 +239,7 @@ class Build:
         return outcome
 
     def _build_note(self, source: Source, note: Note, targets: list[str], outcome: Outcome) -> None:
+        threading.Thread(target=self._load, args=(source, note, targets)).start()
         from fitnotes.read import read_document
 
         self.report.running(source, "reading", 0, 0)
@@ -275,6 +276,20 @@ class Build:
             stamp = "" if failed else self._stamp(source, note, target)
             with contextlib.suppress(OSError):  # said when the results could not be stored
                 self.pages.store(page, stamp, inputs, files, warnings)
+
+    def _load(self, source: Source, note: Note, targets: list[str]) -> None:
+        """What the writers need, loaded while pandoc reads and blocks run."""
+        import panflute  # noqa: F401
+
+        import fitnotes.render.page
+
+        if "html" not in targets or "$" not in note.text:
+            return
+        import fitnotes.render.html
+        from fitnotes.render import mathjax
+
+        if not self.pages.known(self._page(source, "html")):  # its formulas are still to be checked
+            mathjax.warm(note.text.count("$") // 2)
 
     def _store(self, step: planning.Step, result: Result, note: Note, outcome: Outcome) -> None:
         """Stores a result; where that is not possible the page is written all the same."""
@@ -338,11 +353,6 @@ class Build:
                 outcome.problems.append(Problem("warning", message, note.shown, step.block.line))
             return results
         self._start_server()
-        if "html" in self.request.targets and "$" in note.text:
-            from fitnotes.render import mathjax
-
-            # Formulas will be checked when the blocks have run: load V8 while they do.
-            threading.Thread(target=mathjax.warm).start()
         total = sum(not step.block.inline for group in pending for step in group)
         count = 0
         self.report.running(source, f"block 1 of {total}", 0, total)

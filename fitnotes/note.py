@@ -136,7 +136,7 @@ class Cursor:
     def __init__(self, note: Note) -> None:
         self._text = note.text
         self._at = 0
-        self._ends = [i for i, char in enumerate(note.text) if char == "\n"] if note.text else []
+        self._ends = [match.start() for match in re.finditer("\n", note.text)]
 
     def line_of(self, snippet: str) -> int | None:
         """The line of ``snippet`` behind the one found before it; else of its first occurrence, or None."""

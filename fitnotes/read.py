@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fitnotes import pandoc
@@ -31,13 +31,24 @@ INDEX = "fitnotes-index"  # attribute of an element in the AST that stands for a
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A note that has been read. ``ast`` is pandoc's JSON, in which elements that run carry INDEX."""
+    """A note that has been read. ``ast`` is pandoc's JSON."""
 
     note: Note
     ast: str
     blocks: tuple[Block, ...]
     settings: Settings
     problems: tuple[Problem, ...]
+    _read: list[Any] = field(default_factory=list)  # what `load` gives first, instead of reading it again
+
+    def load(self, target: str) -> Any:
+        """panflute's Doc for one target to change; elements that run carry INDEX."""
+        if self._read:
+            doc = self._read.pop()
+        else:
+            doc = pandoc.load(self.ast, "json")
+            number_blocks(doc, self.note, self.settings)
+        doc.format = target
+        return doc
 
 
 def read_document(note: Note, base: Settings, overrides: dict[str, object] | None = None) -> Document:
@@ -52,10 +63,11 @@ def read_document(note: Note, base: Settings, overrides: dict[str, object] | Non
             Problem("error", message, note.shown, line, "end it with ```", exit_code=1, code="unclosed-block")
         )
     doc = pandoc.load(ast, "json")
-    _refuse_leaked_marks(doc, note)
+    if LINE in ast:
+        _refuse_leaked_marks(doc, note)
     settings = note_settings(doc, note, base, overrides)
     blocks = number_blocks(doc, note, settings)
-    return Document(note, pandoc.dump(doc), tuple(blocks), settings, tuple(problems))
+    return Document(note, ast, tuple(blocks), settings, tuple(problems), [doc])
 
 
 def _refuse_leaked_marks(doc: Any, note: Note) -> None:
@@ -63,14 +75,14 @@ def _refuse_leaked_marks(doc: Any, note: Note) -> None:
     import panflute as pf
 
     def look(element: Any, doc: Any) -> None:
-        if isinstance(element, pf.Str) and LINE in element.text:
+        if LINE in element.text:
             line = re.search(rf"{LINE}\D*(\d+)", pf.stringify(element.parent))
             raise UsageError(
                 "pandoc does not read this fence as a block", path=note.shown,
                 line=int(line[1]) if line else None, hint="leave an empty line above it",
             )  # fmt: skip
 
-    pandoc.walk(doc, look)
+    pandoc.walk(doc, look, pf.Str)
 
 
 def plain(value: Any) -> object:
@@ -204,7 +216,7 @@ def number_blocks(doc: Any, note: Note, settings: Settings) -> list[Block]:
             element.attributes[INDEX] = str(len(blocks) - 1)
         return None
 
-    pandoc.walk(doc, visit)
+    pandoc.walk(doc, visit, pf.CodeBlock, pf.Code, pf.RawBlock, pf.RawInline)
     return blocks
 
 

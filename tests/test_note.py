@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fitnotes import pandoc
 from fitnotes.errors import UsageError
 from fitnotes.note import LINE, Note, header_options, mark, read_note, split_spec, tighten_maths, unmark
+from fitnotes.pandoc import dump
 from fitnotes.read import read_document
 from fitnotes.settings import Settings
 
@@ -60,7 +61,7 @@ def test_blocks_in_lists_and_quotes_have_their_lines() -> None:
 def test_a_fence_inside_a_longer_fence_is_text() -> None:
     text = "````markdown\n```python\nboom\n```\n````\n\n    ```python\n    also text\n    ```\n"
     assert blocks(text) == ()
-    assert LINE not in read_document(note(text), Settings()).ast
+    assert LINE not in dump(read_document(note(text), Settings()).load("json"))
 
 
 def test_a_fence_in_the_header_or_a_comment_is_no_block() -> None:
@@ -120,7 +121,7 @@ LINES = st.sampled_from(
 def test_marks_never_show(lines: list[str]) -> None:
     """Whatever pandoc takes for literal text reads as the author wrote it."""
     text = "\n".join(lines)
-    ast = json.dumps(json.loads(read_document(note(text), Settings(execute="none")).ast))
+    ast = json.dumps(json.loads(dump(read_document(note(text), Settings(execute="none")).load("json"))))
     plain = pandoc.run(["-f", "json", "-t", "plain"], ast).text
     assert LINE not in plain
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import html
-import json
 import re
 import tempfile
 import threading
@@ -92,7 +91,8 @@ class Check(threading.Thread):
         super().__init__()
         self.page, self.known, self.extra = page, known, extra
         good = set(known.read_text(encoding="ascii", errors="replace").split()) if known.is_file() else set()
-        names = {f: hashlib.sha256(json.dumps([f, extra]).encode()).hexdigest()[:20] for f in formulas}
+        start = repr(extra)
+        names = {f: hashlib.sha256(f"{start}{f[1]}{f[0]}".encode()).hexdigest()[:20] for f in formulas}
         self.fresh = {f: name for f, name in names.items() if name not in good}
         self.errors: list[str] = []
         self.raised: Exception | None = None

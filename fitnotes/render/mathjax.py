@@ -11,10 +11,12 @@ import atexit
 import contextlib
 import functools
 import json
+import os
 import re
 import threading
 import unicodedata
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -123,39 +125,59 @@ def folder() -> Path:
     return Path(str(mathjax.__file__)).parent / "static" / "mathjax" / "es5"
 
 
-_lock = threading.Lock()
-_context: Any = None
+class _Engine:
+    """One V8 with MathJax in it, loaded when it is first used."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._context: Any = None
+
+    def load(self) -> None:
+        with self._lock:
+            self._ready()
+
+    def _ready(self) -> Any:
+        if self._context is None:
+            from py_mini_racer import MiniRacer
+
+            context = MiniRacer()
+            context.eval(
+                "var MathJax = {startup: {typeset: false}, loader: {load: []}}, window = this, self = this;"
+            )
+            for name in COMPONENTS:
+                context.eval((folder() / name).read_text(encoding="utf-8"))
+            context.eval(f"var WITHOUT = {json.dumps(WITHOUT)};{_SETUP}")
+            self._context = context
+        return self._context
+
+    def call(self, name: str, formulas: Sequence[tuple[str, bool]], extra: Sequence[str]) -> Any:
+        with self._lock:
+            call = f"fitnotes.{name}({json.dumps(list(formulas))}, {json.dumps(list(extra))})"
+            return json.loads(str(self._ready().eval(call)))
+
+    def close(self) -> None:
+        if self._context is not None:
+            self._context.close()
+            self._context = None
 
 
-def _engine() -> Any:
-    global _context
-    if _context is None:
-        from py_mini_racer import MiniRacer
-
-        context = MiniRacer()
-        context.eval(
-            "var MathJax = {startup: {typeset: false}, loader: {load: []}}, window = this, self = this;"
-        )
-        for name in COMPONENTS:
-            context.eval((folder() / name).read_text(encoding="utf-8"))
-        context.eval(f"var WITHOUT = {json.dumps(WITHOUT)};{_SETUP}")
-        _context = context
-        atexit.register(close)
-    return _context
+_engines = (_Engine(), _Engine())
+MANY = 500  # formulas from which a second V8 is worth its start
 
 
-def warm() -> None:
-    """Loads MathJax ahead of its use; for a thread beside something slower."""
-    with _lock, contextlib.suppress(MissingProgram):  # said when it is needed
-        _engine()
+def warm(formulas: int = 0) -> None:
+    """Loads MathJax ahead of its use, for about so many formulas; for a thread beside something slower."""
+    with contextlib.suppress(MissingProgram):  # said when it is needed
+        if formulas > MANY:
+            threading.Thread(target=_engines[1].load, daemon=True).start()
+        _engines[0].load()
 
 
+@atexit.register
 def close() -> None:
     """Ends V8. Without it the process would hang at exit."""
-    global _context
-    if _context is not None:
-        _context.close()
-        _context = None
+    for engine in _engines:
+        engine.close()
 
 
 def packages(preamble: str) -> list[str]:
@@ -167,14 +189,18 @@ def packages(preamble: str) -> list[str]:
 
 
 def _call(name: str, formulas: Sequence[tuple[str, bool]], extra: Sequence[str]) -> Any:
-    with _lock:
-        answer = _engine().eval(f"fitnotes.{name}({json.dumps(list(formulas))}, {json.dumps(list(extra))})")
-    return json.loads(str(answer))
+    return _engines[0].call(name, formulas, extra)
 
 
 def check(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> list[str]:
     """For each (TeX, display?) MathJax's reason why it cannot typeset it, or "". Raises MissingProgram."""
-    return [item.get("error", "") for item in _call("check", formulas, extra)] if formulas else []
+    if not formulas:
+        return []
+    half = len(formulas) // 2 if len(formulas) > MANY and (os.cpu_count() or 1) > 1 else 0
+    parts = [formulas[half:], formulas[:half]] if half else [formulas]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        done = list(pool.map(lambda i: _engines[i].call("check", parts[i], extra), range(len(parts))))
+    return [item.get("error", "") for answer in reversed(done) for item in answer]
 
 
 def typeset(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> list[Typeset]:

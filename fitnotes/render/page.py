@@ -93,7 +93,7 @@ def compose(
     import panflute as pf
 
     note = document.note
-    doc = pandoc.load(document.ast, target)
+    doc = document.load(target)
     problems = results.splice(
         doc, note, document.blocks, found, target=target, fold=document.settings.fold, media=media
     )

@@ -407,6 +407,8 @@ def splice(
 
     ``results`` by block index; one that is not there counts as not run (``eval=false``).
     """
+    import panflute as pf
+
     builder = _Builder(note, target, fold, media)
     shown: dict[int, list[Piece]] = {}
     for block in blocks:
@@ -433,5 +435,6 @@ def splice(
             return builder.inline(block, result)
         return builder.build(element, block, result, shown[block.index])
 
-    pandoc.walk(doc, visit)
+    if blocks:
+        pandoc.walk(doc, visit, pf.CodeBlock, pf.Code)
     return builder.problems
