@@ -155,3 +155,89 @@ def test_split_environments() -> None:
     assert split_environments("\\begin{align}a\\end{align} % note\n") == [r"\begin{align}a\end{align}"]
     assert split_environments(r"\begin{align}a\end{align} and text") is None
     assert split_environments(r"\begin{center}a\end{center}") is None
+
+
+NAMES = (r"\one", r"\two", r"\three", r"\four")
+SIGNS = ("a", "x", "+", r"\alpha ", "2", r"\mathbb{R}", r"\frac{1}{2}", "^{n}", "_{i}", r"\left( b \right)")
+
+
+@st.composite
+def macro_files(draw: st.DrawFn) -> tuple[str, str]:
+    """(definitions, a formula that uses them): every name is defined before its use in another."""
+    lines: list[str] = []
+    uses: list[str] = []
+
+    def body(arguments: int) -> str:
+        pieces = [*SIGNS[:7], *(f"#{i}" for i in range(1, arguments + 1)), *uses]
+        return "".join(draw(st.lists(st.sampled_from(pieces), min_size=1, max_size=4)))
+
+    for name in NAMES:
+        kind = draw(
+            st.sampled_from(["plain", "arguments", "optional", "def", "let", "operator", "paired", "again"])
+        )
+        if kind == "plain":
+            lines.append(f"\\newcommand{{{name}}}{{{body(0)}}}")
+            use = f"{name} "
+        elif kind == "arguments":
+            count = draw(st.integers(1, 3))
+            lines.append(f"\\newcommand{name}[{count}]{{{body(count)}}}")
+            use = name + "".join(draw(st.sampled_from(["{u}", "{v+w}", "{{z}}"])) for _ in range(count))
+        elif kind == "optional":
+            lines.append(f"\\newcommand{{{name}}}[2][d]{{{body(2)}}}")
+            use = name + draw(st.sampled_from(["{u}", "[o]{u}", "[{p}]{u}"]))
+        elif kind == "def":
+            lines.append(f"\\def{name}#1#2{{{body(2)}}}")
+            use = name + draw(st.sampled_from(["{u}{v}", " uv", "u{v}"]))
+        elif kind == "let":
+            lines.append(f"\\let{name}=\\beta")
+            use = f"{name} "
+        elif kind == "operator":
+            star = draw(st.sampled_from(["", "*"]))
+            lines.append(f"\\DeclareMathOperator{star}{{{name}}}{{op}}")
+            use = f"{name} "
+        elif kind == "paired":
+            lines.append(f"\\DeclarePairedDelimiter{{{name}}}{{\\lvert}}{{\\rvert}}")
+            use = draw(st.sampled_from([f"{name}{{u}}", f"{name}*{{u}}", f"{name}[\\big]{{u}}"]))
+        else:
+            lines.append(f"\\newcommand{{{name}}}{{wrong}}\\renewcommand{{{name}}}{{{body(0)}}}")
+            use = f"{name} "
+        uses.append(use)
+    formula = draw(st.lists(st.sampled_from([*uses, *SIGNS]), min_size=1, max_size=6))
+    return "\n".join(lines), "".join(formula)
+
+
+@given(macro_files())
+@settings(max_examples=150, deadline=None)
+def test_generated_macros_mean_what_mathjax_means_by_them(source: tuple[str, str]) -> None:
+    definitions, formula = source
+    macros = Macros()
+    learn(definitions, macros)
+    native, ours = typeset([(definitions + "\n" + formula, True), (expand(formula, macros), True)])
+    assert bool(native.error) == bool(ours.error), (native.error, ours.error)
+    assert paths(native.svg) == paths(ours.svg)
+
+
+def pandoc_knows(source: tuple[str, str]) -> bool:
+    """Not operators and delimiters; and it takes #12 for a twelfth argument, which TeX and MathJax do not."""
+    import re
+
+    return not re.search(r"Paired|Operator|#\d\d", source[0])
+
+
+@given(macro_files().filter(pandoc_knows))
+@settings(max_examples=60, deadline=None)
+def test_generated_macros_mean_what_pandoc_means_by_them(source: tuple[str, str]) -> None:
+    """Pandoc expands by itself when it reads Markdown; what it knows comes out the same."""
+    from fitnotes.pandoc import run
+
+    definitions, formula = source
+    macros = Macros()
+    learn(definitions, macros)
+    text = f"{definitions}\n\n$$[{formula}]$$\n"
+    theirs = run(["-f", "markdown", "-t", "html", "--mathjax", "--wrap=none"], text).text
+    found = theirs[theirs.index("\\[") + 2 : theirs.rindex("\\]")]
+    import html
+
+    one, two = typeset([(html.unescape(found), True), (f"[{expand(formula, macros)}]", True)])
+    assert bool(one.error) == bool(two.error), (found, one.error, two.error)
+    assert paths(one.svg) == paths(two.svg)

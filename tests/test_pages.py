@@ -336,10 +336,10 @@ def test_pdflatex_stops_at_no_character(fitnotes, write, project: Path) -> None:
 
 @needs("pdflatex")
 def test_a_latex_error_names_the_line_of_the_note(fitnotes, write) -> None:
-    write("note.md", "Fine.\n\nThen `\\undefinedcommand{x}`{=latex} here.\n")
+    write("note.md", "Fine.\n\nThen `\\end{itemize}`{=latex} here.\n")
     done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")
     assert done.returncode == 3
-    assert done.stderr.startswith("note.md:3: pdflatex: Undefined control sequence")
+    assert done.stderr.startswith("note.md:3: pdflatex: LaTeX Error: \\begin{document}")
 
 
 @chromium
