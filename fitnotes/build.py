@@ -285,7 +285,7 @@ class Build:
 
         if "html" not in targets or "$" not in note.text:
             return
-        import fitnotes.render.html
+        import fitnotes.render.html  # noqa: F401
         from fitnotes.render import mathjax
 
         if not self.pages.known(self._page(source, "html")):  # its formulas are still to be checked

@@ -43,7 +43,8 @@ $$g = 7 \tag{G} \label{eq:g}$$
 
 > A quote: $$h = 8 \label{eq:h}$$
 
-Refer: \eqref{eq:a} \eqref{eq:c} [-@eq-d] \eqref{eq:e} \ref{eq:f} \eqref{eq:g} \eqref{eq:h} @thm-one, \ref{lem:two}. End.
+Refer: \eqref{eq:a} \eqref{eq:c} [-@eq-d] \eqref{eq:e} \ref{eq:f} \eqref{eq:g} \eqref{eq:h} @thm-one,
+\ref{lem:two}. End.
 """
 EXPECTED = "(1)(2)(3)(4)5(G)(6)Theorem1,2."
 

@@ -223,11 +223,16 @@ def _tolerant(definition: str) -> str:
     )
 
 
-# Commands of LaTeX and amsmath that authors give a meaning of their own: \newcommand would stop there.
-TAKEN = frozenset(
-    "\\" + name
-    for name in ["vec", "bar", "hat", "tilde", "dot", "ddot", "check", "acute", "grave", "breve", "mathring", "div", "Re", "Im", "P", "S", "H", "L", "O", "AA", "AE", "OE", "l", "o", "i", "j", "u", "v", "c", "d", "b", "t", "r", "k", "a", "ss", "deg", "dim", "ker", "det", "exp", "log", "ln", "sin", "cos", "tan", "sec", "csc", "cot", "lim", "sup", "inf", "max", "min", "arg", "gcd", "hom", "Pr", "span", "and", "or", "not", "mod", "bmod", "pmod", "epsilon", "varepsilon", "phi", "varphi", "to", "gets", "iff", "implies", "mid", "Box", "Diamond", "ge", "le", "dag", "sp", "sb", "tt", "bf", "it", "rm", "sf", "sc", "cal", "frac", "sqrt", "sum", "prod", "int", "complement", "subset", "empty", "emptyset", "exists", "forall", "in", "ni", "top", "bot", "land", "lor", "neg", "lnot", "star", "ast", "cdot", "times", "ll", "gg", "approx", "eq", "th", "dh", "dj", "ng", "TH", "DH", "input", "index", "title", "date", "author", "part", "section", "cite", "ref", "label", "text", "mathbb", "mathcal", "mathbf", "mathrm", "boldsymbol", "operatorname", "dots", "colon", "cases", "matrix", "pmatrix", "proof", "qed", "abstract", "norm*"]
-)  # fmt: skip
+# Commands of LaTeX and amsmath that authors give a meaning of their own: \\newcommand would stop there.
+_TAKEN = """
+vec bar hat tilde dot ddot check acute grave breve mathring div Re Im P S H L O AA AE OE l o i j u v c d b t r k a
+ss deg dim ker det exp log ln sin cos tan sec csc cot lim sup inf max min arg gcd hom Pr span and or not mod bmod
+pmod epsilon varepsilon phi varphi to gets iff implies mid Box Diamond ge le dag sp sb tt bf it rm sf sc cal frac
+sqrt sum prod int complement subset empty emptyset exists forall in ni top bot land lor neg lnot star ast cdot
+times ll gg approx eq th dh dj ng TH DH input index title date author part section cite ref label text mathbb
+mathcal mathbf mathrm boldsymbol operatorname dots colon cases matrix pmatrix proof qed abstract
+"""
+TAKEN = frozenset(f"\\{name}" for name in _TAKEN.split())
 
 
 def _renewed(preamble: str) -> str:

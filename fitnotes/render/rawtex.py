@@ -29,7 +29,8 @@ REFERENCE = re.compile(r"^\\(eqref|ref|autoref|[cC]ref|nameref|pageref)\s*\{([^}
 _HELD = "fitnotesformula"
 # How pandoc's LaTeX reader marks what a link was.
 _REFERENCE_TYPES = {
-    "ref": "ref", "eqref": "eqref", "autoref": "autoref", "ref+label": "cref", "ref+Label": "Cref", "ref+page": "pageref",
+    "ref": "ref", "eqref": "eqref", "autoref": "autoref", "ref+label": "cref",
+    "ref+Label": "Cref", "ref+page": "pageref",
 }  # fmt: skip
 _VERBATIM = re.compile(r"\\begin\{(?:verbatim|lstlisting|minted|Verbatim)")
 

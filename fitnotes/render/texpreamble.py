@@ -11,26 +11,33 @@ from collections.abc import Iterable
 from fitnotes.render.signs import declarations
 
 # (package, options, what in the text asks for it), in the order in which they are loaded.
+_MATHS = r"\\\(|\\\[|\\begin\{(?:equation|align|gather|multline|flalign)|\$"
+_MATHTOOLS = (
+    r"\\(?:(?:Col|col|eq)oneq|coloneqq|eqqcolon|vcentcolon|DeclarePairedDelimiter|math[lrc]?lap\b|mathclap|prescript"
+    r"|underbracket|overbracket|smashoperator|adjustlimits|shortintertext|xleftrightarrow|xrightleftharpoons|mathmbox"
+    r"|cramped)|\\begin\{(?:[dr]cases|drcases|[bpvBV]?matrix\*|multlined)"
+)
+_LINKS = r"\\(?:href|url|hyperref|hypertarget|phantomsection|(?:eq|auto)?ref)\b|\\section"
+_GREEK = (
+    r"\\up(?:alpha|beta|gamma|delta|epsilon|pi|mu|omega|sigma|theta|lambda|phi|psi|rho|tau|nu|eta|xi|zeta)\b"
+)
 PACKAGES: tuple[tuple[str, str, str], ...] = (
     ("geometry", "margin=2.6cm", r""),
-    ("xcolor", "", r"\\(?:text)?color\b|\\f?colorbox|\\begin\{(?:Shaded|fitnotes)|\\href|\\url|\\hyperref|\\(?:eq)?ref\b"),
-    ("amsmath,amssymb", "", r"\\\(|\\\[|\\begin\{(?:equation|align|gather|multline|flalign)|\$"),
-    ("mathtools", "", r"\\(?:(?:Col|col|eq)oneq|coloneqq|eqqcolon|vcentcolon|DeclarePairedDelimiter|math[lrc]?lap\b|mathclap|prescript"
-     r"|under?bracket|overbracket|smashoperator|adjustlimits|shortintertext|xleftrightarrow|xrightleftharpoons|mathmbox|cramped)"
-     r"|\\begin\{(?:[dr]cases|drcases|[bpvBV]?matrix\*|multlined)"),
+    ("xcolor", "", r"\\(?:text)?color\b|\\f?colorbox|\\begin\{(?:Shaded|fitnotes)"),
+    ("amsmath,amssymb", "", _MATHS),
+    ("mathtools", "", _MATHTOOLS),
     ("mathrsfs", "", r"\\mathscr\b"),
     ("bm", "", r"\\bm\b"),
     ("dsfont", "", r"\\mathds\b"),
     ("bbm", "", r"\\mathbbm\b"),
-    ("stmaryrd", "", r"\\[lr]lbracket\b|\\[lr]rbracket\b"),
+    ("stmaryrd", "", r"\\[lr]l?r?bracket\b"),
     ("cancel", "", r"\\(?:b|x)?cancel(?:to)?\b"),
     ("braket", "", r"\\(?:[bB]ra|[kK]et|[bB]raket)\b"),
     ("mhchem", "version=4", r"\\ce\b"),
-    ("upgreek", "", r"\\up(?:alpha|beta|gamma|delta|epsilon|pi|mu|omega|sigma|theta|lambda|phi|psi|rho|tau|nu|eta|xi|zeta)\b"),
+    ("upgreek", "", _GREEK),
     ("gensymb", "", r"\\(?:degree|celsius|ohm|micro|perthousand)\b"),
     ("empheq", "", r"\\begin\{empheq"),
     ("amscd", "", r"\\begin\{CD\}"),
-    ("IEEEtrantools", "", r"\\begin\{IEEEeqnarray"),
     ("amsthm", "", r"\\newtheorem|\\theoremstyle|\\begin\{proof\}"),
     ("graphicx", "", r"\\includegraphics|\\resizebox|\\scalebox"),
     ("longtable", "", r"\\begin\{longtable"),
@@ -40,15 +47,17 @@ PACKAGES: tuple[tuple[str, str, str], ...] = (
     ("calc", "", r"\\real\{"),
     ("soul", "", r"\\(?:st|ul|hl)\{"),
     ("fancyvrb", "", r"\\begin\{(?:Verbatim|Highlighting|fitnotes|verbatim)|\\Verb"),
-    ("hyperref", "colorlinks,allcolors=blue!50!black", r"\\(?:href|url|hyperref|hypertarget|phantomsection|(?:eq|auto)?ref)\b|\\section"),
-)  # fmt: skip
+    ("hyperref", "colorlinks,allcolors=blue!50!black", _LINKS),
+)
 
 VERBATIM = r"""\IfFileExists{fvextra.sty}{\usepackage{fvextra}\fvset{breaklines,breakanywhere,breaksymbolleft={}}}{}
 \DefineVerbatimEnvironment{verbatim}{Verbatim}{fontsize=\small}"""
 HIGHLIGHTED = r"""\AtBeginDocument{\ifcsname Highlighting\endcsname
   \RecustomVerbatimEnvironment{Highlighting}{Verbatim}{commandchars=\\\{\},fontsize=\small}\fi}"""
-OUTPUT = r"""\DefineVerbatimEnvironment{fitnotesoutput}{Verbatim}{frame=leftline,framesep=3mm,rulecolor=\color{black!25},fontsize=\small}
-\DefineVerbatimEnvironment{fitnoteserror}{Verbatim}{frame=leftline,framesep=3mm,rulecolor=\color{red!60!black},fontsize=\small,formatcom=\color{red!60!black}}"""
+OUTPUT = r"""\DefineVerbatimEnvironment{fitnotesoutput}{Verbatim}{frame=leftline,framesep=3mm,%
+  rulecolor=\color{black!25},fontsize=\small}
+\DefineVerbatimEnvironment{fitnoteserror}{Verbatim}{frame=leftline,framesep=3mm,%
+  rulecolor=\color{red!60!black},fontsize=\small,formatcom=\color{red!60!black}}"""
 PICTURE = r"""% A picture wider or higher than the page is made to fit.
 \newsavebox{\picturebox}
 \newcommand{\pandocbounded}[1]{\sbox{\picturebox}{#1}%
