@@ -88,7 +88,8 @@ FALLBACK = r"""\ifLuaTeX
 \fi"""
 # Fonts with what Latin Modern lacks; those for Chinese, Japanese and Korean are looked for where they are needed.
 FONTS = (("mono", "DejaVu Sans Mono"), ("serif", "DejaVu Serif"), ("serif", "DejaVu Sans"))
-CJK_FONTS = ("Noto Serif CJK SC", "Noto Sans CJK SC", "Source Han Serif SC", "Droid Sans Fallback", "FandolSong-Regular",
+CJK_FONTS = ("Noto Serif CJK SC", "Noto Sans CJK SC", "Source Han Serif SC", "Droid Sans Fallback",
+             "FandolSong-Regular",
              "WenQuanYi Zen Hei", "SimSun", "Songti SC")  # fmt: skip
 CJK = re.compile("[\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef]")
 
