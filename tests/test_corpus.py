@@ -231,9 +231,10 @@ def github(text: str) -> tuple[str, list[str]]:
         return take(match, False)
 
     rest = re.sub(r"(?<![\\$\w])\$(?!\s)([^$\n]+?)(?<!\s)\$(?!\w)", dollars, rest)
-    for line in text.split("\n"):
-        if line.startswith("|") and "|" in re.sub(r"[^|]", "", re.sub(r"(?<!\\)\|", "", line)):
-            wrong.append(f"a | inside a cell: {line}")
+    tables = re.findall(r"(?m)(?:^\|.*\n)+", text)
+    for table_rows in tables:
+        bars = {len(re.findall(r"(?<!\\)\|", row)) for row in table_rows.splitlines()}
+        wrong += [f"cells broken by a |: {table_rows}"] if len(bars) > 1 else []
     for (tex, _), reason in zip(formulas, mathjax.check(formulas), strict=True):
         if reason:
             wrong.append(f"{tex}: {reason}")
@@ -254,6 +255,7 @@ def test_github(name: str, built, root: Path) -> None:
     # On GitHub a tag is typeset by MathJax as a number in parentheses.
     shown = re.sub(r"\\tag\{([^{}]*)\}", r"(\1)", shown)
     shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", shown)
+    assert not re.search(r"(?m)^#+ .*\{#|\{\.ref", shown)
     pictures = text.count(".svg)")
     shows(name, re.sub(r"\\text\{|\\mathrm\{|[*{}]|\\,", "", shown))
     seen(name, "gfm", "picture" if pictures else "yes")

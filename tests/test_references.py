@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from conftest import ROOT, Run
 from test_corpus import archive, pdf, plain
 from test_pages import words
 
@@ -43,10 +43,22 @@ $$g = 7 \tag{G} \label{eq:g}$$
 
 > A quote: $$h = 8 \label{eq:h}$$
 
+| a | b |
+|---|---|
+| 1 | 2 |
+
+| c | d |
+|---|---|
+| 3 | 4 |
+
+: With a caption {#tbl-with}
+
+![A picture](dot.png){#fig-dot}
+
 Refer: \eqref{eq:a} \eqref{eq:c} [-@eq-d] \eqref{eq:e} \ref{eq:f} \eqref{eq:g} \eqref{eq:h} @thm-one,
-\ref{lem:two}. End.
+\ref{lem:two}, @tbl-with, @fig-dot. End.
 """
-EXPECTED = "(1)(2)(3)(4)5(G)(6)Theorem1,2."
+EXPECTED = "(1)(2)(3)(4)5(G)(6)Theorem1,2,Table1,Figure1."
 
 
 @pytest.mark.parametrize("target", ["html", "typst", "lualatex", "pdflatex", "gfm", "docx", "epub"])
@@ -55,6 +67,7 @@ def test_the_same_numbers_in_every_target(target: str, fitnotes: Run, write, pro
     if engine and shutil.which(engine) is None:
         pytest.skip(f"{engine} is not installed")
     write("note.md", NOTE)
+    shutil.copy(ROOT / "tests" / "notes" / "dot.png", project)
     kind = "pdf" if engine or target == "typst" else target
     done = fitnotes("build", "note.md", "--to", kind, *(["--pdf-engine", engine] if engine else []))
     assert (done.returncode, done.stderr) == (0, "")
@@ -68,17 +81,20 @@ def test_the_same_numbers_in_every_target(target: str, fitnotes: Run, write, pro
     else:
         text = next(folder.glob("note.*")).read_text(encoding="utf-8")
         text = re.sub(r"<[^>]+>", "", re.sub(r"\[([^\]]*)\]\(#[^)]*\)", r"\1", text))
-    found = plain(text)
+    found = plain(text).replace("*", "")
+    assert re.search("Table1:Withacaption", found)
+    assert re.search("Figure1:Apicture", found)
     found = found[found.rindex("Refer:") + 6 : found.rindex("End.")]
     assert found == EXPECTED
 
 
 def test_every_reference_in_html_has_its_target(fitnotes: Run, write, project: Path) -> None:
     write("note.md", NOTE)
+    shutil.copy(ROOT / "tests" / "notes" / "dot.png", project)
     fitnotes("build", "note.md")
     page = (project / "_build" / "html" / "note.html").read_text(encoding="utf-8")
     links = re.findall(r'href="#([^"]+)" class="ref"', page)
-    assert len(links) == 10
+    assert len(links) == 12
     assert all(page.count(f'id="{name}"') == 1 for name in links)
 
 

@@ -60,6 +60,9 @@ def dialect(tex: str) -> str:
 def inline(tex: str) -> str:
     """A formula in a line. A line break in it would end it on GitHub."""
     tex = " ".join(dialect(tex).split())
+    if "{array}" not in tex:  # a | would end the cell of a table, even inside $`…`$
+        tex = re.sub(r"\\\|", r"\\Vert ", tex)
+        tex = tex.replace("|", "\\vert ").rstrip()
     return f"$`{tex}`$" if _MARKDOWN.search(tex) else f"${tex}$"
 
 

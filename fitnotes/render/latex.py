@@ -101,7 +101,7 @@ def prepare(page: Page, plain: bool) -> set[str]:
             text = brace_scripts(element.text, page.preamble.macros)
             text = signs.mathematical(maths.INNER_REFERENCE.sub(inner, text))
             if maths.ENVIRONMENT.match(text):
-                return pf.RawInline(text, format="latex")
+                return pf.RawInline(f"\n{text}\n", format="latex")
             element.text = text
         elif isinstance(element, (pf.RawInline, pf.RawBlock)) and element.format in ("tex", "latex"):
             match = rawtex.REFERENCE.match(element.text.strip())
@@ -193,16 +193,23 @@ def write_latex(
         args += ["--toc", "--toc-depth=2"]
     output = pandoc.write(pandoc.dump(page.doc), "latex", args, cwd=document.note.path.parent)
     converter_warnings(page, output.warnings)
+    text = _uncounted(output.text)
     own = page.preamble.tex
     if geometry is not None:
         own = f"\\usepackage[{_options(geometry)}]{{geometry}}\n{own}"
-    body = output.text.split(MARK, 1)[1]
+    body = text.split(MARK, 1)[1]
     theorems_needed = theorems.declarations(met, page.theorems)
     definitions = [_tolerant(text) for text in page.maths.definitions]
     preamble = texpreamble.write(body, _renewed(own), definitions, theorems_needed,
                                  geometry=geometry is not None, mainfont=mainfont)  # fmt: skip
-    text = output.text.replace(MARK, preamble, 1)
+    text = text.replace(MARK, preamble, 1)
     return page, re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _uncounted(text: str) -> str:
+    """Tables without a caption take no number; in older versions of longtable they do, whatever pandoc asks."""
+    start = r"\{\\def\\LTcaptype\{none\} % do not increment counter\n(\\begin\{longtable\}.*?\\end\{longtable\})\n\}"
+    return re.sub(start, r"\1\n\\addtocounter{table}{-1}", text, flags=re.DOTALL)
 
 
 def _options(value: Any) -> str:

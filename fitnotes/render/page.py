@@ -110,6 +110,8 @@ def compose(
     if target != "latex":
         problems += unheard(preamble, target)
         problems += rawtex.read_raw_tex(doc, note, preamble, kinds)
+    else:
+        rawtex.read_citations(doc)
     if target == "gfm":
         rawhtml.read_tables(doc)
     if target not in ("html", "gfm", "epub"):
@@ -204,9 +206,13 @@ def converter_warnings(page: Page, warnings: tuple[str, ...]) -> None:
             continue
         first = " ".join(warning.split())
         note = page.document.note
-        quoted = first.split("reference ")[-1].split(" ")[0] if "citation" in first.lower() else ""
-        line = note.line_of(f"@{quoted}") if quoted else None
-        page.problems.append(Problem("warning", f"pandoc: {first}", note.shown, line, code="pandoc"))
+        if missing := re.search(r"citation (\S+) not found", first):
+            key = missing[1]
+            line = note.line_of(f"@{key}") or note.line_of(f"{{{key}}}") or note.line_of(key)
+            message = f"citation of {key}, which the bibliography does not have"
+            page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
+            continue
+        page.problems.append(Problem("warning", f"pandoc: {first}", note.shown, code="pandoc"))
 
 
 def formula_line(page: Page, formula: str) -> int | None:

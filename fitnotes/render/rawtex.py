@@ -173,6 +173,35 @@ def read_raw_tex(doc: Any, note: Note, preamble: Preamble, theorems: Mapping[str
     return problems
 
 
+_CITE = re.compile(
+    r"^\\(?P<command>[cC]ite[tp]?|parencite|textcite|autocite)\*?(?P<notes>(?:\[[^\]]*\]){0,2})\{(?P<keys>[^}]*)\}$"
+)
+
+
+def read_citations(doc: Any) -> None:
+    """For LaTeX: ``\\cite{key}`` as pandoc's own citation, so that its bibliography, or the warning that there is
+    none, covers it too. Elsewhere `read_raw_tex` has done it."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> Any:
+        match = _CITE.match(element.text.strip()) if _is_tex(element) else None
+        if match is None:
+            return None
+        mode = "AuthorInText" if match["command"].lower() in ("citet", "textcite") else "NormalCitation"
+        notes = re.findall(r"\[([^\]]*)\]", match["notes"])
+        keys = [key.strip() for key in match["keys"].split(",")]
+        citations = [pf.Citation(key, mode=mode) for key in keys]
+        if notes:
+            citations[-1].suffix = (
+                [pf.Str(","), pf.Space, pf.Str(notes[-1].replace("~", "\u00a0"))] if notes[-1] else []
+            )
+        if len(notes) > 1 and notes[0]:
+            citations[0].prefix = [pf.Str(notes[0])]
+        return pf.Cite(pf.Str(f"[{', '.join(keys)}]"), citations=citations)
+
+    pandoc.walk(doc, visit, pf.RawInline)
+
+
 def replace_raw(doc: Any, *, page_break: Callable[[bool], Any], reference: Callable[[str, str], Any]) -> None:
     """Replaces what `read_raw_tex` left: ``page_break(block)`` gives the element for ``\\newpage``,
     ``reference(command, label)`` that for ``\\ref`` and the like; layout commands go without a trace."""

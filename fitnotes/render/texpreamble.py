@@ -138,8 +138,6 @@ def write(
         parts.append(PICTURE)
     if "CSLReferences" in body:
         parts.append(CITATIONS)
-    if "\\LTcaptype" in body:
-        parts.append(r"\newcounter{none} % of tables without a number")
     if "\\tightlist" in body:
         parts.append(r"\newcommand{\tightlist}{\setlength{\itemsep}{0pt}\setlength{\parskip}{0pt}}")
     signs = declarations(body + text)
