@@ -112,7 +112,7 @@ def _anchors(page: Page) -> None:
 def write_docx(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
     """Writes ``target``. Raises ConversionError; the document that was there stays then."""
     with pandoc.scratch_folder() as scratch:
-        media = Media(scratch, f"{scratch}/", convert=_word_shows)
+        media = Media(scratch, "", convert=_word_shows)
         page = compose(document, results, "docx", media, place)
         link = functools.partial(crossrefs.tex_reference, page.refs)
         rawtex.replace_raw(page.doc, page_break=_page_break, reference=link)
@@ -121,14 +121,14 @@ def write_docx(document: Document, results: Mapping[int, Result], target: Path, 
         theorems.dress(page.doc, page.theorems, theorems.as_div)
         _anchors(page)
         _word_formulas(page)
-        _write(page, "docx", target, _contents(page, 7))
+        _write(page, "docx", target, scratch, _contents(page, 7))
     return page
 
 
 def write_epub(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
     """Writes ``target``. Raises ConversionError; the book that was there stays then."""
     with pandoc.scratch_folder() as scratch:
-        media = Media(scratch, f"{scratch}/", convert=lambda data, suffix: (data, suffix))
+        media = Media(scratch, "", convert=lambda data, suffix: (data, suffix))
         page = compose(document, results, "epub", media, place)
         dress_html(page)
         title = page_title(page)
@@ -140,7 +140,7 @@ def write_epub(document: Document, results: Mapping[int, Result], target: Path, 
             "--metadata", f"identifier=urn:uuid:{name}",
             "--metadata", f"title={title}",
         ]  # fmt: skip
-        _write(page, "epub3", target, args)
+        _write(page, "epub3", target, scratch, args)
     return page
 
 
@@ -149,8 +149,8 @@ def _contents(page: Page, least: int) -> list[str]:
     return ["--toc", "--toc-depth=2"] if wanted else []
 
 
-def _write(page: Page, to: str, target: Path, args: list[str]) -> None:
-    args = [*args, *bibliography(page)]
+def _write(page: Page, to: str, target: Path, pictures: Path, args: list[str]) -> None:
+    args = [*args, f"--resource-path={pictures}", *bibliography(page)]
     args += ["--number-sections"] * page.asks("number-sections", False)
     output = pandoc.write_file(pandoc.dump(page.doc), to, target, args, cwd=page.document.note.path.parent)
     converter_warnings(page, output.warnings)

@@ -1,0 +1,99 @@
+"""Where macros come from, with their lines, and what is said about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from conftest import Run
+
+
+def body(project: Path, name: str = "note") -> str:
+    page = (project / "_build" / "html" / f"{name}.html").read_text(encoding="utf-8")
+    return page.split("<main", 1)[1]
+
+
+def test_a_file_for_the_project_and_one_for_the_note(fitnotes: Run, write, project: Path) -> None:
+    write("fitnotes.toml", 'preamble = "macros.tex"\n')
+    write("macros.tex", "% shared\n\\newcommand{\\A}{A_0}\n\\newcommand{\\B}{B_0}\n")
+    write("notes/a.md", "---\nheader-includes: \\newcommand{\\C}{C_0}\n---\n$\\A\\B\\C$\n")
+    write("notes/b.md", "---\nfitnotes:\n  preamble: [own.tex]\n---\n$\\B$\n")
+    write("notes/own.tex", "\\newcommand{\\B}{B_1}\n")
+    done = fitnotes("build")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\(A_0 B_0 C_0\\)" in body(project, "a").replace("A_0B_0C_0", "A_0 B_0 C_0")
+    assert "\\(B_1\\)" in body(project, "b")
+    write("macros.tex", "\\newcommand{\\A}{A_2}\n\\newcommand{\\B}{B_0}\n")
+    done = fitnotes("build")
+    assert "a.md: wrote" in done.stdout
+    assert "b.md" not in done.stdout
+    assert "A_2" in body(project, "a")
+
+
+def test_a_missing_macro_file_is_said(fitnotes: Run, write) -> None:
+    write("fitnotes.toml", 'preamble = "gone.tex"\n')
+    write("note.md", "Words.\n")
+    done = fitnotes("build", "note.md")
+    assert (done.returncode, "warning: preamble gone.tex: not found" in done.stderr) == (0, True)
+
+
+def test_redefinition_has_both_lines_and_both_files(fitnotes: Run, write) -> None:
+    write("fitnotes.toml", 'preamble = "macros.tex"\n')
+    write("macros.tex", "\\newcommand{\\A}{1}\n")
+    write(
+        "note.md",
+        "---\ntitle: T\nheader-includes:\n  - |\n    \\newcommand{\\B}{2}\n    \\newcommand{\\A}{3}\n"
+        "  - \\def\\B{4}\n---\n\n"
+        "$\\A$ \\newcommand{\\B}{2}\n\n\\renewcommand{\\A}{5} $\\A$\n",
+    )
+    errors = fitnotes("build", "note.md").stderr
+    assert (
+        "note.md:6: warning: \\A is defined again (first in macros.tex:1, there as something else)" in errors
+    )
+    assert "note.md:7: warning: \\B is defined again (first in line 5, there as something else)" in errors
+    assert "note.md:10: warning: \\B is defined again (first in line 7, there as something else)" in errors
+    assert "note.md:12" not in errors
+
+
+def test_macros_hold_from_where_they_stand(fitnotes: Run, write, project: Path) -> None:
+    write(
+        "note.md",
+        "---\nheader-includes: \\newcommand{\\w}{A}\n---\n\n$\\w$\n\n\\renewcommand{\\w}{B}\n\n$\\w$\n\n"
+        "$$\\renewcommand{\\w}{C} \\w + 1$$\n\nAnd $\\w$.\n",
+    )
+    for target in ("html", "gfm", "tex"):
+        done = fitnotes("build", "note.md", "--to", target)
+        assert (done.returncode, done.stderr) == (0, "")
+        suffix = {"gfm": "md"}.get(target, target)
+        text = (project / "_build" / target / f"note.{suffix}").read_text(encoding="utf-8")
+        places = [text.index(sign) for sign in ("(A", "(B", "C + 1", "(C")] if target != "gfm" else [
+            text.index(sign) for sign in ("$A$", "$B$", "C + 1", "$C$")]  # fmt: skip
+        assert places == sorted(places)
+
+
+def test_what_latex_alone_honours_is_said_and_layout_is_not(fitnotes: Run, write) -> None:
+    write(
+        "note.md",
+        "---\nheader-includes: |\n  \\usepackage[dvipsnames]{xcolor}\n  \\setlength{\\parindent}{0pt}\n"
+        "  \\newtheorem{thm}{Theorem}\n  \\hypersetup{colorlinks=true}\n  \\makeatletter\n  \\makeatother\n"
+        "  \\setbeamertemplate{footline}{x}\n---\n\nWords.\n",
+    )
+    done = fitnotes("build", "note.md", "--to", "html", "--to", "pdf")
+    assert done.returncode == 0
+    assert "note.md:9: warning: preamble: \\setbeamertemplate is for LaTeX only" in done.stderr
+    assert done.stderr.count("warning") == 2
+
+
+def test_html_in_the_header_reaches_the_page(fitnotes: Run, write, project: Path) -> None:
+    style = "<style>p { color: red }</style>"
+    write(
+        "note.md",
+        f"---\nheader-includes: |\n  {style}\n  <script src='https://example.org/x.js'></script>\n---\n\nA.\n",
+    )
+    done = fitnotes("build", "note.md")
+    assert (
+        done.returncode,
+        "note.md:3: warning: a script or link in the header is left out" in done.stderr,
+    ) == (0, True)
+    page = (project / "_build" / "html" / "note.html").read_text(encoding="utf-8")
+    assert style in page
+    assert "example.org" not in page
