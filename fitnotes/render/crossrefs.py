@@ -100,7 +100,7 @@ class References:
         close = re.match(r"did you mean (.*)\?$", hint or "")
         if close and (line := self.targets[close[1]].line):
             hint = f"{hint} (line {line})"
-        message = f"{written} refers to nothing in this note"
+        message = f"{written} refers to nothing in {'that note' if '#' in label else 'this note'}"
         if label in self.unnumbered:
             message = f"{written} refers to a formula without a number (line {self.unnumbered[label]})"
             hint = "take the star or \\nonumber away, or give it a \\tag"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -150,7 +151,7 @@ def _contents(page: Page, least: int) -> list[str]:
 
 
 def _write(page: Page, to: str, target: Path, pictures: Path, args: list[str]) -> None:
-    args = [*args, f"--resource-path={pictures}", *bibliography(page)]
+    args = [*args, f"--resource-path={pictures}{os.pathsep}.", *bibliography(page)]
     args += ["--number-sections"] * page.asks("number-sections", False)
     output = pandoc.write_file(pandoc.dump(page.doc), to, target, args, cwd=page.document.note.path.parent)
     converter_warnings(page, output.warnings)
