@@ -26,6 +26,7 @@ LAYERS = [
     ["render.results", "render.maths", "render.theorems", "render.rawhtml", "render.texpreamble"],
     ["render.crossrefs", "render.preamble"],
     ["render.fragments", "render.media", "render.macros", "render.mathjax", "render.links", "render.signs"],
+    ["render.environments", "render.numbering"],
     ["pages", "sources", "read", "execute.sessions"],
     ["execute.plan", "execute.preload"],
     ["execute.child"],

@@ -14,8 +14,8 @@ from fitnotes.build import Outcome
 
 WARNINGS = [
     "bibliography missing.bib not found",
-    "citation of knuth, but the note has no bibliography",
-    "citation of knuth84, but the note has no bibliography",
+    "citation of knuth, but there is no bibliography",
+    "citation of knuth84, but there is no bibliography",
 ]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fitnotes.note import CODE_SPAN, FENCE, header_end, opens_block
-from fitnotes.render.maths import ENVIRONMENT, environment_end
+from fitnotes.render.environments import ENVIRONMENT, environment_end
 
 
 @dataclass(frozen=True, slots=True)

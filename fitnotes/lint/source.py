@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from fitnotes.lint.scan import Source, Span
 from fitnotes.note import tighten_maths
+from fitnotes.render.environments import ENVIRONMENT, rows
 from fitnotes.render.macros import Macros, needs_braces, unbraced
-from fitnotes.render.maths import ENVIRONMENT, rows
 
 
 @dataclass(frozen=True, slots=True)

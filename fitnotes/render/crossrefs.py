@@ -14,6 +14,7 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.note import Note
+from fitnotes.render.environments import STARRED, in_parentheses
 from fitnotes.settings import nearest
 
 KINDS = {"fig": "Figure", "tbl": "Table", "tab": "Table", "eq": "Equation", "sec": "Section"}
@@ -37,7 +38,7 @@ class Target:
         """As a reference shows it: "Figure 2", "Equation (4)"; ``bare`` is the number alone."""
         if not self.number:
             return self.words or self.kind
-        number = f"({self.number})" if self.kind == "Equation" else self.number
+        number = in_parentheses(self.number) if self.kind == "Equation" else self.number
         return number if bare else f"{self.kind}{NO_BREAK}{number}"
 
 
@@ -146,6 +147,13 @@ def number(doc: Any, note: Note, refs: References) -> None:
         if not len(caption):
             element.caption = pf.Caption(pf.Plain())
 
+    def lift(element: Any, doc: Any) -> None:
+        """A label around a table, as LaTeX's reader leaves it, belongs to the table."""
+        inner = [b for b in element.content if isinstance(b, (pf.Table, pf.Figure))]
+        if element.identifier and len(inner) == 1 == len(element.content) and not inner[0].identifier:
+            inner[0].identifier, element.identifier = element.identifier, ""
+
+    pandoc.walk(doc, lift, pf.Div)
     pandoc.walk(doc, visit, pf.Figure, pf.Table, pf.Div, pf.Header)
 
 
@@ -166,8 +174,13 @@ def resolve(
 
     def visit(element: Any, doc: Any) -> Any:
         citations = list(element.citations)
-        if not all(REFERENCE.match(c.id) for c in citations):
+        ours = [c for c in citations if REFERENCE.match(c.id) or c.id in refs.targets]
+        if not ours:
             return None
+        if len(ours) < len(citations):  # [@eq-x; @knuth]: one of each
+            others = [c for c in citations if c not in ours]
+            made = visit(pf.Cite(citations=ours), doc) or []
+            return [*made, pf.Str(","), pf.Space, pf.Cite(pf.Str(f"[@{others[0].id}]"), citations=others)]
         found = {c.id: refs.find(c.id) for c in citations}
         if leave_unknown and not all(found.values()):
             return None
@@ -218,8 +231,9 @@ def tex_reference(refs: References, command: str, label: str, link: Any = plain_
         refs.missing(f"\\{command}{{{label}}}", label)
         return pf.Span(pf.Str(f"??{label}"), classes=["error"])
     address, target = found
-    if command == "ref" and target.number:
-        return pf.Link(*_words(target.number), url=address, classes=["ref"])
+    if command in ("ref", "autoref") and target.number:
+        name = f"{target.kind}{NO_BREAK}" if command == "autoref" else ""
+        return pf.Link(*_words(name + target.number.removeprefix(STARRED)), url=address, classes=["ref"])
     return link(address, target, command == "eqref")
 
 

@@ -19,8 +19,8 @@ from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document
 from fitnotes.render import crossrefs, mathjax, rawtex, theorems
+from fitnotes.render.environments import take_labels
 from fitnotes.render.macros import replace_argument
-from fitnotes.render.maths import take_labels
 from fitnotes.render.media import Media, remove_old
 from fitnotes.render.page import (
     Page,

@@ -21,9 +21,10 @@ from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document
 from fitnotes.read import plain as plain_value
-from fitnotes.render import crossrefs, maths, rawtex, signs, texpreamble, theorems
-from fitnotes.render.macros import brace_scripts
+from fitnotes.render import crossrefs, environments, rawtex, signs, texpreamble, theorems
+from fitnotes.render.macros import TAKEN, brace_scripts
 from fitnotes.render.media import Media, remove_old
+from fitnotes.render.numbering import within
 from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings
 from fitnotes.render.typst import svg_to_pdf
 
@@ -99,15 +100,18 @@ def prepare(page: Page, plain: bool) -> set[str]:
     def visit(element: Any, doc: Any) -> Any:
         if isinstance(element, pf.Math):
             text = brace_scripts(element.text, page.preamble.macros)
-            text = signs.mathematical(maths.INNER_REFERENCE.sub(inner, text))
-            if maths.ENVIRONMENT.match(text):
+            text = signs.mathematical(environments.INNER_REFERENCE.sub(inner, text))
+            if environments.ENVIRONMENT.match(text):
                 return pf.RawInline(f"\n{text}\n", format="latex")
             element.text = text
         elif isinstance(element, (pf.RawInline, pf.RawBlock)) and element.format in ("tex", "latex"):
             match = rawtex.REFERENCE.match(element.text.strip())
             if match and not isinstance(element, pf.RawBlock):
                 return reference(element, match)
-            element.text = _place_graphics(maths.INNER_REFERENCE.sub(inner, element.text), page)
+            text = theorems.protect_titles(
+                environments.INNER_REFERENCE.sub(inner, element.text), page.theorems
+            )
+            element.text = _place_graphics(text, page)
         elif isinstance(element, pf.Span) and {"error", "missing"} & set(element.classes):
             opening = pf.RawInline("\\fitnotesproblem{", format="latex")
             return [opening, *element.content, pf.RawInline("}", format="latex")]
@@ -130,6 +134,7 @@ def prepare(page: Page, plain: bool) -> set[str]:
     def reference(element: Any, match: re.Match[str]) -> Any:
         command, labels = match[1], [label.strip() for label in match[2].split(",")]
         if all(label in refs.targets for label in labels) and (cleveref or command.lower() != "cref"):
+            element.text = f"\\{command}{{{','.join(labels)}}}"
             return None
         out: list[Any] = []
         for label in labels:
@@ -188,7 +193,10 @@ def write_latex(
         *bibliography(page),
     ]
     args += ["--syntax-highlighting=none"] * plain
-    args += ["--number-sections"] * page.asks("number-sections", False)
+    numbered = page.asks("number-sections", False)
+    args += ["--number-sections"] * numbered
+    inside = within(page.preamble.tex) or any(kind.within for kind in page.theorems.values())
+    args += ["--variable", "hiddensections"] * bool(inside and not numbered)
     if document.settings.toc and page.asks("toc", True) and page.headings > 7:
         args += ["--toc", "--toc-depth=2"]
     output = pandoc.write(pandoc.dump(page.doc), "latex", args, cwd=document.note.path.parent)
@@ -228,18 +236,6 @@ def _tolerant(definition: str) -> str:
         ),
         definition,
     )
-
-
-# Commands of LaTeX and amsmath that authors give a meaning of their own: \\newcommand would stop there.
-_TAKEN = """
-vec bar hat tilde dot ddot check acute grave breve mathring div Re Im P S H L O AA AE OE l o i j u v c d b t r k a
-ss deg dim ker det exp log ln sin cos tan sec csc cot lim sup inf max min arg gcd hom Pr span and or not mod bmod
-pmod epsilon varepsilon phi varphi to gets iff implies mid Box Diamond ge le dag sp sb tt bf it rm sf sc cal frac
-sqrt sum prod int complement subset empty emptyset exists forall in ni top bot land lor neg lnot star ast cdot
-times ll gg approx eq th dh dj ng TH DH input index title date author part section cite ref label text mathbb
-mathcal mathbf mathrm boldsymbol operatorname dots colon cases matrix pmatrix proof qed abstract
-"""
-TAKEN = frozenset(f"\\{name}" for name in _TAKEN.split())
 
 
 def _renewed(preamble: str) -> str:
@@ -299,7 +295,6 @@ def _repaired(log: str, text: str, page: Page, engine: str) -> str | None:
     """
     note = page.document.note
     reason = next((line[2:].strip() for line in log.split("\n") if line.startswith("! ")), "")
-    place = re.search(r"^l\.\d+ ?(.*)$", log, re.MULTILINE)
 
     def say(message: str, name: str, hint: str | None = None, *, wrong: bool = False) -> None:
         severity, code = ("error", 1) if wrong else ("warning", 0)
@@ -311,14 +306,18 @@ def _repaired(log: str, text: str, page: Page, engine: str) -> str | None:
         return text.replace("\\begin{document}", f"{lines}\n\\begin{{document}}", 1)
 
     if reason.startswith("Undefined control sequence"):
-        names = re.findall(r"\\[A-Za-z@]+", place[1]) if place else []
-        stopped = re.search(r"^<argument>.*(\\[A-Za-z@]+) *$", log, re.MULTILINE)
-        name = stopped[1] if stopped else names[-1] if names else ""
+        # TeX breaks the line of its context behind the command.
+        context = re.search(r"^! Undefined control sequence\..*\n(.*)$", log, re.MULTILINE)
+        names = re.findall(r"\\[A-Za-z@]+", context[1]) if context else []
+        name = names[-1] if names else ""
         if not name or name in ("\\begin", "\\end"):
             return None
         in_formula = name in page.formula_names
         say(f"it does not know {name}, whose name is shown", name, wrong=in_formula)
         return insert(f"\\providecommand{{{name}}}{{\\texttt{{\\string{name}}}}}")
+    if match := re.match(r"Package babel Error: Unknown option '(\w+)'", reason):
+        say(f"babel has no {match[1]} here: hyphenation and names are English", "lang")
+        return re.sub(r"\\usepackage\[[^\]]*\]\{babel\}\n?", "", text)
     if match := re.match(r"LaTeX Error: Environment (\S+) undefined", reason):
         say(f"it does not know the environment {match[1]}; what is in it is shown", f"\\begin{{{match[1]}}}")
         return insert(f"\\newenvironment{{{match[1]}}}{{\\par\\texttt{{[{match[1]}]}} }}{{\\par}}")

@@ -8,6 +8,7 @@ Targets that know no macros (Typst, and HTML for the sake of one result everywhe
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,40 @@ DEFINITION = re.compile(r"\\(?:" + "|".join(_DEFINES) + r")(?![A-Za-z@])")
 _NEEDS_BRACES = re.compile(r"\\(?:boldsymbol|bm|pmb|operatorname|text\w*|symbf|symbfit|mathop)(?![A-Za-z])")
 
 
+# Commands of LaTeX and amsmath that authors give a meaning of their own: \\newcommand would stop there.
+_TAKEN = """
+vec bar hat tilde dot ddot check acute grave breve mathring div Re Im P S H L O AA AE OE l o i j u v c d b t r k a
+ss deg dim ker det exp log ln sin cos tan sec csc cot lim sup inf max min arg gcd hom Pr span and or not mod bmod
+pmod epsilon varepsilon phi varphi to gets iff implies mid Box Diamond ge le dag sp sb tt bf it rm sf sc cal frac
+sqrt sum prod int complement subset empty emptyset exists forall in ni top bot land lor neg lnot star ast cdot
+times ll gg approx eq th dh dj ng TH DH input index title date author part section cite ref label text mathbb
+mathcal mathbf mathrm boldsymbol operatorname dots colon cases matrix pmatrix proof qed abstract
+"""
+TAKEN = frozenset(f"\\{name}" for name in _TAKEN.split())
+# Commands that take so many arguments: a macro without braces is one of them, whatever it expands to.
+_ACCENTS = """
+hat bar vec dot ddot tilde check acute grave breve mathring widehat widetilde overline underline overrightarrow
+overleftarrow underbrace overbrace sqrt mathbf mathrm mathit mathsf mathtt mathbb mathcal mathscr mathfrak
+boldsymbol bm pmb operatorname text textbf textit textrm mathop mathrel mathbin mathord boxed cancel phantom
+"""
+_TAKES = {f"\\{name}": 1 for name in _ACCENTS.split()}
+_TAKES |= {
+    f"\\{name}": 2
+    for name in (
+        "frac",
+        "dfrac",
+        "tfrac",
+        "cfrac",
+        "binom",
+        "dbinom",
+        "tbinom",
+        "overset",
+        "underset",
+        "stackrel",
+    )
+}
+
+
 class MacroError(Exception):
     """A definition or use that cannot be read, or a macro that never ends."""
 
@@ -43,6 +78,7 @@ class Macro:
     lead: str = ""
     starred: Macro | None = None
     sized: str | None = None
+    frozen: bool = False  # the meaning that a command of LaTeX had at a \\let, whatever its name means now
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +215,7 @@ def _define(reader: _Reader, macros: Macros) -> str:
             reader.take()
             reader.skip()
         target = reader.take()
-        macros.commands[name] = macros.commands.get(target, Macro((), target))
+        macros.commands[name] = macros.commands.get(target, Macro((), target, frozen=True))
         return name
     if command.endswith("environment"):
         name = reader.argument().strip()
@@ -211,7 +247,7 @@ def _define(reader: _Reader, macros: Macros) -> str:
     else:
         count, default = _count(reader.optional()), reader.optional()
         body = reader.argument()
-        if command != "providecommand" or name not in macros.commands:
+        if command != "providecommand" or (name not in macros.commands and name not in TAKEN):
             macros.commands[name] = Macro((None,) * count, body, _optional(default))
     return name
 
@@ -318,7 +354,7 @@ def _arguments(reader: _Reader, macro: Macro) -> list[str]:
 
 def _substitute(body: str, arguments: list[str]) -> str:
     out = ""
-    for i, part in enumerate(re.split(r"#([1-9])", body)):
+    for i, part in enumerate(re.split(r"(?<!#)#([1-9])", body)):
         if i % 2 == 0:
             out = _join(out, part)
         elif int(part) <= len(arguments):
@@ -352,7 +388,14 @@ def expand(text: str, macros: Macros) -> str:
         reader.take()
         replaced = _expand_one(token, reader, macros)
         if replaced is None:
+            if token in _TAKES:
+                reader = _braced_arguments(reader, _TAKES[token], macros)
             out += token
+            continue
+        if token in macros.commands and macros.commands[token].frozen:
+            out = _join(out, replaced)
+            if _join(out, reader.text[reader.at :]) != out + reader.text[reader.at :]:
+                out += " "
             continue
         used += 1
         if used > LIMIT:
@@ -364,6 +407,33 @@ def expand(text: str, macros: Macros) -> str:
         rest = _join(replaced, reader.text[reader.at :])
         reader = _Reader(rest)
     return out
+
+
+def _braced_arguments(reader: _Reader, count: int, macros: Macros) -> _Reader:
+    """The reader with braces around each of the next arguments that is a macro and nothing else."""
+    start, out = reader.at, ""
+    if reader.peek() == "[":
+        with contextlib.suppress(MacroError):
+            reader.optional()
+    out = reader.text[start : reader.at]
+    for _ in range(count):
+        mark = reader.at
+        reader.skip()
+        token = reader.peek()
+        if token == "{":
+            try:
+                reader.group()
+            except MacroError:
+                reader.at = mark
+                break
+            out += reader.text[mark : reader.at]
+        elif token in macros.commands and not macros.commands[token].parameters:
+            reader.take()
+            out += f"{{{token}}}"
+        else:
+            reader.take()
+            out += reader.text[mark : reader.at]
+    return _Reader(out + reader.text[reader.at :])
 
 
 CONTROL = re.compile(r"\\(?:[A-Za-z@]+|.)", re.DOTALL)

@@ -261,6 +261,8 @@ def core_mathml(text: str) -> str:
     Browsers know neither ``mathvariant`` (but for "normal"), nor ``mlabeledtr``, nor how a table aligns and
     rules its columns.
     """
+    if not text:  # a formula with an error has none
+        return ""
     root = ElementTree.fromstring(text)
     for element in root.iter():
         for name in [name for name in element.attrib if name.startswith("data-")]:

@@ -18,6 +18,18 @@ from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.note import Cursor, Note
 from fitnotes.render.crossrefs import References, Target
+from fitnotes.render.environments import (
+    BALANCED,
+    ENVIRONMENT,
+    INNER_REFERENCE,
+    LABEL,
+    environment_end,
+    rewrite,
+    row_numbers,
+    split_environments,
+    uncommented,
+    with_tags,
+)
 from fitnotes.render.macros import (
     DEFINITION,
     MacroError,
@@ -30,209 +42,29 @@ from fitnotes.render.macros import (
     split_definitions,
     used_names,
 )
+from fitnotes.render.numbering import SET_COUNTER, EquationFormat, Sections
 from fitnotes.render.preamble import Preamble
-
-NUMBERED = frozenset(
-    {
-        "equation",
-        "align",
-        "gather",
-        "multline",
-        "alignat",
-        "flalign",
-        "eqnarray",
-        "xalignat",
-        "IEEEeqnarray",
-        "dmath",
-    }
-)
-_OTHER = ("displaymath", "math", "subequations")
-_NAMES = "|".join(sorted({*NUMBERED, *_OTHER}, key=len, reverse=True))
-_BALANCED = r"((?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})*)"
-TAG = re.compile(r"\\tag(\*?)\s*\{" + _BALANCED + r"\}")
-LABEL = re.compile(r"\\label\s*\{([^}]*)\}")
-INNER_REFERENCE = re.compile(r"\\(eq)?ref\s*\{([^}]*)\}")
-ENVIRONMENT = re.compile(rf"\\begin\s*\{{((?:{_NAMES})\*?)\}}")
-_WITHIN = re.compile(r"\\(?:numberwithin|counterwithin\*?)\s*\{equation\}\s*\{(?:sub)?section\}")
 
 
 @dataclass(slots=True)
 class Maths:
-    """What is known of a note's formulas. ``definitions`` are those of its body, for a LaTeX preamble."""
+    """What is known of a note's formulas. ``definitions`` are those of its body, for a LaTeX preamble;
+    ``written`` is where each formula stands and how its author wrote it; ``broken`` have been complained of."""
 
     definitions: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    labels: frozenset[str] = frozenset()
+    written: dict[str, list[tuple[int | None, str]]] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+    def note(self, text: str, line: int | None, original: str) -> None:
+        places = self.written.setdefault(formula_key(text), [])
+        if (line, original) not in places:
+            places.append((line, original))
 
 
-def environment_end(text: str, start: int) -> int:
-    """Where the environment that begins at ``start`` ends; -1 if it does not."""
-    name = ENVIRONMENT.match(text, start)
-    if name is None:
-        return -1
-    depth = 0
-    for match in re.finditer(rf"\\(begin|end)\s*\{{{re.escape(name[1])}\}}", text[start:]):
-        depth += 1 if match[1] == "begin" else -1
-        if depth == 0:
-            return start + match.end()
-    return -1
-
-
-def split_environments(text: str) -> list[str] | None:
-    """A text made of display environments only, one by one; None if anything else stands in it."""
-    found = []
-    at = 0
-    text = re.sub(r"(?<!\\)%[^\n]*", "", text)
-    while text[at:].strip():
-        at += len(text[at:]) - len(text[at:].lstrip())
-        end = environment_end(text, at)
-        if end < 0:
-            return None
-        found.append(text[at:end])
-        at = end
-    return found
-
-
-def replace_environments(text: str, replacement: Callable[[str], str]) -> str:
-    """``text`` with ``replacement(environment)`` in the place of every display environment."""
-    out, at = [], 0
-    while head := ENVIRONMENT.search(text, at):
-        end = environment_end(text, head.start())
-        if end < 0:
-            break
-        out += [text[at : head.start()], replacement(text[head.start() : end])]
-        at = end
-    return "".join([*out, text[at:]])
-
-
-_BREAK = r"\\\\(?:\s*\[[^\]]*\])?"
-_BREAK_MARK = "\0(\\\\\\\\[^\0]*)\0"
-
-
-def rows(body: str) -> list[str]:
-    """The rows of an environment's body, split at the ``\\\\`` outside braces and inner environments."""
-    return re.split("\0[^\0]*\0", _mark_breaks(body))
-
-
-def cells(row: str) -> list[str]:
-    """The cells of one row, split at its own ``&``."""
-    return re.split("\0[^\0]*\0", _mark_breaks(row, "&"))
-
-
-def _mark_breaks(body: str, separator: str = _BREAK) -> str:
-    """``body`` with every separator of its own between two NUL characters."""
-    depth = 0
-
-    def mark(match: re.Match[str]) -> str:
-        nonlocal depth
-        if match[1]:
-            return f"\0{match[0]}\0" if depth == 0 else match[0]
-        depth += (match[0] in ("{", "\\begin")) - (match[0] in ("}", "\\end"))
-        return match[0]
-
-    return re.sub(rf"({separator})|\\(?:begin|end)\b|\\[^a-zA-Z]|[{{}}]", mark, body)
-
-
-def rewrite(text: str) -> list[str]:
-    """One display formula in a form that LaTeX, MathJax and texmath take; sometimes it is two formulas."""
-    text = re.sub(r"\n[ \t]*(?:%[ \t]*)?(?:\n[ \t]*(?:%[ \t]*(?=\n))?)+", "\n", text.strip())
-    head = ENVIRONMENT.match(text)
-    if head is None:
-        # x = \begin{align*}…: inside a formula it is called aligned.
-        inner = {"align": "aligned", "gather": "gathered", "alignat": "alignedat"}
-        for outer, name in inner.items():
-            text = re.sub(rf"\\(begin|end)\{{{outer}\*?\}}", rf"\\\1{{{name}}}", text)
-        labels = "".join(match[0] for match in LABEL.finditer(text))
-        if len(rows(text)) > 1 and len(cells(text)) == 1:
-            text = "\\begin{gathered}\n" + LABEL.sub("", text) + "\n\\end{gathered}" + labels
-        if labels and not TAG.search(text):
-            return ["\\begin{equation}\n" + text + "\n\\end{equation}"]
-        return [text]
-    end = environment_end(text, 0)
-    if end < 0:
-        return [text]
-    first, rest = text[:end], text[end:].strip()
-    name = head[1]
-    if name.startswith(("eqnarray", "IEEEeqnarray")):
-        body = first[head.end() : first.rindex("\\end")]
-        if name.startswith("I"):
-            body = re.sub(r"^\s*(?:\[[^\]]*\])?\s*\{[^}]*\}", "", body)
-        body = "\\\\".join(re.sub(r"&([^&]*)&", r"&\1", row) for row in rows(body))
-        star = "*" if name.endswith("*") else ""
-        first = f"\\begin{{align{star}}}{body}\\end{{align{star}}}"
-    if name.startswith("dmath"):
-        first = re.sub(r"\\(begin|end)\{dmath", r"\\\1{equation", first)
-    if name in ("displaymath", "math"):
-        first = first[head.end() : first.rindex("\\end")].strip()
-    if not rest:
-        return [first]
-    if re.fullmatch(r"[.,;:!?]", rest):  # the sentence's punctuation belongs inside
-        close = first.rindex("\\end")
-        return [f"{first[:close].rstrip()}{rest}\n{first[close:]}"]
-    if ENVIRONMENT.match(rest):
-        return [first, *rewrite(rest)]
-    return [text]
-
-
-def row_numbers(text: str, step: Callable[[], str]) -> tuple[list[str | None], list[tuple[str, str | None]]]:
-    """The number of each row of a display formula, counted as LaTeX does, and its labels with their numbers.
-
-    ``step()`` gives the next number. None: the row has none.
-    """
-    head = ENVIRONMENT.match(text)
-    if head is None or environment_end(text, 0) < 0:
-        tag = TAG.search(text)
-        number = tag[2] if tag else None
-        return [number], [(label.strip(), number) for label in LABEL.findall(text)]
-    name = head[1]
-    found: list[str | None] = []
-    labels: list[tuple[str, str | None]] = []
-    for line in environment_rows(text, head):
-        tag = TAG.search(line)
-        if tag:
-            number = tag[2]
-        elif name.endswith("*") or name not in NUMBERED or re.search(r"\\(nonumber|notag)(?![A-Za-z])", line):
-            number = None
-        else:
-            number = step()
-        found.append(number)
-        labels += [(label.strip(), number) for label in LABEL.findall(line)]
-    return found, labels
-
-
-def environment_rows(text: str, head: re.Match[str]) -> list[str]:
-    body = text[head.end() : text.rindex("\\end")]
-    lines = [body] if head[1].rstrip("*") in ("equation", "multline") else rows(body)
-    if len(lines) > 1 and not LABEL.sub("", lines[-1]).strip():
-        lines.pop()
-    return lines
-
-
-def with_tags(text: str, numbers: list[str | None]) -> str:
-    """The formula with its numbers as tags, in an environment that does not count; its labels at the end."""
-    head = ENVIRONMENT.match(text)
-    labels = "".join(match[0] for match in LABEL.finditer(text))
-    if head is None or environment_end(text, 0) < 0:
-        return LABEL.sub("", text).rstrip() + labels
-    body = text[head.end() : text.rindex("\\end")]
-    single = head[1].rstrip("*") in ("equation", "multline")
-    pieces = [body] if single else re.split(_BREAK_MARK, _mark_breaks(body))
-    for i in range(0, len(pieces), 2):
-        line = re.sub(r"\\(?:nonumber|notag)(?![A-Za-z])[ \t]*", "", LABEL.sub("", pieces[i]))
-        if i // 2 < len(numbers) and (number := numbers[i // 2]) is not None and not TAG.search(line):
-            space = line[len(line.rstrip()) :]
-            line = f"{line.rstrip()} \\tag{{{number}}}{space}"
-        pieces[i] = line
-    name = head[1].rstrip("*")
-    star = "*" if name in NUMBERED else ""
-    return f"\\begin{{{name}{star}}}" + "".join(pieces) + f"\\end{{{name}{star}}}{labels}"
-
-
-def take_labels(text: str) -> tuple[str, list[str]]:
-    """A formula without its labels, and these."""
-    return LABEL.sub("", text).rstrip() if "\\label" in text else text, [
-        m.strip() for m in LABEL.findall(text)
-    ]
+def formula_key(text: str) -> str:
+    """A formula whatever a target has done to it."""
+    return re.sub(r"\s+", "", LABEL.sub("", text).replace("\\mathstrut", ""))
 
 
 def _equation_labels(element: Any) -> None:
@@ -286,10 +118,10 @@ class _Formulas:
         self.cursor = Cursor(note)
         self.labels = Cursor(note)
         self.found = Maths()
-        self.sections = 0
+        self.sections = Sections()
+        self.format = EquationFormat(preamble.tex)
         self.count = 0
         self.letters = 0  # inside subequations: how many so far, from 1
-        self.within = bool(_WITHIN.search(preamble.tex))
 
     # -- numbers
 
@@ -301,13 +133,12 @@ class _Formulas:
         return self._number()
 
     def _number(self) -> str:
-        return f"{self.sections}.{self.count}" if self.within else str(self.count)
+        return self.format(self.count, self.sections)
 
     def heading(self, element: Any) -> None:
-        if element.level == 1 and "unnumbered" not in element.classes:
-            self.sections += 1
-            if self.within:
-                self.count = 0
+        level = self.sections.step(element)
+        if 0 < level <= self.format.depth:
+            self.count = 0
 
     def register(self, labels: list[tuple[str, str | None]], line: int | None) -> None:
         for label, number in labels:
@@ -328,10 +159,11 @@ class _Formulas:
             _equation_labels(element)
         elif (isinstance(element, pf.Math) or _is_tex(element)) and DEFINITION.search(element.text):
             new = Macros()
+            seen = {*self.later.commands, *self.macros.commands}
             for definition in learn(element.text, new):
-                name = definition.name
-                if name in self.later.commands or name in self.macros.commands:
-                    self.again.add(name)
+                if definition.name in seen:
+                    self.again.add(definition.name)
+                seen.add(definition.name)
             self.later.commands = {**new.commands, **self.later.commands}
             self.later.environments = {**new.environments, **self.later.environments}
 
@@ -363,6 +195,7 @@ class _Formulas:
             self.found.problems.append(
                 Problem("error", f"formula: {error}", self.note.shown, line, exit_code=1, code="formula")
             )
+            self.found.broken.add(formula_key(text))
             return text
 
     def _early(self, name: str, line: int | None) -> None:
@@ -387,7 +220,8 @@ class _Formulas:
     def display(self, text: str, line: int | None) -> list[Any]:
         import panflute as pf
 
-        text = self.expand(text, line)
+        original = text
+        text = self.expand(uncommented(text), line)
         whole = re.match(r"(?s)\s*\\begin\s*\{subequations\}(.*)\\end\s*\{subequations\}\s*$", text)
         if whole:
             return self._subequations(whole[1], line)
@@ -395,9 +229,9 @@ class _Formulas:
         for part in rewrite(text):
             numbers, labels = row_numbers(part, self.step)
             self.register(labels, line)
-            made.append(
-                pf.Math(_portable(with_tags(part, numbers)) if self.expanding else part, format="DisplayMath")
-            )
+            part = _portable(with_tags(part, numbers)) if self.expanding else part
+            self.found.note(part, line, original)
+            made.append(pf.Math(part, format="DisplayMath"))
         return made
 
     def _subequations(self, body: str, line: int | None) -> list[Any]:
@@ -408,16 +242,23 @@ class _Formulas:
         lead = body[: first.start()] if first else ""
         self.register([(label, self._number()) for label in LABEL.findall(lead)], line)
         self.letters = 1
-        parts = split_environments(LABEL.sub("", lead) + body[len(lead) :])
-        if parts is None:
-            self.letters = 0
-            return self.display(body, line)
-        made = [element for part in parts for element in self.display(part, line)]
+        made: list[Any] = []
+        rest = LABEL.sub("", lead) + body[len(lead) :]
+        while head := ENVIRONMENT.search(rest):
+            end = environment_end(rest, head.start())
+            if end < 0:
+                break
+            if words := rest[: head.start()].split():
+                made += [pf.Space, pf.Str(" ".join(words)), pf.Space]
+            made += self.display(rest[head.start() : end], line)
+            rest = rest[end:]
+        made += [pf.Str(" ".join(rest.split()))] if rest.split() else []
         self.letters = 0
-        if made:
-            made[0].text += "".join(m[0] for m in LABEL.finditer(lead))
+        formulas = [item for item in made if isinstance(item, pf.Math)]
+        if formulas:
+            formulas[0].text += "".join(m[0] for m in LABEL.finditer(lead))
         if not self.expanding:
-            return [pf.Math(f"\\begin{{subequations}}{body}\\end{{subequations}}", format="DisplayMath")]
+            return [pf.RawInline(f"\n\\begin{{subequations}}{body}\\end{{subequations}}\n", format="latex")]
         return made
 
     def visit(self, element: Any, doc: Any) -> Any:
@@ -446,16 +287,25 @@ class _Formulas:
                 text = self.expand(rest.strip(), line)
                 if ENVIRONMENT.match(text.strip()):
                     return self.display(text, line)
-                return self.inline(LABEL.sub("", text))
+                made = self.inline(LABEL.sub("", text))
+                self.found.note(made.text, line, rest)
+                return made
             return self.display(rest, line)
         if not _is_tex(element):
             return None
+        if counter := SET_COUNTER.match(element.text):
+            self.count = int(counter[2]) + (self.count if counter[1] == "addto" else 0)
+            return [] if self.expanding else None
         rest, found = split_definitions(element.text)
         if found:
             self.define(found, line)
         block = isinstance(element, pf.RawBlock)
         if not re.sub(r"(?<!\\)%[^\n]*", "", rest).strip():
-            return []
+            changed = [d for d in definitions(element.text) if d.name in self.again]
+            if self.expanding or not changed:
+                return []
+            element.text = re.sub(r"\\(?:new|provide)(command|environment)", r"\\renew\1", element.text)
+            return None  # raw TeX in prose sees the change too
         formulas = split_environments(rest)
         if formulas is None and self.expanding:
             formulas = split_environments(self.expand(rest, line))
@@ -479,16 +329,28 @@ class _Formulas:
             label = match[2].strip()
             found = self.refs.find(label)
             if found is None:
-                self.missing(match[0], label)
+                self.refs.missing(match[0], label)
                 return f"\\text{{??{label}}}"
             number = found[1].number
             return f"\\text{{({number})}}" if match[1] else f"\\text{{{number}}}"
 
+        def words(match: re.Match[str]) -> str:
+            """Inside a text or a tag the number needs no braces of its own."""
+            return re.sub(r"^\\text\{(.*)\}$", r"\1", shown(match))
+
+        before = element.text
+        for name in ("text", "textbf", "textit", "textrm", "mbox", "tag", "intertext"):
+            inside = functools.partial(_with_words, name, words)
+            element.text = replace_argument(element.text, name, inside)
         element.text = INNER_REFERENCE.sub(shown, element.text)
+        if element.text != before:
+            for line, original in self.found.written.get(formula_key(before), []):
+                self.found.note(element.text, line, original)
         return None
 
-    def missing(self, written: str, label: str) -> None:
-        self.refs.missing(written, label)
+
+def _with_words(command: str, words: Callable[[re.Match[str]], str], inside: str) -> str:
+    return f"\\{command}{{{INNER_REFERENCE.sub(words, inside)}}}"
 
 
 def _is_tex(element: Any) -> bool:
@@ -569,8 +431,8 @@ _RAISED = re.compile(f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+")
 
 
 # {\bf x} and {a \over b}, which LaTeX has better words for.
-_OLD_FONT = re.compile(r"\{\s*\\(bf|rm|it|cal|sf|tt)(?![A-Za-z])\s*" + _BALANCED + r"\}")
-_OVER = re.compile(r"\{" + _BALANCED + r"\\over(?![A-Za-z])" + _BALANCED + r"\}")
+_OLD_FONT = re.compile(r"\{\s*\\(bf|rm|it|cal|sf|tt)(?![A-Za-z])\s*" + BALANCED + r"\}")
+_OVER = re.compile(r"\{" + BALANCED + r"\\over(?![A-Za-z])" + BALANCED + r"\}")
 
 
 def _raised(match: re.Match[str]) -> str:
@@ -600,8 +462,8 @@ def _portable(text: str) -> str:
     text = re.sub(r"\\bm(?![A-Za-z])", r"\\boldsymbol", text)
     text = _OLD_FONT.sub(lambda m: f"\\math{m[1]}{{{m[2]}}}", text)
     text = _OVER.sub(r"\\frac{\1}{\2}", text)
-    text = re.sub(r"\\ensuremath\s*\{" + _BALANCED + r"\}", r"\1", text)
-    text = re.sub(r"\\intertext\s*\{" + _BALANCED + r"\}", r"\\text{\1} \\notag \\\\", text)
+    text = re.sub(r"\\ensuremath\s*\{" + BALANCED + r"\}", r"\1", text)
+    text = re.sub(r"\\intertext\s*\{" + BALANCED + r"\}", r"\\text{\1} \\notag \\\\", text)
     text = re.sub(r"\\math(?:ds|bbm)(?![A-Za-z])", r"\\mathbb", text)
     if "$" in text:
         for name in ("text", "textrm", "textit", "textbf", "mbox"):

@@ -18,7 +18,7 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.execute.cache import Result
 from fitnotes.read import Document
-from fitnotes.render import crossrefs, mathjax, maths, rawtex, theorems
+from fitnotes.render import crossrefs, environments, mathjax, rawtex, theorems
 from fitnotes.render.html import dress as dress_html
 from fitnotes.render.html import page_title, set_formulas
 from fitnotes.render.media import Media
@@ -47,7 +47,10 @@ def _page_break(block: bool) -> Any:
 
 def _with_numbers(tex: str) -> str:
     """Tags as text behind their rows, which is how Word shows a number."""
-    return maths.TAG.sub(lambda m: f"\\qquad\\text{{{m[2] if m[1] else f'({m[2]})'}}}", tex)
+    tex = re.sub(r"(\\begin\{(?:aligned|gathered|split|multlined)\})\s*\[[tcb]\]", r"\1", tex)
+    return environments.TAG.sub(
+        lambda m: f"\\qquad\\text{{{environments.in_parentheses(environments.tag_number(m))}}}", tex
+    )
 
 
 def convertible(formulas: Sequence[tuple[str, bool]]) -> list[bool]:
@@ -66,13 +69,13 @@ def convertible(formulas: Sequence[tuple[str, bool]]) -> list[bool]:
 def _word_formulas(page: Page) -> None:
     import panflute as pf
 
-    found: dict[tuple[str, bool], None] = {}
+    found: dict[tuple[str, bool], str] = {}
 
     def ready(element: Any) -> tuple[str, bool]:
         text = re.sub(r"\\(?:nonumber|notag|allowdisplaybreaks)(?![A-Za-z])", "", element.text)
         return _with_numbers(text), element.format == "DisplayMath"
 
-    pandoc.walk(page.doc, lambda e, d: found.setdefault(ready(e)) and None, pf.Math, metadata=True)
+    pandoc.walk(page.doc, lambda e, d: found.setdefault(ready(e), e.text) and None, pf.Math, metadata=True)
     if not found:
         return
     formulas = list(found)
@@ -81,7 +84,7 @@ def _word_formulas(page: Page) -> None:
     fine = dict(zip(formulas, convertible(formulas), strict=True))
     for formula, reason in wrong.items():
         if reason:
-            formula_problem(page, formula[0], reason)
+            formula_problem(page, found[formula], reason)
 
     def put(element: Any, doc: Any) -> Any:
         formula = ready(element)
@@ -101,7 +104,7 @@ def _anchors(page: Page) -> None:
     import panflute as pf
 
     def visit(element: Any, doc: Any) -> Any:
-        element.text, labels = maths.take_labels(element.text)
+        element.text, labels = environments.take_labels(element.text)
         whole = element
         for label in reversed(labels):
             whole = pf.Span(whole, identifier=label)

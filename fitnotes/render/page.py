@@ -14,7 +14,16 @@ from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
 from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document, plain
-from fitnotes.render import crossrefs, diagrams, links, maths, rawhtml, rawtex, results, theorems
+from fitnotes.render import (
+    crossrefs,
+    diagrams,
+    links,
+    maths,
+    rawhtml,
+    rawtex,
+    results,
+    theorems,
+)
 from fitnotes.render.media import Media, place_images
 from fitnotes.render.preamble import KEYS, Preamble, read_preamble, unheard
 
@@ -60,7 +69,8 @@ class Page:
 
     def asks(self, key: str, otherwise: bool) -> bool:
         """A yes or no in the note's metadata; takes it out, since pandoc would act on it too."""
-        value = self.doc.metadata.content.pop(key, None)
+        metadata = self.doc.metadata.content
+        value = metadata.pop(key, metadata.pop(key.replace("-", ""), None))
         return otherwise if value is None else str(plain(value)).lower() in ("true", "yes", "1")
 
     @property
@@ -112,6 +122,8 @@ def compose(
         problems += rawtex.read_raw_tex(doc, note, preamble, kinds)
     else:
         rawtex.read_citations(doc)
+    theorems.read_titles(doc)
+    rawtex.tie_references(doc)
     if target == "gfm":
         rawhtml.read_tables(doc)
     if target not in ("html", "gfm", "epub"):
@@ -119,7 +131,9 @@ def compose(
     rawhtml.find_images(doc)
     problems += place_images(doc, note, media)
     problems += links.link_pages(doc, note, suffix, place.base)
-    _drop_unseen(doc)
+    if target != "latex":
+        _drop_unseen(doc)
+    doc.metadata.content.pop("fitnotes", None)
     _name_authors(doc)
     refs = crossrefs.References(note, place.elsewhere)
     known = maths.normalise(doc, note, preamble, refs, expanding=target != "latex")
@@ -135,7 +149,6 @@ def _drop_unseen(doc: Any) -> None:
     import panflute as pf
 
     metadata = doc.metadata.content
-    metadata.pop("fitnotes", None)
     for key in [key for key in metadata if key not in pandoc.SHOWN]:
         tex: list[Any] = []
         pandoc.walk(metadata[key], lambda e, d: tex.append(e), pf.Math, pf.RawInline, pf.RawBlock)  # noqa: B023
@@ -183,14 +196,17 @@ def bibliography(page: Page) -> list[str]:
         return found
 
     csl = there("csl")
+    wanted = "bibliography" in metadata
     files = there("bibliography")
     if files or "references" in metadata:
         return ["--citeproc", *(f"--bibliography={f}" for f in files), *(f"--csl={f}" for f in csl[:1])]
 
     def visit(element: Any, doc: Any) -> Any:
         keys = [citation.id for citation in element.citations]
+        if not wanted and all(citation.mode == "AuthorInText" for citation in element.citations):
+            return pf.Str("@" + keys[0]) if len(keys) == 1 else None  # a name, as on GitHub
         line = next((at for key in keys if (at := note.line_of(key)) is not None), None)
-        message = f"citation of {', '.join(keys)}, but the note has no bibliography"
+        message = f"citation of {', '.join(keys)}, but there is no bibliography"
         page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
         shown = pf.stringify(pf.Para(*element.content)).strip()
         return pf.Span(pf.Str(shown or f"[{', '.join(keys)}]"), classes=["missing-citation"])
@@ -216,21 +232,19 @@ def converter_warnings(page: Page, warnings: tuple[str, ...]) -> None:
 
 
 def formula_line(page: Page, formula: str) -> int | None:
-    """The line of a formula that may have been rewritten: its longest row that stands in the note."""
-    note = page.document.note
-    for part in sorted(re.split(r"\n|\\begin\{[^}]*\}|\\\\", formula), key=len, reverse=True):
-        if len(part.strip()) > 1 and part.strip() in note.text:
-            return note.line_of(part)
-    return None
+    """The first line of a formula."""
+    places = page.maths.written.get(maths.formula_key(formula), [])
+    return next((line for line, _ in places if line is not None), None)
 
 
 def formula_problem(page: Page, formula: str, reason: str) -> None:
-    shown = " ".join(maths.TAG.sub("", formula).split())
-    message = f"formula {shown[:80]}: MathJax says: {reason}"
-    line = formula_line(page, formula)
-    page.problems.append(
-        Problem("error", message, page.document.note.shown, line, exit_code=1, code="formula")
-    )
+    """A formula that MathJax cannot typeset: said at every place where it stands, as its author wrote it."""
+    if maths.formula_key(formula) in page.maths.broken:
+        return
+    note = page.document.note
+    for line, original in page.maths.written.get(maths.formula_key(formula), [(None, formula)]):
+        message = f"formula {' '.join(original.split())[:80]}: MathJax says: {reason}"
+        page.problems.append(Problem("error", message, note.shown, line, exit_code=1, code="formula"))
 
 
 def relative_prefix(folder: Path, page_folder: Path) -> str:

@@ -6,14 +6,17 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import ConversionError, Problem
-from fitnotes.note import Note
+from fitnotes.note import Cursor, Note
+from fitnotes.render.environments import replace_environments, split_environments
 from fitnotes.render.fragments import LATEX, Fragments
-from fitnotes.render.macros import MacroError, expand, learn, split_definitions
-from fitnotes.render.maths import replace_environments, split_environments
+from fitnotes.render.macros import MacroError, Macros, expand, learn, split_definitions
+from fitnotes.render.numbering import SET_COUNTER
 from fitnotes.render.preamble import Preamble
 from fitnotes.render.theorems import Kind, make, split_raw
 
@@ -23,7 +26,7 @@ SILENT = re.compile(
     r"^\s*\\(?:hfill|vfill|noindent|indent|centering|raggedright|medskip|smallskip|bigskip|par|maketitle"
     r"|tableofcontents|null|relax|allowbreak|FloatBarrier|frenchspacing|newline|linebreak|nopagebreak"
     r"|[hv]space\*?\{[^}]*\}|setlength\{?\\\w+\}?\{[^}]*\}|setcounter\{\w+\}\{\d+\}|pagestyle\{\w+\}"
-    r"|thispagestyle\{\w+\}|usepackage(?:\[[^\]]*\])?\{[^}]*\})\s*$"
+    r"|qedhere|qed|thispagestyle\{\w+\}|usepackage(?:\[[^\]]*\])?\{[^}]*\})\s*$"
 )
 REFERENCE = re.compile(r"^\\(eqref|ref|autoref|[cC]ref|nameref|pageref)\s*\{([^}]*)\}$")
 _HELD = "fitnotesformula"
@@ -43,98 +46,93 @@ def _is_tex(element: Any) -> bool:
     return isinstance(element, (pf.RawBlock, pf.RawInline)) and element.format in ("tex", "latex")
 
 
-def read_raw_tex(doc: Any, note: Note, preamble: Preamble, theorems: Mapping[str, Kind]) -> list[Problem]:
-    """For targets other than LaTeX: raw TeX in prose becomes structure where pandoc's LaTeX reader can read
-    it, and its visible source with a warning where not. Formulas, definitions, references and page breaks
-    in it stay raw, for `normalise` and `replace_raw`.
-    """
-    import panflute as pf
+@dataclass(slots=True)
+class _Piece:
+    """Raw TeX on its way: a theorem with pieces in it, or text with its macros expanded (``later``: as it is)."""
 
-    problems: list[Problem] = []
-    found: list[Any] = []
-    raw = (pf.RawBlock, pf.RawInline)
-    pandoc.walk(doc, lambda e, d: found.append(e) if _is_tex(e) else None, *raw, metadata=True)
-    if not found:
-        return problems
-    macros = preamble.macros.copy()
+    kind: str
+    title: str
+    label: str
+    text: str
+    inner: list[_Piece]
+    ready: str = ""  # for pandoc's reader
+    later: bool = False
 
-    def collect(element: Any, doc: Any) -> None:
-        learn(element.text, macros)
 
-    pandoc.walk(doc, collect, pf.Math, pf.RawBlock, pf.RawInline)
-    fragments = Fragments()
-    prepared: dict[str, str] = {}
-    parts: dict[str, list[tuple[str, str, str, str]]] = {}
+def _later(text: str) -> bool:
+    """Formulas, definitions, references and page breaks stay raw, for `normalise` and `replace_raw`."""
+    rest = re.sub(r"(?<!\\)%[^\n]*", "", split_definitions(text)[0]).strip()
+    return (
+        not rest
+        or split_environments(rest) is not None
+        or bool(PAGE_BREAK.match(text) or SILENT.match(text) or REFERENCE.match(text.strip()))
+        or bool(SET_COUNTER.match(text))
+    )
 
-    def later(text: str) -> bool:
-        rest = re.sub(r"(?<!\\)%[^\n]*", "", split_definitions(text)[0]).strip()
-        return (
-            not rest
-            or split_environments(rest) is not None
-            or bool(PAGE_BREAK.match(text) or SILENT.match(text) or REFERENCE.match(text.strip()))
-        )
 
-    held: list[str] = []
+class _Reader:
+    """Raw TeX as structure: first `take` every piece in the order of the note, then `blocks` for each."""
 
-    def hold(formula: str) -> str:
+    def __init__(self, note: Note, macros: Macros, theorems: Mapping[str, Kind]) -> None:
+        self.note = note
+        self.macros = macros
+        self.theorems = theorems
+        self.problems: list[Problem] = []
+        self.fragments = Fragments()
+        self.held: list[str] = []
+
+    def hold(self, formula: str) -> str:
         """A display formula out of sight of pandoc's reader, which would drop its numbers and labels."""
-        held.append(formula)
-        return f"\\{_HELD}{{{len(held) - 1}}}"
+        self.held.append(formula)
+        return f"\\{_HELD}{{{len(self.held) - 1}}}"
 
-    def prepare(text: str) -> None:
-        if text in prepared:
-            return
-        expanded = text if _VERBATIM.search(text) else replace_environments(text, hold)
-        if not _VERBATIM.search(text):
-            with contextlib.suppress(MacroError):
-                expanded = expand(expanded, macros.copy())
-        prepared[text] = expanded
+    def take(self, text: str) -> list[_Piece]:
+        pieces = []
+        for kind, title, label, body in split_raw(text, self.theorems) or [("", "", "", text)]:
+            if kind:
+                pieces.append(_Piece(kind, title, label, "", self.take(body)))
+            elif body.strip():
+                pieces.append(self._text(body))
+        return pieces
 
-    for element in found:
-        text = element.text
-        if later(text) or text in parts:
-            continue
-        parts[text] = split_raw(text, theorems) or [("", "", "", text)]
-        for _, _, _, body in parts[text]:
-            if body.strip() and not later(body):
-                prepare(body)
-    if not parts:
-        return problems
-    for text in prepared.values():
-        fragments.add(text, LATEX)
-    with contextlib.suppress(ConversionError):  # pandoc refuses one of them: each is tried by itself
-        fragments.read()
-
-    def structure(text: str) -> list[Any] | None:
-        if not fragments.has(prepared[text], LATEX):
-            alone = Fragments()
-            alone.add(prepared[text], LATEX)
-            try:
-                alone.read()
-            except ConversionError:
-                return None
-            blocks = alone.blocks(prepared[text], LATEX)
+    def _text(self, text: str) -> _Piece:
+        if _later(text):
+            return _Piece("", "", "", text, [], later=True)
+        if _VERBATIM.search(text):
+            ready = text
         else:
-            blocks = fragments.blocks(prepared[text], LATEX)
-        words = "".join(pf.stringify(block) for block in blocks).strip()
-        return blocks if words or any(_has_content(block) for block in blocks) else None
+            ready = replace_environments(text, self.hold)
+            with contextlib.suppress(MacroError):
+                ready = expand(ready, self.macros.copy())
+            if split_environments(ready) is not None:  # an environment of the author's own, for a formula
+                return _Piece("", "", "", text, [], later=True)
+            ready = replace_environments(ready, self.hold)
+        self.fragments.add(ready, LATEX)
+        return _Piece("", "", "", text, [], ready)
 
-    def source(element: Any, line: int | None) -> Any:
-        shown = element.text.strip().split("\n")[0][:60]
-        message = f"raw TeX {shown} means nothing to this target; its source is shown"
-        problems.append(Problem("warning", message, note.shown, line, code="raw-tex"))
-        block = isinstance(element, pf.RawBlock)
-        return pf.CodeBlock(element.text, classes=["tex"]) if block else pf.Code(element.text)
+    def read(self) -> None:
+        with contextlib.suppress(ConversionError):  # pandoc refuses one of them: each is tried by itself
+            self.fragments.read()
 
-    def read(text: str, line: int | None) -> list[Any]:
-        """The blocks of one piece of raw TeX."""
-        if not text.strip():
-            return []
-        if text not in prepared:
-            return [pf.RawBlock(text, format="latex")]
-        blocks = structure(text)
+    def blocks(self, pieces: list[_Piece], line: int | None) -> list[Any]:
+        import panflute as pf
+
+        made: list[Any] = []
+        for piece in pieces:
+            if piece.kind:
+                made.append(make(piece.kind, piece.title, piece.label, self.blocks(piece.inner, line)))
+            elif piece.later:
+                made.append(pf.RawBlock(piece.text, format="latex"))
+            else:
+                made += self._structure(piece, line)
+        return made
+
+    def _structure(self, piece: _Piece, line: int | None) -> list[Any]:
+        import panflute as pf
+
+        blocks = self._read_one(piece.ready)
         if blocks is None:
-            return [source(pf.RawBlock(text, format="latex"), line)]
+            return [self.source(pf.RawBlock(piece.text, format="latex"), line)]
 
         def leftover(inner: Any, doc: Any) -> Any:
             if isinstance(inner, pf.Link):
@@ -145,32 +143,109 @@ def read_raw_tex(doc: Any, note: Note, preamble: Preamble, theorems: Mapping[str
                 return None
             formula = re.fullmatch(rf"\\{_HELD}\{{(\d+)\}}\s*", inner.text)
             if formula:
-                return type(inner)(held[int(formula[1])], format="latex")
-            return None if later(inner.text) else source(inner, line)
+                return type(inner)(self.held[int(formula[1])], format="latex")
+            return None if _later(inner.text) else self.source(inner, line)
 
         holder = pf.Div(*blocks)
         pandoc.walk(holder, leftover, pf.RawBlock, pf.RawInline, pf.Link)
         return list(holder.content)
 
+    def _read_one(self, text: str) -> list[Any] | None:
+        import panflute as pf
+
+        fragments = self.fragments
+        if not fragments.has(text, LATEX):
+            fragments = Fragments()
+            fragments.add(text, LATEX)
+            try:
+                fragments.read()
+            except ConversionError:
+                return None
+        blocks = fragments.blocks(text, LATEX)
+        words = "".join(pf.stringify(block) for block in blocks).strip()
+        return blocks if words or any(_has_content(block) for block in blocks) else None
+
+    def source(self, element: Any, line: int | None) -> Any:
+        import panflute as pf
+
+        shown = element.text.strip().split("\n")[0][:60]
+        message = f"raw TeX {shown} means nothing to this target; its source is shown"
+        at = self.note.line_of(shown, after=(line or 1) - 1) or line
+        self.problems.append(Problem("warning", message, self.note.shown, at, code="raw-tex"))
+        block = isinstance(element, pf.RawBlock)
+        return pf.CodeBlock(element.text, classes=["tex"]) if block else pf.Code(element.text)
+
+
+def read_raw_tex(doc: Any, note: Note, preamble: Preamble, theorems: Mapping[str, Kind]) -> list[Problem]:
+    """For targets other than LaTeX: raw TeX in prose becomes structure where pandoc's LaTeX reader can read
+    it, and its visible source with a warning where not. Formulas, definitions, references and page breaks
+    in it stay raw, for `normalise` and `replace_raw`.
+    """
+    import panflute as pf
+
+    found: list[Any] = []
+    kinds = (pf.Math, pf.RawBlock, pf.RawInline)
+    pandoc.walk(
+        doc,
+        lambda e, d: found.append(e) if _is_tex(e) or isinstance(e, pf.Math) else None,
+        *kinds,
+        metadata=True,
+    )
+    if all(isinstance(element, pf.Math) for element in found):
+        return []
+    macros = preamble.macros.copy()
+    later = Macros()
+    for element in found:
+        learn(element.text, later)
+    macros.commands = {**later.commands, **macros.commands}  # used before its definition, if need be
+    macros.environments = {**later.environments, **macros.environments}
+    reader = _Reader(note, macros, theorems)
+    cursor = Cursor(note)
+    pieces: dict[int, tuple[list[_Piece], int | None]] = {}
+    for element in found:
+        line = cursor.line_of(element.text)
+        if _is_tex(element) and not _later(element.text):
+            pieces[id(element)] = reader.take(element.text), line
+        learn(element.text, macros)
+    if not pieces:
+        return []
+    reader.read()
+
     def visit(element: Any, doc: Any) -> Any:
-        if not _is_tex(element) or later(element.text):
+        if id(element) not in pieces:
             return None
-        line = note.line_of(element.text)
-        made: list[Any] = []
-        for kind, title, label, text in parts[element.text]:
-            blocks = read(text, line)
-            made += [make(kind, title, label, blocks)] if kind else blocks
+        parts, line = pieces[id(element)]
+        made = reader.blocks(parts, line)
         if isinstance(element, pf.RawBlock):
             return made
         inlines: list[Any] = []
         for part in made:
-            if not isinstance(part, (pf.Para, pf.Plain)):
-                return source(element, line)
-            inlines.extend(part.content)
+            if isinstance(part, pf.RawBlock):
+                inlines.append(pf.RawInline(part.text, format="latex"))
+            elif isinstance(part, pf.CodeBlock):
+                inlines.append(pf.Code(part.text))
+            elif isinstance(part, (pf.Para, pf.Plain)):
+                inlines.extend(part.content)
+            else:
+                return reader.source(element, line)
         return inlines
 
     pandoc.walk(doc, visit, pf.RawBlock, pf.RawInline, metadata=True)
-    return problems
+    return reader.problems
+
+
+def tie_references(doc: Any) -> None:
+    """``Figure~\\ref{fig:a}`` in Markdown: the tilde is LaTeX's space that does not break."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> None:
+        content = element.content.list
+        for word, after in pairwise(content):
+            follows = isinstance(after, pf.Cite) or (_is_tex(after) and "ref" in after.text)
+            if isinstance(word, pf.Str) and word.text.endswith("~") and follows:
+                word.text = word.text[:-1] + "\u00a0"
+
+    pandoc.walk(doc, visit, pf.Para, pf.Plain)
 
 
 _CITE = re.compile(

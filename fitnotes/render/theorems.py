@@ -15,7 +15,9 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.note import Cursor, Note
 from fitnotes.render.crossrefs import NO_BREAK, References, Target
+from fitnotes.render.environments import replace_environments
 from fitnotes.render.fragments import Fragments
+from fitnotes.render.numbering import Sections, depth, uncommented, within
 
 # Names that authors use, with or without a \newtheorem for them.
 _TITLES = {
@@ -38,9 +40,12 @@ _NEW = re.compile(
     r"\\newtheorem(?P<star>\*?)\s*\{(?P<name>[^}]*)\}\s*(?:\[(?P<like>[^\]]*)\]\s*)?\{(?P<title>[^}]*)\}"
     r"\s*(?:\[(?P<within>[^\]]*)\])?|\\theoremstyle\s*\{(?P<style>\w+)\}"
 )
+_DECLARE = re.compile(r"\\declaretheorem\s*(?:\[([^\]]*)\])?\s*\{([^}]*)\}")
+_OPTION = re.compile(r"(\w+)\s*=\s*(?:\{([^}]*)\}|([^,\]]*))")
 _BEGIN = re.compile(r"\\begin\s*\{(?P<name>[A-Za-z]+\*?)\}[ \t]*(?:\[(?P<title>(?:[^\[\]]|\[[^\]]*\])*)\])?")
 _LABEL = re.compile(r"\s*\\label\s*\{([^}]*)\}")
 MARK = "fitnotes-theorem"  # the class of every Div made here
+NAME = "fitnotes-theorem-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Kind:
     name: str
     title: str
     counter: str
-    within: str = ""
+    within: int = 0  # the depth of the headings in its number
     style: str = "plain"
     declared: bool = False
 
@@ -59,21 +64,39 @@ def kinds(preamble: str) -> dict[str, Kind]:
     """Every kind there is: those of the preamble, and the usual ones."""
     found: dict[str, Kind] = {}
     style = "plain"
-    for match in _NEW.finditer(re.sub(r"(?<!\\)%[^\n]*", "", preamble)):
+    inside = within(preamble)
+    preamble = uncommented(preamble)
+    for match in _NEW.finditer(preamble):
         if match["style"]:
             style = match["style"]
             continue
         name = match["name"].strip()
         counter = "" if match["star"] else (match["like"] or name)
         like = found.get(counter)
-        within = match["within"] or (like.within if like else "")
-        found[name] = Kind(name, match["title"], counter, within or "", style, True)
+        levels = depth(match["within"] or "") or inside.get(name, 0) or (like.within if like else 0)
+        found[name] = Kind(name, match["title"], counter, levels, style, True)
+    for match in _DECLARE.finditer(preamble):
+        options = {key: braced or bare for key, braced, bare in _OPTION.findall(match[1] or "")}
+        name = match[2].strip()
+        like = found.get(options.get("sibling") or options.get("numberlike") or "")
+        counter = "" if options.get("numbered") == "no" else (like.counter if like else name)
+        levels = depth(options.get("numberwithin") or options.get("within") or "") or (
+            like.within if like else 0
+        )
+        title = options.get("name") or options.get("title") or name.capitalize()
+        found[name] = Kind(name, title, counter, levels, options.get("style", "plain"), True)
+    declared = {kind.title: kind for kind in reversed(found.values()) if kind.counter}
     for name, title in _TITLES.items():
         style = "definition" if title in _UPRIGHT else "remark" if title in _LIGHT else "plain"
-        found.setdefault(name, Kind(name, title, name, "", style))
-        found.setdefault(f"{name}*", Kind(f"{name}*", title, "", "", style))
-    found.setdefault("proof", Kind("proof", "Proof", "", "", "proof"))
+        # A div for a theorem counts with what the preamble calls a Theorem, whatever its name there.
+        found.setdefault(name, declared.get(title) or Kind(name, title, name, 0, style))
+        found.setdefault(f"{name}*", Kind(f"{name}*", title, "", 0, style))
+    found.setdefault("proof", Kind("proof", "Proof", "", 0, "proof"))
     return found
+
+
+def _unknown(name: str) -> Kind:
+    return Kind(name, name.capitalize(), "")
 
 
 # --------------------------------------------------------------------------------------------------
@@ -98,14 +121,30 @@ def split_raw(text: str, known: Mapping[str, Kind]) -> list[tuple[str, str, str,
         close = text.rindex("\\end", 0, end)
         body = text[match.end() : close]
         label = _LABEL.match(body)
-        found.append((match["name"], match["title"] or "", label[1].strip() if label else "",
-                      body[label.end() :] if label else body))  # fmt: skip
+        if label is None:  # behind the words, but no formula's
+            outside = replace_environments(body, lambda formula: " " * len(formula))
+            label = _LABEL.search(outside)
+        name = label[1].strip() if label else ""
+        rest = body[: label.start()] + body[label.end() :] if label else body
+        found.append((match["name"], match["title"] or "", name, rest))
         at = end
     if not found:
         return None
     if text[at:].strip():
         found.append(("", "", "", text[at:]))
     return found
+
+
+def protect_titles(text: str, known: Mapping[str, Kind]) -> str:
+    """Braces around a title with a bracket in it, which would end LaTeX's optional argument."""
+
+    def protect(match: re.Match[str]) -> str:
+        title = match["title"]
+        if match["name"] not in known or not title or "]" not in title or title.startswith("{"):
+            return match[0]
+        return match[0].replace(f"[{title}]", f"[{{{title}}}]")
+
+    return _BEGIN.sub(protect, text)
 
 
 def _end(text: str, begin: re.Match[str]) -> int:
@@ -135,7 +174,7 @@ def find_divs(doc: Any, known: Mapping[str, Kind]) -> None:
             return
         kind = next((c.lower() for c in element.classes if c.lower() in known), "")
         prefix = re.split("[-:]", element.identifier)[0] if re.search("[-:]", element.identifier) else ""
-        kind = kind or (_PREFIXES.get(prefix, "") if not element.classes else "")
+        kind = kind or _PREFIXES.get(prefix, "")
         if not kind:
             return
         title = element.attributes.pop("name", "") or element.attributes.pop("title", "")
@@ -150,6 +189,29 @@ def find_divs(doc: Any, known: Mapping[str, Kind]) -> None:
         element.classes = [MARK, kind, *(c for c in element.classes if c.lower() != kind)]
 
     pandoc.walk(doc, visit, pf.Div)
+
+
+def read_titles(doc: Any) -> None:
+    """Puts the names of theorems into them, as a first paragraph that is marked: like any words of the note they
+    may hold formulas and references."""
+    import panflute as pf
+
+    fragments = Fragments()
+    found: list[Any] = []
+    pandoc.walk(doc, lambda e, d: found.append(e) if is_theorem(e) else None, pf.Div)
+    for element in found:
+        if element.attributes.get("name"):
+            fragments.add(element.attributes["name"])
+    fragments.read()
+    for element in found:
+        name: list[Any] = []
+        content = list(element.content)
+        if element.attributes.pop("heading", ""):
+            name = list(content.pop(0).content)
+        if text := element.attributes.pop("name", ""):
+            name = fragments.inlines(text)
+        if name:
+            element.content = [pf.Plain(pf.Span(*name, classes=[NAME])), *content]
 
 
 def is_theorem(element: Any) -> bool:
@@ -170,24 +232,21 @@ def number(doc: Any, note: Note, refs: References, known: Mapping[str, Kind]) ->
     import panflute as pf
 
     counts: dict[str, int] = {}
-    sections = 0
+    sections = Sections()
     cursor = Cursor(note)
 
     def step(kind: Kind) -> str:
         if not kind.counter:
             return ""
         counts[kind.counter] = counts.get(kind.counter, 0) + 1
-        here = str(counts[kind.counter])
-        return f"{sections}.{here}" if kind.within in ("section", "chapter") else here
+        return f"{sections.prefix(kind.within)}{counts[kind.counter]}"
 
     def visit(element: Any, doc: Any) -> None:
-        nonlocal sections
         if isinstance(element, pf.Header):
-            if element.level == 1 and "unnumbered" not in element.classes:
-                sections += 1
-                for kind in known.values():
-                    if kind.within:
-                        counts.pop(kind.counter, None)
+            level = sections.step(element)
+            for kind in known.values():
+                if 0 < level <= kind.within:
+                    counts.pop(kind.counter, None)
             return
         if isinstance(element, pf.RawBlock):
             for name, _, label, _ in (
@@ -200,9 +259,7 @@ def number(doc: Any, note: Note, refs: References, known: Mapping[str, Kind]) ->
                         refs.add(label, Target(kind.title, given, cursor.line_of(f"{{{label}}}")))
             return
         if is_theorem(element):
-            kind = known.get(
-                element.classes[1], Kind(element.classes[1], element.classes[1].capitalize(), "")
-            )
+            kind = known.get(element.classes[1], _unknown(element.classes[1]))
             given = step(kind)
             if given:
                 element.attributes["number"] = given
@@ -220,30 +277,22 @@ def dress(doc: Any, known: Mapping[str, Kind], build: Callable[[Any, Kind, list[
     """Replaces every theorem by what ``build(div, kind, name)`` makes of it. Returns the kinds that were met."""
     import panflute as pf
 
-    fragments = Fragments()
     met: set[str] = set()
-
-    def want(element: Any, doc: Any) -> None:
-        if is_theorem(element):
-            met.add(element.classes[1])
-            if element.attributes.get("name"):
-                fragments.add(element.attributes["name"])
-
-    pandoc.walk(doc, want, pf.Div)
-    if not met:
-        return met
-    fragments.read()
 
     def visit(element: Any, doc: Any) -> Any:
         if not is_theorem(element):
             return None
-        kind = known.get(element.classes[1], Kind(element.classes[1], element.classes[1].capitalize(), ""))
+        kind = known.get(element.classes[1], _unknown(element.classes[1]))
+        met.add(kind.name)
         name: list[Any] = []
-        if element.attributes.pop("heading", ""):
-            name = list(element.content[0].content)
+        first = element.content[0] if len(element.content) else None
+        if (
+            isinstance(first, pf.Plain)
+            and len(first.content) == 1
+            and NAME in getattr(first.content[0], "classes", ())
+        ):
+            name = list(first.content[0].content)
             element.content = list(element.content)[1:]
-        if text := element.attributes.pop("name", ""):
-            name = fragments.inlines(text)
         return build(element, kind, name)
 
     pandoc.walk(doc, visit, pf.Div)
@@ -286,7 +335,7 @@ def as_latex(element: Any, kind: Kind, name: list[Any]) -> Any:
     label = f"\\label{{{element.identifier}}}" if element.identifier else ""
     opening: list[Any] = [pf.RawInline(f"\\begin{{{kind.name}}}", format="latex")]
     if name:
-        opening += [pf.RawInline("[", format="latex"), *name, pf.RawInline("]", format="latex")]
+        opening += [pf.RawInline("[{", format="latex"), *name, pf.RawInline("}]", format="latex")]
     if label:
         opening.append(pf.RawInline(label, format="latex"))
     end = pf.RawBlock(f"\\end{{{kind.name}}}", format="latex")
@@ -298,7 +347,9 @@ def declarations(met: set[str], known: Mapping[str, Kind]) -> str:
     lines = []
     style = "plain"
     for name in sorted(met, key=lambda n: (known[n].style if n in known else "plain", n)):
-        kind = known.get(name, Kind(name, name.capitalize(), ""))
+        kind = known.get(name, _unknown(name))
+        if kind.declared and name != kind.name:  # counts with what the preamble calls the same
+            lines.append(f"\\newtheorem{{{name}}}[{kind.counter}]{{{kind.title}}}")
         if kind.declared or kind.style == "proof":
             continue
         if kind.style != style:

@@ -20,9 +20,9 @@ from fitnotes import pandoc
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document, plain
-from fitnotes.render import crossrefs, mathjax, maths, rawtex, theorems
+from fitnotes.render import crossrefs, environments, mathjax, rawtex, theorems
 from fitnotes.render.media import Media
-from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings, formula_line
+from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings, formula_problem
 
 SIZE = 11  # pt, as in the template
 # Scripts and pictographs that the fonts inside Typst lack.
@@ -64,8 +64,9 @@ def _ready(tex: str) -> str:
     tex = re.sub(r"\\(?:nonumber|notag|allowdisplaybreaks|displaystyle)(?![A-Za-z])", "", tex)
     tex = re.sub(r"\\left\s*\\lVert(.*?)\\right\s*\\rVert", r"\\lVert\1\\rVert", tex, flags=re.DOTALL)
     tex = re.sub(r"\\left\s*\\\|(.*?)\\right\s*\\\|", r"\\lVert\1\\rVert", tex, flags=re.DOTALL)
+    tex = re.sub(r"(\\begin\{(?:aligned|gathered|split|alignedat|multlined)\})\s*\[[tcb]\]", r"\1", tex)
     tex = _pairs_apart(tex)
-    tex = re.sub(r"\\label\s*\{[^}]*\}", "", maths.TAG.sub("", tex))
+    tex = re.sub(r"\\label\s*\{[^}]*\}", "", environments.TAG.sub("", tex))
     tex = _cases_apart(tex)
     tex = re.sub(r"\\thinspace(?![A-Za-z])", r"\\,", tex)
     # The converter makes plain text of operators; the marks tell which were they, and of which kind.
@@ -102,8 +103,8 @@ def _cases_apart(tex: str) -> str:
 
     def body(match: re.Match[str]) -> str:
         lines = []
-        for line in maths.rows(match[2]):
-            first, *rest = maths.cells(line)
+        for line in environments.rows(match[2]):
+            first, *rest = environments.cells(line)
             lines.append("&".join([first, *(f"\\quad {cell}" for cell in rest)]))
         return match[1] + "\\\\".join(lines) + match[3]
 
@@ -117,8 +118,8 @@ def _pairs_apart(tex: str) -> str:
         return tex
     close = tex.rindex("\\end")
     lines = []
-    for line in maths.rows(tex[head.end() : close]):
-        cells = maths.cells(line)
+    for line in environments.rows(tex[head.end() : close]):
+        cells = environments.cells(line)
         lines.append(
             cells[0]
             + "".join("&" + ("\\qquad " if i % 2 == 0 else "") + c for i, c in enumerate(cells[1:], 1))
@@ -131,10 +132,10 @@ def _numbered_rows(tex: str, numbers: Sequence[str | None]) -> str | None:
 
     None where the environment is another one, or a cell cannot be converted.
     """
-    head = re.match(r"\\begin\{(align|gather|eqnarray|flalign)\*?\}", tex)
+    head = re.match(r"\\begin\{(?:(?:align|gather|eqnarray|flalign)\*?\}|alignat\*?\}\s*\{\d+\})", tex)
     if head is None or "\\end" not in tex:
         return None
-    lines = [maths.cells(line) for line in maths.rows(tex[head.end() : tex.rindex("\\end")])]
+    lines = [environments.cells(line) for line in environments.rows(tex[head.end() : tex.rindex("\\end")])]
     lines = lines[: len(numbers)]
     columns = max(len(line) for line in lines)
     cells = [cell.strip() for line in lines for cell in [*line, *[""] * (columns - len(line))]]
@@ -149,7 +150,7 @@ def _numbered_rows(tex: str, numbers: Sequence[str | None]) -> str | None:
         content.append(f"$display({start}{inner})$" if cell else "[]")
     rows = []
     for i, number in enumerate(numbers[: len(lines)]):
-        shown = f"[({_tag(number)})]" if number else "[]"
+        shown = f"[{_tag(number)}]" if number else "[]"
         rows.append(", ".join(["[]", *content[i * columns : (i + 1) * columns], shown]))
     sides = ", ".join("right" if i % 2 == 0 else "left" for i in range(columns)) if columns > 1 else "center"
     # A gap between the pairs of columns, none inside a pair.
@@ -196,13 +197,14 @@ def _picture(formula: Formula, media: Media, extra: Sequence[str]) -> tuple[str 
 
 def _untagged(tex: str) -> str:
     """Starred environments and no tags: the number is set by Typst beside the picture."""
-    tex = maths.TAG.sub("", tex)
-    return re.sub(rf"\\(begin|end)\{{({'|'.join(maths.NUMBERED)})\}}", r"\\\1{\2*}", tex)
+    tex = environments.TAG.sub("", tex)
+    return re.sub(rf"\\(begin|end)\{{({'|'.join(environments.NUMBERED)})\}}", r"\\\1{\2*}", tex)
 
 
-def _tag(text: str) -> str:
-    """The inside of a ``\\tag{…}`` as Typst content."""
-    if text.isalnum():
+def _tag(number: str) -> str:
+    """A row's number, with its parentheses, as Typst content."""
+    text = environments.in_parentheses(number)
+    if re.fullmatch(r"[\w().]+", text):
         return text
     with contextlib.suppress(ConversionError):
         return pandoc.run(["-f", "latex", "-t", "typst"], text).text.strip()
@@ -218,10 +220,10 @@ def _equation(formula: Formula, body: str) -> str:
         extra = "".join(f"{a}\n" for a in anchors[1:])
         # Display maths needs its spaces inside the dollars.
         inner = body.strip("$").strip()
-        number = f"numbering: (..) => [({_tag(given[0])})]"
+        number = f"numbering: (..) => [{_tag(given[0])}]"
         return f"{extra}#math.equation(block: true, {number}, $ {inner} $){label}"
     if given and not body.startswith(("$", GRID)):
-        numbers = " ".join(f"({_tag(n)})" for n in given)
+        numbers = " ".join(_tag(n) for n in given)
         number = f"place(right + horizon, [{numbers}])"
         body = f"#block(width: 100%)[{body}#{number}]"
     return "".join(f"{a}\n" for a in anchors) + body
@@ -234,15 +236,14 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
     """
     import panflute as pf
 
-    note = page.document.note
     found: list[tuple[Any, Formula]] = []
 
     def collect(element: Any, doc: Any) -> None:
         display = element.format == "DisplayMath"
         numbers: list[str | None] = []
-        element.text, labels = maths.take_labels(element.text)
+        element.text, labels = environments.take_labels(element.text)
         if display:
-            numbers, _ = maths.row_numbers(element.text, lambda: "")
+            numbers, _ = environments.row_numbers(element.text, lambda: "")
         found.append((element, Formula(_ready(element.text), display, tuple(numbers), tuple(labels))))
 
     pandoc.walk(page.doc, collect, pf.Math, metadata=True)
@@ -262,11 +263,7 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
             whole = Formula(originals[formula], formula.display, formula.numbers, formula.labels)
             body, reason = _picture(whole, page.media, extra)
             if body is None:
-                shown = " ".join(whole.tex.split())
-                page.problems.append(
-                    Problem("error", f"formula {shown[:80]}: {reason}", note.shown,
-                            formula_line(page, whole.tex), exit_code=1)
-                )  # fmt: skip
+                formula_problem(page, whole.tex, reason)
                 body = f"#raw({json.dumps(whole.tex, ensure_ascii=False)})"
         replaced[formula] = _equation(formula, body) if formula.display else body
 

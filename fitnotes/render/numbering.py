@@ -1,0 +1,61 @@
+"""Numbers as LaTeX counts them: sections, and what is numbered within them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_DEPTHS = {"section": 1, "subsection": 2, "subsubsection": 3}
+_WITHIN = re.compile(r"\\(?:numberwithin|counterwithin\*?)\s*\{(\w+)\}\s*\{(\w+)\}")
+_FORMAT = re.compile(r"\\renewcommand\*?\s*\{?\s*\\theequation\s*\}?\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+SET_COUNTER = re.compile(r"^\s*\\(set|addto)counter\s*\{equation\}\s*\{(-?\d+)\}\s*$")
+
+
+def uncommented(tex: str) -> str:
+    return re.sub(r"(?<!\\)%[^\n]*", "", tex)
+
+
+def depth(section: str) -> int:
+    """How many levels of headings are in a number within ``section``; 0 for none."""
+    return _DEPTHS.get(section, 0)
+
+
+def within(preamble: str) -> dict[str, int]:
+    """Counter → the depth of the headings that it counts in, as the preamble says."""
+    return {name: depth(section) for name, section in _WITHIN.findall(uncommented(preamble))}
+
+
+class Sections:
+    """The numbers of the headings so far."""
+
+    def __init__(self) -> None:
+        self._counts = [0, 0, 0]
+
+    def step(self, heading: Any) -> int:
+        """Counts a heading of panflute's; returns its level, 0 if it takes no number."""
+        if heading.level > 3 or "unnumbered" in heading.classes:
+            return 0
+        self._counts[heading.level - 1] += 1
+        self._counts[heading.level :] = [0] * (3 - heading.level)
+        return int(heading.level)
+
+    def prefix(self, levels: int) -> str:
+        return "".join(f"{n}." for n in self._counts[:levels])
+
+
+class EquationFormat:
+    """What ``\\theequation`` makes of a count: ``2.1``, or as the preamble redefines it."""
+
+    def __init__(self, preamble: str) -> None:
+        self.depth = within(preamble).get("equation", 0)
+        found = _FORMAT.findall(uncommented(preamble))
+        self._own = found[-1] if found else ""
+
+    def __call__(self, count: int, sections: Sections) -> str:
+        if not self._own:
+            return f"{sections.prefix(self.depth)}{count}"
+        text = self._own
+        for name, level in _DEPTHS.items():
+            text = re.sub(rf"\\the{name}(?![A-Za-z])", sections.prefix(level).rstrip("."), text)
+        text = re.sub(r"\\arabic\s*\{equation\}", str(count), text)
+        return re.sub(r"\\[A-Za-z]+\s*|[{}]", "", text).strip()
