@@ -253,7 +253,11 @@ class Build:
             self.report.running(source, f"writing {target}", 0, 0)
             page = self._page(source, target)
             used: set[Path] = set()
-            composed = self._write(document, results, target, page, source, used)
+            try:
+                composed = self._write(document, results, target, page, source, used)
+            except FitnotesError as error:  # the other formats may have no trouble
+                self._fail(outcome, error)
+                continue
             found = composed.found
             outcome.written.append(page)
             inputs = {**composed.media.inputs, **{str(path): file_hash(path) for path in used}}

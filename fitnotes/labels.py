@@ -14,7 +14,7 @@ from fitnotes.execute import plan as planning
 from fitnotes.execute.cache import Cache
 from fitnotes.note import read_note
 from fitnotes.settings import Project
-from fitnotes.sources import Source
+from fitnotes.sources import Source, notes_below
 
 if TYPE_CHECKING:
     from fitnotes.render.crossrefs import Target
@@ -37,6 +37,7 @@ class Labels:
         self._known: dict[Path, dict[str, Target]] = {}
         self._texts: dict[Path, str] = {}
         self._lock = threading.Lock()
+        self._walked: set[Path] = set()
         self.running: set[Path] = set()
 
     def find(self, label: str, asking: Source, suffix: str, used: set[Path]) -> list[tuple[str, Target]]:
@@ -44,9 +45,18 @@ class Labels:
 
         The paths of these go into ``used``. Raises NotYet.
         """
+        found = self._find(label, asking, suffix, used)
+        if not found and asking.base not in self._walked:  # notes that nobody named
+            self._walked.add(asking.base)
+            for source in notes_below(asking.base):
+                self._sources.setdefault(source.path, source)
+            found = self._find(label, asking, suffix, used)
+        return found
+
+    def _find(self, label: str, asking: Source, suffix: str, used: set[Path]) -> list[tuple[str, Target]]:
         wanted, mark, label = label.rpartition("#")
         found = []
-        for path, source in self._sources.items():
+        for path, source in list(self._sources.items()):
             if path == asking.path or source.base != asking.base:
                 continue
             if mark and wanted not in (path.stem, source.relative.with_suffix("").as_posix()):

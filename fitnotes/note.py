@@ -266,11 +266,14 @@ def _mark(text: str) -> tuple[str, int | None]:
     opened: tuple[int, str] | None = None
     state = _CLOSED
     in_comment = False
+    skip_to = -1
     shorthands = _shorthands(text)
     short = (
         re.compile("|".join(rf"{re.escape(name)}(?![A-Za-z])" for name in shorthands)) if shorthands else None
     )
     for n in range(header_end(lines), len(lines)):
+        if n <= skip_to:
+            continue
         if in_comment or (closing is None and lines[n].lstrip().startswith("<!--")):
             in_comment = "-->" not in lines[n]
             continue
@@ -287,6 +290,13 @@ def _mark(text: str) -> tuple[str, int | None]:
                 closing = None
             continue
         state = _CLOSED
+        if info.strip() == "math" and (end := _math_fence(lines, n, match)) is not None:
+            # GitHub's own way to write a display formula.
+            for at in range(n + 1, end):
+                lines[at] = lines[at] if lines[at].strip() else "%"
+            lines[n], lines[end] = match["prefix"] + "$$", match["prefix"] + "$$"
+            skip_to = end
+            continue
         closing = (ticks[0], len(ticks))
         opened = None
         if (marked := fence_info(info.strip(), n + 1)) is not None:
@@ -296,6 +306,16 @@ def _mark(text: str) -> tuple[str, int | None]:
         return "\n".join(lines), None
     lines[opened[0]] = opened[1]
     return "\n".join(lines), opened[0] + 1
+
+
+def _math_fence(lines: list[str], n: int, match: re.Match[str]) -> int | None:
+    """Where the ```` ```math ```` of line n ends; None if it does not, or holds dollars of its own."""
+    for at in range(n + 1, len(lines)):
+        if lines[at].strip() == match["ticks"]:
+            return at if at > n + 1 else None
+        if "$" in lines[at]:
+            return None
+    return None
 
 
 def opens_block(lines: list[str], n: int, match: re.Match[str]) -> bool:
@@ -309,6 +329,10 @@ def opens_block(lines: list[str], n: int, match: re.Match[str]) -> bool:
         return any(end.match(line) for line in lines[n + 1 :])
     return True
 
+
+_DEFINITION_LINE = re.compile(
+    r"(\s*\\(?:newcommand|renewcommand|providecommand|def|let|DeclareMathOperator)\b.*?)(?<!\\)%[^\n]*$"
+)
 
 # Whether a display formula is open at a line, and if so, whether empty lines in it are to be mended.
 _CLOSED, _OPEN, _MEND = range(3)
@@ -326,6 +350,19 @@ def _mark_prose(lines: list[str], n: int, state: int) -> int:
         return _CLOSED
     if dollars % 2:
         return _formula_below(lines, n)
+    if "\\" in line and (comment := _DEFINITION_LINE.match(line)):
+        line = lines[n] = comment[1]  # pandoc would print the comment behind a definition
+    if (
+        line.rstrip() == "---"
+        and n
+        and not lines[n - 1].strip()
+        and lines[n + 1 : n + 2]
+        and lines[n + 1].strip()
+    ):
+        lines[n] = "***"  # a rule; pandoc would take "Note: words" below it for metadata, and swallow it
+        return _CLOSED
+    if "$`" in line:
+        line = lines[n] = _github_maths(line)
     if _wrapped_year(lines, n):
         lines[n] = re.sub(r"^(\s*\d+)([.)])", r"\1\\\2", line)
     elif "$" in line and "<" not in line:
@@ -347,7 +384,7 @@ def _formula_below(lines: list[str], n: int) -> int:
                 return _OPEN
             whole = re.match(r"\s*\$\$", lines[n]) and re.search(r"\$\$[.,;]?(\s*\{#[^}]*\})?\s*$", line)
             return _MEND if whole else _CLOSED
-        if line.startswith(("#", "```", "~~~", "---")):
+        if line.startswith(("```", "~~~", "---")) or (empty and line.startswith("#")):
             return _CLOSED
         empty = empty or not line.strip()
     return _CLOSED
@@ -366,6 +403,17 @@ _FORMULA = re.compile(
 )
 
 
+def _github_maths(line: str) -> str:
+    """GitHub's ``$`x`$`` as ``$x$``: a code span between dollars."""
+    out, at = [], 0
+    for span in CODE_SPAN.finditer(line):
+        start, end = span.span()
+        if span[1] == "`" and line[start - 1 : start] == "$" and line[end : end + 1] == "$":
+            out += [line[at:start], span[0][1:-1].strip()]
+            at = end
+    return "".join([*out, line[at:]])
+
+
 def tighten_maths(line: str) -> str:
     """``$ x^2 $`` as ``$x^2$``: pandoc takes dollars with a space inside for money, an author means maths.
 
@@ -381,7 +429,10 @@ def tighten_maths(line: str) -> str:
         if match["loose"] is None or not body.strip() or body.count("{") != body.count("}"):
             return match[0]
         words = re.search(r"(?<![\\a-zA-Z{])[a-zA-Z]{3,}", body)
-        return f"${body.strip()}$" if re.search(r"[\\^_={]", body) and not words else match[0]
+        worded = re.search(r"[a-zA-Z]{2,}|[^\w\s+*/<>=().,|-]|\d\s+[a-zA-Z]\b", body)
+        plain = re.search(r"[a-zA-Z]", body) and not worded
+        looks = re.search(r"[\\^_={]", body) and not words
+        return f"${body.strip()}$" if looks or plain else match[0]
 
     out, at = [], 0
     for span in [*CODE_SPAN.finditer(line), None]:

@@ -65,7 +65,9 @@ class Output:
     warnings: tuple[str, ...]
 
 
-def run(args: Sequence[str], text: str = "", *, cwd: Path | None = None) -> Output:
+def run(
+    args: Sequence[str], text: str = "", *, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> Output:
     """Runs pandoc on ``text``. Raises ConversionError with pandoc's own message."""
     # Filters run under the Python that PATH gives: it has to be the one that has fitnotes.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -74,8 +76,7 @@ def run(args: Sequence[str], text: str = "", *, cwd: Path | None = None) -> Outp
         input=text.encode("utf-8", "replace"),
         capture_output=True,
         cwd=cwd,
-        # No dates of today in what is written: same note, same bytes. (The format of zip begins in 1980.)
-        env={"SOURCE_DATE_EPOCH": "315532800", **os.environ, "PATH": path},
+        env={**(env or {}), **os.environ, "PATH": path},
         check=False,
     )
     stderr = done.stderr.decode("utf-8", "replace")
@@ -90,12 +91,19 @@ def read(note: Note) -> tuple[str, list[Problem]]:
     # What pandoc makes of its own HTML has escaped formulas in spans; `\\\[` in it is no formula's start.
     spans = re.search(r"\]\{\.math\s", note.text)
     reader = READER.replace("+tex_math_single_backslash", "") if spans else READER
+    if not spans and re.search(r"\\\\\(.+?\\\\\)", note.text):  # \\(x\\), as some site generators want it
+        reader += "+tex_math_double_backslash"
     if "://" not in note.text and "mailto:" not in note.text:  # looking for them takes a third of the time
         reader = reader.replace("+autolink_bare_uris", "")
     try:
         output = run(["-f", reader, "-t", "json"], note.marked)
     except ConversionError as error:
         place = re.search(r"YAML parse exception at line (\d+)", error.message)
+        if place is None and "YAML metadata" in error.message:
+            raise ConversionError(
+                f"the YAML header cannot be read: {error.message.splitlines()[-1].strip()}",
+                path=note.shown, line=2, hint="put quotes around a value that holds a colon, a bracket or a brace",
+            ) from None  # fmt: skip
         if place is None:
             raise ConversionError(error.message, path=note.shown) from None
         reason = " ".join(error.message.split("\n")[2:]).strip()
@@ -226,7 +234,9 @@ def write_file(
     """The AST as a file of a binary format. It takes its place when it is whole."""
     with scratch_folder() as scratch:
         made = scratch / f"out{target.suffix}"
-        output = run(["-f", "json", "-t", to, *args, "-o", str(made)], ast, cwd=cwd)
+        # No date of today in it: same note, same bytes. (The format of zip begins in 1980.)
+        epoch = {"SOURCE_DATE_EPOCH": "315532800"}
+        output = run(["-f", "json", "-t", to, *args, "-o", str(made)], ast, cwd=cwd, env=epoch)
         write_atomically(target, made.read_bytes())
     return output
 

@@ -144,11 +144,15 @@ def test_fix_mends_and_keeps_every_other_byte(fitnotes: Run, write, project: Pat
     assert path.read_text(encoding="utf-8") == after
 
 
-def test_fix_leaves_files_with_other_line_ends_alone(fitnotes: Run, project: Path) -> None:
+def test_fix_keeps_the_ends_of_lines(fitnotes: Run, project: Path) -> None:
     path = project / "note.md"
-    path.write_bytes(b"a $ x^2 $\r\n")
-    fitnotes("lint", "--fix", "note.md")
-    assert path.read_bytes() == b"a $ x^2 $\r\n"
+    for before, after in (
+        (b"\xef\xbb\xbfa $ x^2 $\r\nb\r\n", b"\xef\xbb\xbfa $x^2$\r\nb\r\n"),
+        (b"a $ x^2 $\r\nb\n", b"a $ x^2 $\r\nb\n"),
+    ):
+        path.write_bytes(before)
+        fitnotes("lint", "--fix", "note.md")
+        assert path.read_bytes() == after
 
 
 PIECES = st.lists(

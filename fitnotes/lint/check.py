@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
@@ -75,8 +76,10 @@ class Linter:
         """
         note = read_note(file.path)
         raw = file.path.read_bytes()
-        if "\r" in raw.decode("utf-8-sig"):
-            return 0  # lines that end otherwise would all be changed
+        whole = raw.decode("utf-8-sig")
+        windows = "\r\n" in whole and not re.search(r"\r(?!\n)|(?<!\r)\n", whole)
+        if "\r" in whole and not windows:
+            return 0  # lines that end in different ways would all be changed
         text, count = note.text, 0
         for _ in range(10):
             found, _ = self._check(Note(file.path, text, mark(text)), file)
@@ -87,7 +90,7 @@ class Linter:
             text, count = mended, count + done
         if count:
             start = b"\xef\xbb\xbf" if raw.startswith(b"\xef\xbb\xbf") else b""
-            write_atomically(file.path, start + text.encode())
+            write_atomically(file.path, start + (text.replace("\n", "\r\n") if windows else text).encode())
         return count
 
 
@@ -110,18 +113,19 @@ def _located(problem: Problem, source: Source, note: Note) -> Finding:
     column = 1
     if problem.path == note.shown:
         text = source.text.split("\n")[line - 1] if line <= source.text.count("\n") + 1 else ""
-        words = re.findall(r"\\[A-Za-z]+\{[^}]*\}|\\[A-Za-z]+|@[\w:.-]+|[\w./:-]{2,}", problem.message)
+        words = re.findall(r"\\[A-Za-z]+\{[^}]*\}|\\[A-Za-z]+|@[\w:.-]+|[\w./%-]{2,}", problem.message)
         places = [text.find(word) for word in sorted(words, key=len, reverse=True) if word in text]
         column = (places[0] if places else len(text) - len(text.lstrip())) + 1
     code = problem.code if problem.code in CODES else "pandoc"
-    return Finding(line, column, code, problem.message, problem.hint, (), problem.path)
+    message = problem.message.removeprefix("formula ") if code == "formula" else problem.message
+    return Finding(line, column, code, message, problem.hint, (), problem.path)
 
 
 def _heard(found: list[Finding], note: Note, ignored: set[str]) -> list[Finding]:
     """Without what a comment in its line, or alone in the line above it, silences."""
     silent: set[tuple[int, str]] = set()
     whole = set(ignored)
-    for n, line in enumerate(note.text.split("\n"), 1):
+    for n, line in enumerate(Source(note.text).with_comments.split("\n"), 1):
         for match in _SILENCE.finditer(line):
             for code in re.split(r"[\s,]+", match[2]):
                 if match[1]:
@@ -160,15 +164,22 @@ def _edited(text: str, edits: Sequence[Edit]) -> str | None:
     return text
 
 
+def _one_line(element: Any, doc: Any) -> None:
+    element.text = " ".join(element.text.split())
+
+
 def _meaning(text: str, path: Path) -> str:
     """What pandoc and MathJax make of a text, so that two texts can be compared: the document with its formulas
     expanded and in one form."""
+    import panflute as pf
+
     note = Note(path, text, mark(text))
     try:
         ast, _ = pandoc.read(note)
         doc = pandoc.load(ast, "html")
         preamble = read_preamble(doc, note, [])
         normalise(doc, note, preamble, References(note), expanding=True)
+        pandoc.walk(doc, _one_line, pf.Math)
     except (ConversionError, FitnotesError) as error:
         return f"unreadable: {error}"
     return re.sub(rf'\["{LINE}","\d+"\],?', "", pandoc.dump(doc))

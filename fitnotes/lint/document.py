@@ -126,9 +126,9 @@ def _citations(page: Page) -> None:
 def check_macros(source: Source, page: Page) -> Iterator[Finding]:
     """Macros of the note's own header that nothing uses."""
     note = page.document.note
-    used = set(used_names(source.prose))
-    header = used_names(page.preamble.tex)  # a macro may serve another one there, as in \\let
-    used |= {name for name in page.preamble.places if header.count(name) > 1}
+    # In the body, in the title, in captions on a fence; and in the header by another one, as in \\let.
+    everywhere = used_names(note.text)
+    used = {name for name in page.preamble.places if everywhere.count(name) > 1}
     bodies = {name: macro.body for name, macro in page.preamble.macros.commands.items()}
     grown = True
     while grown:  # what a used macro uses is used

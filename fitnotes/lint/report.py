@@ -59,7 +59,7 @@ def _record(finding: Finding) -> dict[str, object]:
         "severity": severity(finding),
         "message": finding.message,
         "hint": finding.hint,
-        "fixable": finding.code in FIXABLE,
+        "fixable": bool(finding.edits) and finding.code in FIXABLE,
     }
 
 
@@ -67,9 +67,9 @@ def _summary(found: Sequence[Finding], mended: int | None, notes: int) -> str:
     counts = {kind: sum(severity(f) == kind for f in found) for kind in ("error", "warning", "hint")}
     words = [f"{n} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items() if n]
     text = f"{notes} note{'' if notes == 1 else 's'}: {', '.join(words) or 'nothing found'}"
-    fixable = sum(f.code in FIXABLE for f in found)
+    fixable = sum(bool(f.edits) and f.code in FIXABLE for f in found)
     if mended is not None:
         text += f"; mended {mended}"
     elif fixable:
-        text += f"; --fix mends {fixable}"
+        text += f"; --fix tries {fixable}"
     return text

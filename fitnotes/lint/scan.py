@@ -36,7 +36,10 @@ class Source:
     def __init__(self, text: str) -> None:
         self.text = text
         self._ends = [match.start() for match in re.finditer("\n", text)]
-        self.prose, self.code_lines = _blank(text)
+        self.with_comments, self.code_lines = _blank(text)
+        self.prose = re.sub(
+            r"(?s)<!--.*?-->|<(pre|script|style)\b.*?</\1>", lambda m: _spaces(m[0]), self.with_comments
+        )
         self.formulas = list(_formulas(self.prose))
 
     def place(self, offset: int) -> tuple[int, int]:
@@ -59,11 +62,12 @@ def _spaces(text: str) -> str:
 
 
 def _blank(text: str) -> tuple[str, set[int]]:
-    """The text with header, code and comments as spaces, and the lines (from 0) of fenced code."""
+    """The text with header and code as spaces, and the lines (from 0) of fenced code."""
     lines = text.split("\n")
     top = header_end(lines)
     code: set[int] = set()
     closing: tuple[str, int] | None = None
+    listed = False  # in a list, where deep lines are no code
     for n in range(top, len(lines)):
         match = FENCE.match(lines[n])
         if closing is not None:
@@ -73,9 +77,12 @@ def _blank(text: str) -> tuple[str, set[int]]:
         elif match and opens_block(lines, n, match):
             code.add(n)
             closing = (match["ticks"][0], len(match["ticks"]))
+        elif re.match(r" {4}|\t", lines[n]) and not listed and (n - 1 in code or not lines[n - 1].strip()):
+            code.add(n)
+        elif lines[n].strip() and not re.match(r"\s", lines[n]):
+            listed = bool(re.match(r"(?:[-*+:]|\(?\w{1,3}[.)])\s|\[\^", lines[n]))
     shown = [_spaces(line) if n < top or n in code else line for n, line in enumerate(lines)]
     whole = "\n".join(shown)
-    whole = re.sub(r"(?s)<!--.*?-->", lambda m: _spaces(m[0]), whole)
     return CODE_SPAN.sub(lambda m: _spaces(m[0]), whole), code
 
 

@@ -110,12 +110,12 @@ def _formulas(page: Page) -> None:
         if isinstance(element, pf.Math) and element.format == "InlineMath":
             text = inline(element.text)
             check(element, text)
-            return pf.RawInline(text, format="markdown")
+            return pf.RawInline(text, format="html")
         return None
 
     pandoc.walk(page.doc, visit, pf.Math, pf.Para, pf.Plain)
     # Inside what allows no blocks, such as a heading or a table's cell, a display formula stays in its line.
-    left = lambda e, d: pf.RawInline(inline(take_labels(e.text)[0]), format="markdown")  # noqa: E731
+    left = lambda e, d: pf.RawInline(inline(take_labels(e.text)[0]), format="html")  # noqa: E731
     pandoc.walk(page.doc, left, pf.Math, metadata=True)
 
 

@@ -224,6 +224,7 @@ def write_html(
             set_formulas(page, mode, extra)
         folder = assets if not embed else Path(scratch) / ASSETS
         script = bool(formulas) and mode == "mathjax"
+        scripts = mode == "mathjax"
         install_assets(folder, script=script)
         prefix_of_assets = f"{folder}/" if embed else quote(relative_prefix(folder, target.parent))
         args = [
@@ -236,6 +237,7 @@ def write_html(
             "--metadata", f"pagetitle={title}",
             *bibliography(page),
         ]  # fmt: skip
+        args += ["--variable", "script"] * scripts
         if script:
             args += ["--variable", f"formulas={SCRIPT}"]
             args += [a for name in extra for a in ("--variable", f"mathjax-package={name}")]

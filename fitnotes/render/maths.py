@@ -430,6 +430,7 @@ _SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢⱼₖ", "0123456789+
 _RAISED = re.compile(f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+")
 
 
+_SIGNS = {"vcentcolon": ":", "llbracket": "[\\![", "rrbracket": "]\\!]"}
 # {\bf x} and {a \over b}, which LaTeX has better words for.
 _OLD_FONT = re.compile(r"\{\s*\\(bf|rm|it|cal|sf|tt)(?![A-Za-z])\s*" + BALANCED + r"\}")
 _OVER = re.compile(r"\{" + BALANCED + r"\\over(?![A-Za-z])" + BALANCED + r"\}")
@@ -460,6 +461,8 @@ def _portable(text: str) -> str:
     if "\\" not in text:
         return text
     text = re.sub(r"\\bm(?![A-Za-z])", r"\\boldsymbol", text)
+    text = re.sub(r"\\(?:qedhere|require\s*\{[^}]*\})(?![A-Za-z])", "", text)
+    text = re.sub(r"\\(vcentcolon|[lr]l?r?bracket)(?![A-Za-z])", lambda m: _SIGNS.get(m[1], m[0]), text)
     text = _OLD_FONT.sub(lambda m: f"\\math{m[1]}{{{m[2]}}}", text)
     text = _OVER.sub(r"\\frac{\1}{\2}", text)
     text = re.sub(r"\\ensuremath\s*\{" + BALANCED + r"\}", r"\1", text)

@@ -141,6 +141,7 @@ def write_epub(document: Document, results: Mapping[int, Result], target: Path, 
         name = uuid.uuid5(uuid.NAMESPACE_URL, document.note.text)
         args = [
             f"--css={pandoc.template('fitnotes-epub.css')}",
+            *([] if "lang" in page.doc.metadata.content else ["--metadata", "lang=en"]),
             "--metadata", f"identifier=urn:uuid:{name}",
             "--metadata", f"title={title}",
         ]  # fmt: skip

@@ -34,7 +34,7 @@ _LAYOUT = re.compile(
     r"|floatplacement|mathtoolsset|renewcommand\*?\s*\{?\\(?:baselinestretch|arraystretch)\}?|hyphenation"
     r"|setkeys|AtBeginDocument|AtEndDocument|pdfoutput|selectfont|normalfont|itshape|sffamily|rmfamily|relax"
     r"|declaretheorem|declaretheoremstyle|newtheoremstyle|DeclareFontFamily|DeclareFontShape|DeclareSymbolFont"
-    r"|newif|everymath|parindent|parskip|textwidth|textheight|oddsidemargin|evensidemargin|topmargin|hfuzz)"
+    r"|long|global|protected|outer|newif|everymath|parindent|parskip|textwidth|textheight|oddsidemargin|evensidemargin|topmargin|hfuzz)"
     r"(?![A-Za-z@])[^\\\n]*"
 )
 
@@ -119,10 +119,24 @@ def read_preamble(doc: Any, note: Note, files: Sequence[Path]) -> Preamble:
         node = _header_node(note, key)
         pieces = list(_pieces(node)) if node is not None else [(text, None) for text in _raw_tex(value)]
         for text, line in pieces:
-            _sort(text, line, key, note, found)
+            _sort(_with_input(text, note, found), line, key, note, found)
     for part in found.parts:
         found.define(part.text, part.shown, part.line)
     return found
+
+
+def _with_input(text: str, note: Note, found: Preamble) -> str:
+    """``\\input{macros}`` replaced by the file beside the note, if there is one."""
+
+    def read(match: re.Match[str]) -> str:
+        for name in (match[1].strip(), match[1].strip() + ".tex"):
+            path = note.path.parent / name
+            if path.is_file():
+                found.inputs[str(path)] = file_hash(path)
+                return path.read_text(encoding="utf-8", errors="replace").strip()
+        return match[0]
+
+    return re.sub(r"(?<!\\)\\(?:input|include)\s*\{([^}]*)\}", read, text)
 
 
 def _header_node(note: Note, key: str) -> Any:
