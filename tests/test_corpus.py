@@ -49,7 +49,9 @@ NO_WARNING_IN_LATEX = {"tikz"}
 def plain(text: str) -> str:
     """Letters as they are typed: no mathematical alphabets, ligatures or spaces."""
     text = unicodedata.normalize("NFKC", html.unescape(text))
-    return re.sub(r"[\s\u200b\u2061-\u2064]", "", text).replace("−", "-")
+    return (
+        re.sub(r"[\s\u200b\u2061-\u2064]", "", text).replace("−", "-").translate({0x2019: "'", 0x2032: "'"})
+    )
 
 
 @pytest.fixture(scope="module")

@@ -87,6 +87,8 @@ def _formulas(page: Page) -> None:
 
     def visit(element: Any, doc: Any) -> Any:
         if isinstance(element, (pf.Para, pf.Plain)):
+            if isinstance(element.parent, pf.TableCell):
+                return None  # what stands in a cell stays in its line
             content = list(element.content)
             places = [
                 i for i, e in enumerate(content) if isinstance(e, pf.Math) and e.format == "DisplayMath"

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fitnotes import pandoc
@@ -349,6 +349,12 @@ class _Formulas:
         return None
 
 
+def _number_of(refs: References, match: re.Match[str]) -> str:
+    found = refs.targets.get(match[2].strip())
+    number = found.number if found else "??"
+    return f"({number})" if match[1] else number
+
+
 def _with_words(command: str, words: Callable[[re.Match[str]], str], inside: str) -> str:
     return f"\\{command}{{{INNER_REFERENCE.sub(words, inside)}}}"
 
@@ -370,6 +376,10 @@ def normalise(doc: Any, note: Note, preamble: Preamble, refs: References, *, exp
     raw = (pf.Math, pf.RawBlock, pf.RawInline)
     pandoc.walk(doc, formulas.collect, *raw, pf.Para, pf.Plain, metadata=True)
     pandoc.walk(doc, formulas.visit, *raw, pf.Span, pf.Header, metadata=True)
+    for label, target in refs.targets.items():  # \\tag{\\ref{eq:a}'}
+        if "ref" in target.number:
+            plain = INNER_REFERENCE.sub(lambda m: _number_of(refs, m), target.number)
+            refs.targets[label] = replace(target, number=plain)
     for label, line in formulas.unnumbered.items():
         if label not in refs.targets:
             refs.unnumbered[label] = line

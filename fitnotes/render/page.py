@@ -63,9 +63,9 @@ class Page:
 
     @property
     def formula_names(self) -> set[str]:
-        """The commands that stand in the note's formulas, as far as its text tells."""
-        text = "\n".join(re.findall(r"(?s)\$\$.+?\$\$|\$[^$\n]+\$", self.document.note.text))
-        return set(re.findall(r"\\[A-Za-z@]+", text))
+        """The commands that stand in the note's formulas."""
+        written = (text for places in self.maths.written.values() for _, text in places)
+        return {name for text in written for name in re.findall(r"\\[A-Za-z@]+", text)}
 
     def asks(self, key: str, otherwise: bool) -> bool:
         """A yes or no in the note's metadata; takes it out, since pandoc would act on it too."""

@@ -245,7 +245,7 @@ def tie_references(doc: Any) -> None:
             if isinstance(word, pf.Str) and word.text.endswith("~") and follows:
                 word.text = word.text[:-1] + "\u00a0"
 
-    pandoc.walk(doc, visit, pf.Para, pf.Plain)
+    pandoc.walk(doc, visit, pf.Para, pf.Plain, pf.Span, pf.Emph, pf.Strong)
 
 
 _CITE = re.compile(

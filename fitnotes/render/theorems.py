@@ -123,6 +123,10 @@ def split_raw(text: str, known: Mapping[str, Kind]) -> list[tuple[str, str, str,
         label = _LABEL.match(body)
         if label is None:  # behind the words, but no formula's
             outside = replace_environments(body, lambda formula: " " * len(formula))
+            for inner in _BEGIN.finditer(outside):
+                close_at = _end(outside, inner) if inner["name"] in known else -1
+                if close_at > 0:
+                    outside = outside[: inner.start()] + " " * (close_at - inner.start()) + outside[close_at:]
             label = _LABEL.search(outside)
         name = label[1].strip() if label else ""
         rest = body[: label.start()] + body[label.end() :] if label else body
