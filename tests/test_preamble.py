@@ -83,6 +83,17 @@ def test_what_latex_alone_honours_is_said_and_layout_is_not(fitnotes: Run, write
     assert done.stderr.count("warning") == 2
 
 
+def test_numbers_that_only_latex_counts_so_are_said(fitnotes: Run, write) -> None:
+    write(
+        "note.md",
+        "---\nheader-includes: |\n  \\newtheorem{thm}[equation]{Theorem}\n  \\renewcommand{\\thefigure}{A}\n"
+        "  \\numberwithin{table}{section}\n  \\numberwithin{equation}{section}\n---\n\nWords.\n",
+    )
+    errors = fitnotes("build", "note.md").stderr
+    assert [line.split(":")[1] for line in errors.splitlines()] == ["3", "4", "5"]
+    assert "note.md:3: warning: preamble: \\newtheorem{thm}[equation] changes numbers in LaTeX only" in errors
+
+
 def test_html_in_the_header_reaches_the_page(fitnotes: Run, write, project: Path) -> None:
     style = "<style>p { color: red }</style>"
     write(

@@ -39,6 +39,13 @@ _LAYOUT = re.compile(
 )
 
 
+# Numbers that are counted otherwise here than LaTeX does: to be said, since they would be wrong without a word.
+_LATEX_NUMBERS = re.compile(
+    r"\\newtheorem\s*\{[^}]*\}\s*\[equation\]|\\renewcommand\*?\s*\{?\s*\\the(?!equation\b)[a-z]+\s*\}?"
+    r"|\\numberwithin\s*\{(?:figure|table)\}\s*\{\w+\}|\\counterwithin\*?\s*\{(?:figure|table)\}\s*\{\w+\}"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A piece of the preamble. ``line`` is that of its first line in the file ``shown``."""
@@ -250,6 +257,10 @@ def unheard(preamble: Preamble, target: str) -> list[Problem]:
     problems = []
     for part in preamble.parts:
         rest = re.sub(r"(?<!\\)%[^\n]*", "", part.text)
+        for match in _LATEX_NUMBERS.finditer(rest):
+            line = None if part.line is None else part.line + rest.count("\n", 0, match.start())
+            message = f"preamble: {match[0]} changes numbers in LaTeX only; in {target} they are others"
+            problems.append(Problem("warning", message, part.shown, line, code="preamble"))
         rest = _LAYOUT.sub("", _blank_definitions(rest))
         for number, row in enumerate(rest.split("\n")):
             command = re.search(r"\\([A-Za-z@]+)", row)
