@@ -25,6 +25,7 @@ LAYERS = [
     ["render.rawtex"],
     ["render.results", "render.maths", "render.theorems", "render.rawhtml", "render.texpreamble"],
     ["render.crossrefs", "render.preamble"],
+    ["render.siunitx"],
     ["render.fragments", "render.media", "render.macros", "render.mathjax", "render.links", "render.signs"],
     ["render.environments", "render.numbering"],
     ["pages", "sources", "read", "execute.sessions"],

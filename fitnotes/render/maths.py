@@ -440,6 +440,7 @@ _SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢⱼₖ", "0123456789+
 _RAISED = re.compile(f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+")
 
 
+_RUSSIAN = re.compile(r"\\(tg|ctg|cosec|arctg|arcctg|sh|ch|th|cth)(?![A-Za-z])")  # as Babel has them
 _SIGNS = {"vcentcolon": ":", "llbracket": "[\\![", "rrbracket": "]\\!]"}
 # {\bf x} and {a \over b}, which LaTeX has better words for.
 _OLD_FONT = re.compile(r"\{\s*\\(bf|rm|it|cal|sf|tt)(?![A-Za-z])\s*" + BALANCED + r"\}")
@@ -476,7 +477,8 @@ def _portable(text: str) -> str:
     text = _OLD_FONT.sub(lambda m: f"\\math{m[1]}{{{m[2]}}}", text)
     text = _OVER.sub(r"\\frac{\1}{\2}", text)
     text = re.sub(r"\\ensuremath\s*\{" + BALANCED + r"\}", r"\1", text)
-    text = re.sub(r"\\intertext\s*\{" + BALANCED + r"\}", r"\\text{\1} \\notag \\\\", text)
+    text = _RUSSIAN.sub(r"\\operatorname{\1}", text)
+    text = re.sub(r"\\(?:short)?intertext\s*\{" + BALANCED + r"\}", r"\\text{\1} \\notag \\\\", text)
     text = re.sub(r"\\math(?:ds|bbm)(?![A-Za-z])", r"\\mathbb", text)
     if "$" in text:
         for name in ("text", "textrm", "textit", "textbf", "mbox"):

@@ -14,6 +14,7 @@ from typing import Any
 from fitnotes.errors import Problem
 from fitnotes.execute.inputs import file_hash
 from fitnotes.note import Note, header_end
+from fitnotes.render import siunitx
 from fitnotes.render.macros import Definition, Macros, definitions, learn
 from fitnotes.settings import display_path
 
@@ -129,6 +130,8 @@ def read_preamble(doc: Any, note: Note, files: Sequence[Path]) -> Preamble:
             _sort(_with_input(text, note, found), line, key, note, found)
     for part in found.parts:
         found.define(part.text, part.shown, part.line)
+    if re.search(r"\\usepackage\s*(?:\[[^\]]*\])?\s*\{[^}]*\bsiunitx\b", found.tex):
+        siunitx.add(found.macros)
     return found
 
 
