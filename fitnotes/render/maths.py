@@ -315,38 +315,44 @@ class _Formulas:
         element.text = rest
         return None
 
-    def references(self, element: Any, doc: Any) -> Any:
-        """``\\eqref`` inside a formula: its number as text; a formula that is nothing else is a reference."""
-        import panflute as pf
 
+def resolve_inside(doc: Any, refs: References, known: Maths) -> None:
+    """``\\eqref`` and ``\\ref`` inside formulas: their numbers as text. A formula that is nothing else is a
+    reference like one in prose. For targets other than LaTeX, when everything has its number."""
+    import panflute as pf
+
+    for label, target in refs.targets.items():  # \\tag{\\ref{eq:a}'}
+        if "ref" in target.number:
+            plain = INNER_REFERENCE.sub(lambda m: _number_of(refs, m), target.number)
+            refs.targets[label] = replace(target, number=plain)
+
+    def shown(match: re.Match[str]) -> str:
+        """The number; inside a text or a tag it needs no braces of its own."""
+        label = match[2].strip()
+        found = refs.find(label)
+        if found is None:
+            refs.missing(match[0], label)
+            return f"??{label}"
+        number = found[1].number
+        return f"({number})" if match[1] else number
+
+    def visit(element: Any, doc: Any) -> Any:
         if "ref" not in element.text:
             return None
         alone = re.fullmatch(r"\s*\\(eqref|ref)\s*\{([^}]*)\}\s*", element.text)
         if alone and element.format == "InlineMath":
             return pf.RawInline(f"\\{alone[1]}{{{alone[2].strip()}}}", format="latex")
-
-        def shown(match: re.Match[str]) -> str:
-            label = match[2].strip()
-            found = self.refs.find(label)
-            if found is None:
-                self.refs.missing(match[0], label)
-                return f"\\text{{??{label}}}"
-            number = found[1].number
-            return f"\\text{{({number})}}" if match[1] else f"\\text{{{number}}}"
-
-        def words(match: re.Match[str]) -> str:
-            """Inside a text or a tag the number needs no braces of its own."""
-            return re.sub(r"^\\text\{(.*)\}$", r"\1", shown(match))
-
         before = element.text
         for name in ("text", "textbf", "textit", "textrm", "mbox", "tag", "intertext"):
-            inside = functools.partial(_with_words, name, words)
+            inside = functools.partial(_with_words, name, shown)
             element.text = replace_argument(element.text, name, inside)
-        element.text = INNER_REFERENCE.sub(shown, element.text)
+        element.text = INNER_REFERENCE.sub(lambda m: f"\\text{{{shown(m)}}}", element.text)
         if element.text != before:
-            for line, original in self.found.written.get(formula_key(before), []):
-                self.found.note(element.text, line, original)
+            for line, original in known.written.get(formula_key(before), []):
+                known.note(element.text, line, original)
         return None
+
+    pandoc.walk(doc, visit, pf.Math, metadata=True)
 
 
 def _number_of(refs: References, match: re.Match[str]) -> str:
@@ -376,17 +382,11 @@ def normalise(doc: Any, note: Note, preamble: Preamble, refs: References, *, exp
     raw = (pf.Math, pf.RawBlock, pf.RawInline)
     pandoc.walk(doc, formulas.collect, *raw, pf.Para, pf.Plain, metadata=True)
     pandoc.walk(doc, formulas.visit, *raw, pf.Span, pf.Header, metadata=True)
-    for label, target in refs.targets.items():  # \\tag{\\ref{eq:a}'}
-        if "ref" in target.number:
-            plain = INNER_REFERENCE.sub(lambda m: _number_of(refs, m), target.number)
-            refs.targets[label] = replace(target, number=plain)
     for label, line in formulas.unnumbered.items():
         if label not in refs.targets:
             refs.unnumbered[label] = line
     pandoc.walk(doc, _with_punctuation, pf.Div, pf.BlockQuote, pf.ListItem, pf.Definition)
     _with_punctuation(doc, doc)
-    if expanding:
-        pandoc.walk(doc, formulas.references, pf.Math, metadata=True)
     return formulas.found
 
 

@@ -141,6 +141,8 @@ def compose(
     doc.content = [pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in doc.content]
     theorems.number(doc, note, refs, kinds)
     crossrefs.number(doc, note, refs)
+    if target != "latex":
+        maths.resolve_inside(doc, refs, known)
     return Page(document, doc, target, media, preamble, known, refs, kinds, problems)
 
 
