@@ -293,7 +293,7 @@ class Build:
         from fitnotes.render import mathjax
 
         if not self.pages.known(self._page(source, "html")):  # its formulas are still to be checked
-            mathjax.warm(note.text.count("$") // 2)
+            mathjax.warm()
 
     def _store(self, step: planning.Step, result: Result, note: Note, outcome: Outcome) -> None:
         """Stores a result; where that is not possible the page is written all the same."""

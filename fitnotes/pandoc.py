@@ -151,12 +151,16 @@ def load(ast: str, target: str) -> Any:
     ast = _PLAIN_WORDS.sub(_one_string, ast)
     # panflute.load takes the format from sys.argv, so give it the stream and set the format after.
     doc = panflute.load(io.StringIO(ast))
+    doc.pandoc_version = None if '"t":"Note"' in ast else WITHOUT_NOTES
     doc.format = target
     return doc
 
 
 # The metadata whose words a page shows.
 SHOWN = frozenset({"title", "subtitle", "author", "date", "abstract", "thanks", "institute", "keywords"})
+
+
+WITHOUT_NOTES = (0,)  # marks a document that has no footnotes, in the place that panflute has for a version
 
 
 def walk(root: Any, action: Callable[[Any, Any], Any], *kinds: type, metadata: bool = False) -> None:
@@ -173,9 +177,13 @@ def walk(root: Any, action: Callable[[Any, Any], Any], *kinds: type, metadata: b
     childless = (pf.Str, pf.Space, pf.SoftBreak, pf.LineBreak, pf.Math, pf.Code, pf.CodeBlock, pf.RawBlock,
                  pf.RawInline, pf.HorizontalRule)  # fmt: skip
     passed = frozenset(childless) - wanted if wanted else frozenset()
+    # Blocks stand inside paragraphs in footnotes only.
+    shallow = bool(wanted) and not any(issubclass(kind, pf.Inline) for kind in wanted)
+    shallow = shallow and isinstance(root, pf.Doc) and root.pandoc_version == WITHOUT_NOTES
+    words = frozenset((pf.Para, pf.Plain, pf.Header)) if shallow else frozenset()
 
     def one(element: Any, parent: Any, location: str, index: int | None) -> Any:
-        if element._children:
+        if element._children and type(element) not in words:
             below(element)
         if wanted and type(element) not in wanted:
             return element
@@ -188,7 +196,7 @@ def walk(root: Any, action: Callable[[Any, Any], Any], *kinds: type, metadata: b
             if name == "metadata" and not metadata:
                 continue
             child = getattr(element, name)
-            if isinstance(child, lists):
+            if type(child) is lists:
                 changed: list[Any] | None = None
                 for index, item in enumerate(child.list):
                     found = item if type(item) in passed else one(item, element, name, index)

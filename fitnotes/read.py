@@ -48,6 +48,8 @@ class Document:
             doc = pandoc.load(self.ast, "json")
             number_blocks(doc, self.note, self.settings)
         doc.format = target
+        if self.blocks:  # what they write may have footnotes
+            doc.pandoc_version = None
         return doc
 
 

@@ -11,12 +11,10 @@ import atexit
 import contextlib
 import functools
 import json
-import os
 import re
 import threading
 import unicodedata
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -161,23 +159,19 @@ class _Engine:
             self._context = None
 
 
-_engines = (_Engine(), _Engine())
-MANY = 500  # formulas from which a second V8 is worth its start
+_engine = _Engine()  # one: two V8s in one process were faster, and crashed it once in some fifty builds
 
 
-def warm(formulas: int = 0) -> None:
-    """Loads MathJax ahead of its use, for about so many formulas; for a thread beside something slower."""
+def warm() -> None:
+    """Loads MathJax ahead of its use; for a thread beside something slower."""
     with contextlib.suppress(MissingProgram):  # said when it is needed
-        if formulas > MANY:
-            threading.Thread(target=_engines[1].load, daemon=True).start()
-        _engines[0].load()
+        _engine.load()
 
 
 @atexit.register
 def close() -> None:
     """Ends V8. Without it the process would hang at exit."""
-    for engine in _engines:
-        engine.close()
+    _engine.close()
 
 
 def packages(preamble: str) -> list[str]:
@@ -189,18 +183,12 @@ def packages(preamble: str) -> list[str]:
 
 
 def _call(name: str, formulas: Sequence[tuple[str, bool]], extra: Sequence[str]) -> Any:
-    return _engines[0].call(name, formulas, extra)
+    return _engine.call(name, formulas, extra)
 
 
 def check(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> list[str]:
     """For each (TeX, display?) MathJax's reason why it cannot typeset it, or "". Raises MissingProgram."""
-    if not formulas:
-        return []
-    half = len(formulas) // 2 if len(formulas) > MANY and (os.cpu_count() or 1) > 1 else 0
-    parts = [formulas[half:], formulas[:half]] if half else [formulas]
-    with ThreadPoolExecutor(len(parts)) as pool:
-        done = list(pool.map(lambda i: _engines[i].call("check", parts[i], extra), range(len(parts))))
-    return [item.get("error", "") for answer in reversed(done) for item in answer]
+    return [item.get("error", "") for item in _call("check", formulas, extra)] if formulas else []
 
 
 def typeset(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> list[Typeset]:

@@ -123,7 +123,8 @@ def compose(
     else:
         rawtex.read_citations(doc)
     theorems.read_titles(doc)
-    rawtex.tie_references(doc)
+    if "~" in note.text:
+        rawtex.tie_references(doc)
     if target == "gfm":
         rawhtml.read_tables(doc)
     if target not in ("html", "gfm", "epub"):
