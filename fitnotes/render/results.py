@@ -91,10 +91,6 @@ def terminal_text(text: str) -> str:
     return "".join(c for c in "\n".join(lines) if c in "\n\t" or c >= " ").replace("\x7f", "")
 
 
-def markdown_cell(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|$#~^@])", r"\\\1", text)
-
-
 def loss_table(text: str) -> tuple[str, str] | None:
     """Printed ``step loss`` lines as a Markdown table, and the other lines; None if there is no such line.
 
