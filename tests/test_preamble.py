@@ -94,6 +94,22 @@ def test_numbers_that_only_latex_counts_so_are_said(fitnotes: Run, write) -> Non
     assert "note.md:3: warning: preamble: \\newtheorem{thm}[equation] changes numbers in LaTeX only" in errors
 
 
+def test_what_the_reader_of_raw_tex_drops_is_said(fitnotes: Run, write) -> None:
+    write(
+        "note.md",
+        "\\begin{enumerate}\n\\item[(i)] one\n\\end{enumerate}\n\n"
+        "\\begin{itemize}[label=x]\n\\item two\n\\end{itemize}\n\n"
+        "\\begin{theorem}\nSuppose\n\n1. **one**\n\\end{theorem}\n\n"
+        "\\begin{description}\n\\item[a] b\n\\end{description}\n",
+    )
+    done = fitnotes("build", "note.md")
+    assert done.returncode == 0
+    said = [line.split(": warning: ") for line in done.stderr.splitlines()]
+    assert [(place, text[:16]) for place, text in said] == [
+        ("note.md:2", "the labels of \\i"), ("note.md:5", "the options of t"), ("note.md:12", "Markdown inside "),
+    ]  # fmt: skip
+
+
 def test_html_in_the_header_reaches_the_page(fitnotes: Run, write, project: Path) -> None:
     style = "<style>p { color: red }</style>"
     write(

@@ -207,7 +207,7 @@ def write_latex(
         own = f"\\usepackage[{_options(geometry)}]{{geometry}}\n{own}"
     body = text.split(MARK, 1)[1]
     theorems_needed = theorems.declarations(met, page.theorems)
-    definitions = [_tolerant(text) for text in page.maths.definitions]
+    definitions = [_renewed("\n".join(page.maths.definitions))]
     preamble = texpreamble.write(body, _renewed(own), definitions, theorems_needed,
                                  geometry=geometry is not None, mainfont=mainfont)  # fmt: skip
     text = text.replace(MARK, preamble, 1)
@@ -223,19 +223,6 @@ def _uncounted(text: str) -> str:
 def _options(value: Any) -> str:
     found = plain_value(value)
     return ",".join(str(item) for item in found) if isinstance(found, list) else str(found)
-
-
-def _tolerant(definition: str) -> str:
-    """A definition from the body: valid where LaTeX has a command of that name, and where it has none."""
-    return re.sub(
-        r"\\(?:new|renew|provide)command\*?\s*(\{\s*\\[A-Za-z@]+\s*\}|\\[A-Za-z@]+)",
-        lambda m: (
-            f"\\providecommand{m[1]}{{}}\\renewcommand{m[1]}"
-            if m[1].strip("{} ") in TAKEN
-            else f"\\newcommand{m[1]}"
-        ),
-        definition,
-    )
 
 
 def _renewed(preamble: str) -> str:

@@ -29,6 +29,16 @@ SILENT = re.compile(
     r"|qedhere|qed|thispagestyle\{\w+\}|usepackage(?:\[[^\]]*\])?\{[^}]*\})\s*$"
 )
 REFERENCE = re.compile(r"^\\(eqref|ref|autoref|[cC]ref|nameref|pageref)\s*\{([^}]*)\}$")
+# What pandoc's LaTeX reader takes and does not show as LaTeX does.
+_LOST = (
+    (re.compile(r"\\item\s*\[[^\]]*\](?=(?:(?!\\end\{description\})[\s\S])*\\end\{(?:enumerate|itemize)\})"),
+     "the labels of \\item are LaTeX's alone; the list has its own here"),
+    (re.compile(r"\\begin\{(?:enumerate|itemize)\}\s*\[[^\]]*\]"),
+     "the options of the list are LaTeX's alone; it has its own labels here"),
+    (re.compile(r"\\cmidrule\([^)]*\)"), "\\cmidrule with a trim is LaTeX's alone, and leaves a trace in its row here"),
+    (re.compile(r"(?m)^[ \t]*(?:[-*] |\d+\. |```|~~~)[^&\n]*$|\*\*\w[^*\n]*\*\*"),
+     "Markdown inside raw TeX is read as TeX; write the environment as a fenced div"),
+)  # fmt: skip
 _HELD = "fitnotesformula"
 # How pandoc's LaTeX reader marks what a link was.
 _REFERENCE_TYPES = {
@@ -107,8 +117,16 @@ class _Reader:
             if split_environments(ready) is not None:  # an environment of the author's own, for a formula
                 return _Piece("", "", "", text, [], later=True)
             ready = replace_environments(ready, self.hold)
+        self._say_lost(text)
         self.fragments.add(ready, LATEX)
         return _Piece("", "", "", text, [], ready)
+
+    def _say_lost(self, text: str) -> None:
+        """What pandoc's reader drops without a word."""
+        for pattern, message in _LOST:
+            if match := pattern.search(text):
+                line = self.note.line_of(match[0])
+                self.problems.append(Problem("warning", message, self.note.shown, line, code="raw-tex"))
 
     def read(self) -> None:
         with contextlib.suppress(ConversionError):  # pandoc refuses one of them: each is tried by itself

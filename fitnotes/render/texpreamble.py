@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from fitnotes.render.numbering import uncommented
 from fitnotes.render.signs import declarations
 
 # (package, options, what in the text asks for it), in the order in which they are loaded.
@@ -97,13 +98,9 @@ CJK = re.compile("[\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef]")
 def loaded(preamble: str) -> set[str]:
     """The packages that a preamble loads itself."""
     groups = re.findall(
-        r"\\(?:usepackage|RequirePackage)\s*(?:\[[^\]]*\])?\s*\{([^}]*)\}", _uncommented(preamble)
+        r"\\(?:usepackage|RequirePackage)\s*(?:\[[^\]]*\])?\s*\{([^}]*)\}", uncommented(preamble)
     )
     return {name.strip() for group in groups for name in group.split(",")}
-
-
-def _uncommented(tex: str) -> str:
-    return re.sub(r"(?<!\\)%[^\n]*", "", tex)
 
 
 def write(
@@ -112,7 +109,7 @@ def write(
     """The preamble for a ``body``. ``own`` is the note's, as written; ``theorems`` declares what it lacks."""
     have = loaded(own)
     defined = "\n".join(definitions)
-    text = "\n".join((body, _uncommented(own), defined, theorems))
+    text = "\n".join((body, uncommented(own), defined, theorems))
     wanted = [
         (name, options)
         for name, options, asked in PACKAGES
