@@ -159,7 +159,7 @@ class _Engine:
             self._context = None
 
 
-_engine = _Engine()  # one: two V8s in one process were faster, and crashed it once in some fifty builds
+_engine = _Engine()  # one: two V8s in one process were faster, but a build with two died once of SIGTRAP
 
 
 def warm() -> None:
