@@ -13,15 +13,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fitnotes.errors import BLOCK_FAILED, FitnotesError, Problem
+from fitnotes.errors import FitnotesError, Problem
 from fitnotes.execute import plan as planning
-from fitnotes.execute.cache import Cache, Result, digest
-from fitnotes.execute.inputs import file_hash
-from fitnotes.execute.sessions import Cancelled, run_sessions, start_server
+from fitnotes.execute.cache import Result, digest
+from fitnotes.execute.inputs import FILE, MISSING, RESULTS, Input, file_hash, stored_path
+from fitnotes.execute.kept import Kept
+from fitnotes.execute.run import Execution, Executor, Told
+from fitnotes.execute.sessions import Cancelled, set_environment, start_server, sweep
+from fitnotes.execute.slots import cores
 from fitnotes.labels import Labels, NotYet
-from fitnotes.note import Block, Note, read_note
+from fitnotes.note import Note, read_note
 from fitnotes.pages import Pages, program_signature
-from fitnotes.settings import Project, Settings
+from fitnotes.settings import Project
 from fitnotes.sources import Source, notes_below, page_suffix
 
 if TYPE_CHECKING:  # these load panflute, which a build with nothing to do goes without
@@ -43,6 +46,7 @@ class Request:
     jobs: int = 0
     fail_fast: bool = False
     embed: bool = False
+    explain: bool = False
     overrides: tuple[tuple[str, object], ...] = ()
 
 
@@ -57,6 +61,9 @@ class Outcome:
     ran: int = 0
     reused: int = 0
     seconds: float = 0.0
+    told: list[Told] = field(default_factory=list)
+    inputs: set[Input] = field(default_factory=set)
+    wrote: set[str] = field(default_factory=set)
 
     @property
     def exit_code(self) -> int:
@@ -71,57 +78,96 @@ class Report(Protocol):
     def finished(self, outcome: Outcome) -> None: ...
 
 
-class Build:
-    """One run of ``fitnotes build``. `run` may be called once."""
+ROUNDS = 3  # builds of a note because others wrote what it read
 
-    def __init__(self, project: Project, request: Request, report: Report) -> None:
+
+class Build:
+    """One run of ``fitnotes build``. `run` may be called once. ``kept``: sessions of a watch."""
+
+    def __init__(self, project: Project, request: Request, report: Report, kept: Kept | None = None) -> None:
         self.project = project
         self.request = request
         self.report = report
         self.cancel = threading.Event()
-        self.cache = Cache(project.root, project.store / "results")
         self.pages = Pages(project.root, project.store / "pages")
         self.output = request.output or project.output
+        self.jobs = max(1, request.jobs or cores() // project.settings.threads)
+        self.executor = Executor(
+            project,
+            run=request.execute,
+            refresh=request.refresh,
+            jobs=self.jobs,
+            cancel=self.cancel,
+            kept=kept,
+            start=self._start_server,
+        )
+        self.current = self.executor.current
         self._preloads: list[str] = []
-        self._labels = Labels(project, [], self.cache)
+        self._labels = Labels(project, [], self.executor)
+        self._outcomes: dict[Path, Outcome] = {}
+        self._told: list[Source] = []  # whose outcome is still to be reported, in order
 
     def run(self, sources: Sequence[Source]) -> list[Outcome]:
-        """Builds the notes, several at a time, and returns their outcomes in the order of ``sources``."""
-        self._labels = Labels(self.project, [*self._others(sources), *sources], self.cache)
-        outcomes: dict[Path, Outcome] = {}
-        stale: list[tuple[Source, Note, list[str]]] = []
-        for source in sources:
-            outcome = Outcome(source)
-            try:
-                note = read_note(source.path)
-            except FitnotesError as error:
-                self._fail(outcome, error)
-                outcomes[source.path] = outcome
-                self.report.finished(outcome)
-                continue
-            targets = [t for t in self.request.targets if not self._fresh(source, note, t, outcome)]
-            if targets:
-                stale.append((source, note, targets))
-            else:
-                outcome.status = "cached"
-                outcomes[source.path] = outcome
-                self.report.finished(outcome)
-        if not stale:
-            return [outcomes[source.path] for source in sources]
+        """Builds the notes, several at a time, and returns their outcomes in the order of ``sources``, which is
+        also the order in which they are reported."""
+        set_environment(self.project.settings.threads)
+        self._labels = Labels(self.project, [*self._others(sources), *sources], self.executor)
+        self._told = list(sources)
+        work = [found for source in sources if (found := self._stale(source))]
+        for round_ in range(ROUNDS):
+            if not work:
+                break
+            self._build(work, again=round_ > 0)
+            work = [found for source in self._outdated(sources) if (found := self._stale(source))]
+        for source, note, _ in work:
+            message = "it reads files that other notes write, and they read its own: no order is right"
+            self._outcomes[source.path].problems.append(Problem("warning", message, note.shown))
+        self._report(last=True)
+        if self.executor.cache.stored and self.project.settings.cache_size:
+            self.executor.cache.trim(self.project.settings.cache_size)
+        return [self._outcomes[source.path] for source in sources]
 
-        self._preloads = planning.preloads([note.text for _, note, _ in stale])
+    def _stale(self, source: Source) -> tuple[Source, Note, list[str]] | None:
+        """What has to be written of a note; None, and an outcome, if nothing."""
+        outcome = Outcome(source)
+        self._outcomes[source.path] = outcome
+        try:
+            note = read_note(source.path)
+        except FitnotesError as error:
+            self._fail(outcome, error)
+            self._report()
+            return None
+        targets = [t for t in self.request.targets if not self._fresh(source, note, t, outcome)]
+        if targets:
+            del self._outcomes[source.path]
+            return source, note, targets
+        outcome.status = "cached"
+        if self.request.explain:
+            self._explain(note, outcome)
+        self._report()
+        return None
+
+    def _explain(self, note: Note, outcome: Outcome) -> None:
+        """What would become of the blocks of a note whose pages are up to date."""
+        from fitnotes.read import read_document
+
+        document = read_document(note, self.project.settings, dict(self.request.overrides))
+        outcome.told = self.executor.look(note, document.blocks, document.settings).told
+
+    def _build(self, work: Sequence[tuple[Source, Note, list[str]]], *, again: bool) -> None:
+        self._preloads = planning.preloads([planning.with_modules(note) for _, note, _ in work])
         if self.request.execute and any(
-            not self.pages.known(self._page(source, target)) for source, _, ts in stale for target in ts
+            not self.pages.known(self._page(source, target)) for source, _, ts in work for target in ts
         ):
             self._start_server()  # something never built: its sessions can start loading now
-
-        jobs = max(1, self.request.jobs or os.cpu_count() or 1)
         stop = False
-        self._labels.running = {source.path for source, _, _ in stale}
+        self._labels.start(source.path for source, _, _ in work)
         later: list[Outcome] = []
-        with ThreadPoolExecutor(max_workers=min(jobs, len(stale))) as pool:
+        known = {source.path: (note, targets) for source, note, targets in work}
+        with ThreadPoolExecutor(max_workers=min(self.jobs, len(work))) as pool:
             waiting: dict[Future[Outcome], Source] = {
-                pool.submit(self._note, source, note, targets): source for source, note, targets in stale
+                pool.submit(self._note, source, note, targets): source
+                for source, note, targets in sorted(work, key=self._weight)
             }
             try:
                 while waiting:
@@ -129,14 +175,16 @@ class Build:
                     for future in done:
                         source = waiting.pop(future)
                         if future.cancelled():
-                            outcomes[source.path] = Outcome(source, "skipped")
+                            self._outcomes[source.path] = Outcome(source, "skipped")
                             continue
                         outcome = future.result()
                         if outcome.status == "waiting":
                             later.append(outcome)
                             continue
-                        outcomes[source.path] = outcome
-                        self.report.finished(outcome)
+                        self._outcomes[source.path] = outcome
+                        if again and source not in self._told:
+                            self._told.append(source)
+                        self._report()
                         if outcome.exit_code and self.request.fail_fast and not stop:
                             stop = True
                             self.cancel.set()
@@ -148,14 +196,43 @@ class Build:
                     other.cancel()
                 raise
         # Notes that refer to notes whose blocks had still to run: their results are stored by now.
-        known = {source.path: (note, targets) for source, note, targets in stale}
-        for first in later:
+        for first in sorted(later, key=lambda outcome: str(outcome.source.path)):
             outcome = self._note(first.source, *known[first.source.path])
-            outcome.ran, outcome.reused = first.ran, first.reused
+            outcome.ran, outcome.reused, outcome.told = first.ran, first.reused, first.told
+            outcome.wrote = first.wrote
             outcome.seconds += first.seconds
-            outcomes[first.source.path] = outcome
+            self._outcomes[first.source.path] = outcome
+            self._report()
+
+    def _weight(self, work: tuple[Source, Note, list[str]]) -> float:
+        """Sorts the longest first; what never ran may be long."""
+        entry = self.executor.ledger.load(work[0].path)
+        return -entry.seconds if entry else float("-inf")
+
+    def _outdated(self, sources: Sequence[Source]) -> list[Source]:
+        """Notes that read, or refer to, what another note has changed in this build."""
+        if self.cancel.is_set():
+            return []
+        self.current.forget()
+        found = []
+        for source in sources:
+            others = {path for p, o in self._outcomes.items() if p != source.path for path in o.wrote}
+            outcome = self._outcomes[source.path]
+            shared = [i for i in outcome.inputs if i.name in others or i.kind == RESULTS]
+            if shared and self.current.changed(shared) is not None:
+                found.append(source)
+        return found
+
+    def _report(self, *, last: bool = False) -> None:
+        """Reports what is finished, in order. What failed for want of a file may yet be built again."""
+        while self._told:
+            outcome = self._outcomes.get(self._told[0].path)
+            if outcome is None:
+                return
+            if not last and outcome.exit_code and any(i.value == MISSING for i in outcome.inputs):
+                return
+            self._told.pop(0)
             self.report.finished(outcome)
-        return [outcomes[source.path] for source in sources]
 
     def _others(self, sources: Sequence[Source]) -> list[Source]:
         """The project's other notes, to whose labels these may refer."""
@@ -177,21 +254,22 @@ class Build:
             target,
             self.request.embed,
             self.request.execute,
-            planning.environment([note.text], self.project.settings),
         )
 
     def _fresh(self, source: Source, note: Note, target: str, outcome: Outcome) -> bool:
         if self.request.refresh:
             return False
         page = self._page(source, target)
-        record = self.pages.fresh(page, self._stamp(source, note, target), self.cache)
+        record = self.pages.fresh(page, self._stamp(source, note, target), self.current)
         if record is None:
             return False
         outcome.problems += [w for w in record.warnings if w not in outcome.problems]
         outcome.written.append(page)
+        outcome.inputs |= set(record.inputs)
         return True
 
     def _start_server(self) -> None:
+        sweep()
         start_server(self._preloads, self.project.settings.threads)
 
     def _fail(self, outcome: Outcome, error: FitnotesError) -> None:
@@ -245,7 +323,7 @@ class Build:
         self.report.running(source, "reading", 0, 0)
         document = read_document(note, self.project.settings, dict(self.request.overrides))
         outcome.problems += document.problems
-        results = self._execute(source, note, document.blocks, document.settings, outcome)
+        done = self._execute(source, document, outcome)
         self._labels.running.discard(source.path)
         for target in targets:
             if self.cancel.is_set():
@@ -254,21 +332,20 @@ class Build:
             page = self._page(source, target)
             used: set[Path] = set()
             try:
-                composed = self._write(document, results, target, page, source, used)
+                composed = self._write(document, done.results, target, page, source, used)
             except FitnotesError as error:  # the other formats may have no trouble
                 self._fail(outcome, error)
                 continue
             found = composed.found
             outcome.written.append(page)
-            inputs = {**composed.media.inputs, **{str(path): file_hash(path) for path in used}}
-            for path in (note.path.parent / name for b in document.blocks for name in b.options.depends):
-                inputs[str(path)] = file_hash(path)
-                if inputs[str(path)] == "missing":
-                    message = f"depends={path.name}: there is no such file"
-                    found.append(Problem("warning", message, note.shown, note.line_of(path.name)))
+            inputs = self._inputs(document, composed.media.inputs, used, done)
+            for item in inputs:
+                name = Path(item.name).name
+                if item.value == MISSING and any(name in b.options.depends for b in document.blocks):
+                    message = f"depends={name}: there is no such file"
+                    found.append(Problem("warning", message, note.shown, note.line_of(name)))
             outcome.problems += [p for p in found if p not in outcome.problems]
-            for result in results.values():
-                inputs.update((str(self.project.root / path), known) for path, known in result.inputs)
+            outcome.inputs |= inputs
             files = []
             if target in ("gfm", "tex") or (target == "html" and not self.request.embed):
                 files = [*composed.media.files.values()]
@@ -295,89 +372,35 @@ class Build:
         if not self.pages.known(self._page(source, "html")):  # its formulas are still to be checked
             mathjax.warm()
 
-    def _store(self, step: planning.Step, result: Result, note: Note, outcome: Outcome) -> None:
-        """Stores a result; where that is not possible the page is written all the same."""
-        try:
-            self.cache.store(step.key, result)
-        except OSError as error:
-            message = f"results cannot be stored in {self.project.store.name}: {error.strerror}"
-            problem = Problem("warning", message, note.shown)
-            if problem not in outcome.problems:
-                outcome.problems.append(problem)
-
     def _assets(self, page: Path, *, script: bool) -> list[Path]:
         from fitnotes.render.html import ASSETS, asset_names
 
         folder = (page.parent if self.request.page else self.output / "html") / ASSETS
         return [folder / name for name in asset_names(script)]
 
-    def _execute(
-        self,
-        source: Source,
-        note: Note,
-        blocks: Sequence[Block],
-        settings: Settings,
-        outcome: Outcome,
-    ) -> dict[int, Result]:
-        """A result for every block that has one: stored, run now, or the reason why there is none."""
-        results: dict[int, Result] = {}
-        steps = planning.plan(note, blocks, settings, self.cache, whole=self.request.execute)
-        if self.request.refresh and self.request.execute:
-            steps = [[planning.Step(s.block, s.key, None) for s in group] for group in steps]
-        for path in self.cache.unreadable:
-            outcome.problems.append(
-                Problem("warning", f"stored result {path.name} cannot be read and is made again", note.shown)
-            )
-        self.cache.unreadable.clear()
-        wrong = planning.syntax_problem(note, blocks)
-        if wrong is not None:
-            block, problem = wrong
-            outcome.problems.append(problem)
-            text = [f'File "{note.path.name}", line {problem.line}', problem.message, problem.hint or ""]
-            for group in steps:
-                for step in group:
-                    reason = f"not run: {block.name} is not valid Python"
-                    results[step.block.index] = step.stored or Result("not run", message=reason)
-            output = {"output_type": "error", "ename": "SyntaxError", "traceback": [t for t in text if t]}
-            results[block.index] = Result("error", (output,), problem.message, problem.line)
-            return results
-        pending = [group for group in steps if any(step.stored is None for step in group)]
-        for group in steps:
-            for step in group:
-                if step.stored is not None:
-                    results[step.block.index] = step.stored
-                    outcome.reused += not step.block.inline
-        if not pending:
-            return results
-        if not self.request.execute:
-            missing = Result("missing", message="no stored result; not run (--no-execute)")
-            for step in (s for group in pending for s in group if s.stored is None):
-                results[step.block.index] = missing
-                message = f"{step.block.name} has no stored result that still holds"
-                outcome.problems.append(Problem("warning", message, note.shown, step.block.line))
-            return results
-        self._start_server()
-        total = sum(not step.block.inline for group in pending for step in group)
-        count = 0
-        self.report.running(source, f"block 1 of {total}", 0, total)
+    def _execute(self, source: Source, document: Document, outcome: Outcome) -> Execution:
+        def progress(done: int, total: int) -> None:
+            self.report.running(source, f"block {min(done + 1, total)} of {total}", done, total)
 
-        def done(step: planning.Step, result: Result) -> None:
-            nonlocal count
-            results[step.block.index] = result
-            if not step.block.inline:
-                count += 1
-                self.report.running(source, f"block {min(count + 1, total)} of {total}", count, total)
-            if result.status == "ok":
-                self._store(step, result, note, outcome)
-                outcome.ran += not step.block.inline
-            elif result.status != "not run":
-                line = result.line or step.block.line
-                outcome.problems.append(
-                    Problem("error", result.message, note.shown, line, exit_code=BLOCK_FAILED)
-                )
+        done = self.executor.execute(document.note, document.blocks, document.settings, progress)
+        outcome.problems += done.problems
+        outcome.ran, outcome.reused, outcome.told = done.ran, done.reused, done.told
+        outcome.inputs, outcome.wrote = set(done.inputs), done.wrote
+        return done
 
-        run_sessions(note, pending, settings, self.project, self.cancel, done)
-        return results
+    def _inputs(
+        self, document: Document, shown: Mapping[str, str], used: set[Path], done: Execution
+    ) -> set[Input]:
+        """Everything that a page was made from: files that it shows, other notes whose labels it names, and what
+        its blocks depended on and wrote."""
+        root = self.project.root
+        inputs = {Input(FILE, stored_path(path, root), known) for path, known in shown.items()} | done.inputs
+        for path in used:
+            name = stored_path(str(path), root)
+            inputs |= {Input(FILE, name, file_hash(path)), Input(RESULTS, name, self.executor.states(name))}
+        for name in {name for result in done.results.values() for name in result.wrote}:
+            inputs.add(Input(FILE, name, file_hash(root / name)))
+        return inputs
 
     def _write(
         self,

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from pathlib import Path
 
+from fitnotes.execute.cache import Cache
 from fitnotes.pages import Pages
 from fitnotes.settings import Project
 
@@ -32,5 +33,6 @@ def clean_project(project: Project, *, everything: bool) -> int:
     with contextlib.suppress(OSError):
         shutil.rmtree(project.store / "pages")
     if everything:
+        Cache(project.root, project.results).trim(1)
         shutil.rmtree(project.store, ignore_errors=True)
     return count

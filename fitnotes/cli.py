@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fitnotes import __version__
 from fitnotes.errors import INTERRUPTED, FitnotesError
 from fitnotes.settings import MATH, PDF_ENGINES
+
+if TYPE_CHECKING:
+    from fitnotes.settings import Project
 
 TARGETS = ("html", "pdf", "tex", "gfm", "docx", "epub")
 SUFFIXES = {
@@ -71,7 +74,8 @@ def main() -> None:
 @click.option("--execute/--no-execute", default=True,
               help="Run blocks whose stored results do not hold / use stored results only.")  # fmt: skip
 @click.option("--refresh", is_flag=True, help="Run every block and write every page again.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Notes built at the same time. [cores]")
+@click.option("--explain", is_flag=True, help="Say of each block whether it ran, and why.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Sessions run at the same time. [cores]")
 @click.option("--fail-fast", is_flag=True, help="Start no other note after the first error.")
 @click.option("--pdf-engine", type=click.Choice(PDF_ENGINES), help="What makes the PDF. [typst]")
 @click.option(
@@ -86,6 +90,7 @@ def build(
     output: Path | None,
     execute: bool,
     refresh: bool,
+    explain: bool,
     jobs: int | None,
     fail_fast: bool,
     pdf_engine: str | None,
@@ -101,20 +106,12 @@ def build(
     Exit codes: 0 all built; 1 a block or check failed (the page is written and shows it); 2 wrong usage;
     3 a note cannot be converted; 4 a program is missing; 130 interrupted.
     """
-    import os
-    import signal
-
     from fitnotes.build import Build, Request
     from fitnotes.execute.sessions import stop_server
     from fitnotes.report import Live, Plain
-    from fitnotes.settings import find_project
     from fitnotes.sources import find_sources
 
-    # The notes' own project, if they have one; else the working folder's.
-    folders = [str((p if p.is_dir() else p.parent).resolve()) for p in paths] or [str(Path.cwd())]
-    project = find_project(Path(os.path.commonpath(folders)))
-    if project.config is None:
-        project = find_project(Path.cwd())
+    project = _project_of(paths)
     sources = find_sources(paths, project)
     chosen = tuple(dict.fromkeys(targets)) or ("html",)
     page = None
@@ -147,17 +144,13 @@ def build(
         jobs=jobs or 0,
         fail_fast=fail_fast,
         embed=embed,
+        explain=explain,
         overrides=overrides,
     )
-
-    def terminate(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), terminate)
+    _end_on_signals()
     verbosity = -1 if quiet else int(verbose)
-    report = Live(verbosity) if sys.stderr.isatty() and not quiet else Plain(verbosity)
+    live = sys.stderr.isatty() and not quiet
+    report = Live(verbosity, explain=explain) if live else Plain(verbosity, explain=explain)
     try:
         with report:
             outcomes = Build(project, request, report).run(sources)
@@ -165,6 +158,120 @@ def build(
         stop_server()
     report.summary(outcomes)
     raise click.exceptions.Exit(max((o.exit_code for o in outcomes), default=0))
+
+
+def _project_of(paths: tuple[Path, ...]) -> Project:
+    """The notes' own project, if they have one; else the working folder's."""
+    import os
+
+    from fitnotes.settings import find_project
+
+    folders = [str((p if p.is_dir() else p.parent).resolve()) for p in paths] or [str(Path.cwd())]
+    project = find_project(Path(os.path.commonpath(folders)))
+    return find_project(Path.cwd()) if project.config is None else project
+
+
+def _end_on_signals() -> None:
+    """Being told to end is like Ctrl-C: children end first."""
+    import signal
+
+    def terminate(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), terminate)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--to", "targets", multiple=True, type=click.Choice(TARGETS), help="Format; may be repeated. [html]"
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the pages. [_build]")
+@click.option("--explain", is_flag=True, help="Say of each block whether it ran, and why.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Sessions run at the same time. [cores]")
+@click.option("--pdf-engine", type=click.Choice(PDF_ENGINES), help="What makes the PDF. [typst]")
+@click.option(
+    "--math", type=click.Choice(MATH), help="Formulas in HTML: by a script, or set when built. [mathjax]"
+)
+@click.option("--embed", is_flag=True, help="HTML as one file with everything inside.")
+@click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
+def watch(
+    paths: tuple[Path, ...],
+    targets: tuple[str, ...],
+    output: Path | None,
+    explain: bool,
+    jobs: int | None,
+    pdf_engine: str | None,
+    math: str | None,
+    embed: bool,
+    quiet: bool,
+) -> None:
+    """Build notes, and build them again whenever something they are made from is saved.
+
+    Sessions are kept behind each block: an edit of the last block costs that block alone. PATHS as for
+    `fitnotes build`. Ends with Ctrl-C, and then with exit code 0.
+    """
+    from fitnotes.build import Request
+    from fitnotes.report import Plain
+    from fitnotes.watch import watch_notes
+
+    given = {"pdf_engine": pdf_engine, "math": math}
+    request = Request(
+        targets=tuple(dict.fromkeys(targets)) or ("html",),
+        output=output.resolve() if output is not None else None,
+        jobs=jobs or 0,
+        embed=embed,
+        explain=explain,
+        overrides=tuple((key, value) for key, value in given.items() if value),
+    )
+    _end_on_signals()
+    watch_notes(paths, _project_of(paths), request, lambda: Plain(-1 if quiet else 0, explain=explain))
+
+
+@main.group()
+def cache() -> None:
+    """Look at and tidy up the stored results of blocks."""
+
+
+@cache.command()
+def info() -> None:
+    """Say where results are stored, how many, and how large."""
+    from fitnotes.execute.cache import Cache
+    from fitnotes.settings import find_project, show_size
+
+    project = find_project(Path.cwd())
+    entries = Cache(project.root, project.results).entries()
+    limit = project.settings.cache_size
+    click.echo(f"folder  {project.results}")
+    click.echo(f"results {len(entries)}, {show_size(sum(size for _, size, _ in entries))}")
+    click.echo(f"bound   {show_size(limit) if limit else 'none'} (cache-size)")
+
+
+@cache.command()
+@click.option(
+    "--days", type=click.FloatRange(min=0), default=30, help="Remove what was not used for so long. [30]"
+)
+def gc(days: float) -> None:
+    """Remove results that were not used for some time, and what killed builds left."""
+    from fitnotes.execute.cache import Cache
+    from fitnotes.settings import find_project, show_size
+
+    project = find_project(Path.cwd())
+    count, freed = Cache(project.root, project.results).trim(project.settings.cache_size, days)
+    click.echo(f"removed {count} file{'' if count == 1 else 's'}, {show_size(freed)}")
+
+
+@cache.command()
+def clear() -> None:
+    """Remove all stored results: the next build runs everything."""
+    from fitnotes.execute.cache import Cache
+    from fitnotes.settings import find_project
+
+    project = find_project(Path.cwd())
+    count, _ = Cache(project.root, project.results).trim(1)
+    click.echo(f"removed {count} result{'' if count == 1 else 's'}")
 
 
 @main.command()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -71,8 +70,9 @@ def _media(note: Note, target: str) -> Media:
 def run_blocks(doc: Any, target: str) -> list[Problem]:
     """Runs the Python blocks of ``doc`` and splices their results in."""
     from fitnotes.execute import plan as planning
-    from fitnotes.execute.cache import Cache, Result
-    from fitnotes.execute.sessions import run_sessions, start_server, stop_server
+    from fitnotes.execute.run import Executor
+    from fitnotes.execute.sessions import set_environment, start_server, stop_server
+    from fitnotes.execute.slots import cores
     from fitnotes.read import note_settings, number_blocks
 
     folder = Path.cwd()
@@ -81,39 +81,17 @@ def run_blocks(doc: Any, target: str) -> list[Problem]:
     _refuse_unread_fences(doc, note)
     settings = note_settings(doc, note, project.settings)
     blocks = with_lines(number_blocks(doc, note, settings), note)
-    cache = Cache(project.root, project.store / "results")
-    found: dict[int, Result] = {}
-    problems: list[Problem] = []
-    wrong = planning.syntax_problem(note, blocks)
-    if wrong is not None:
-        block, problem = wrong
-        problems.append(problem)
-        text = {"output_type": "error", "ename": "SyntaxError", "traceback": [problem.message]}
-        found = {
-            b.index: Result("not run", message=f"not run: {block.name} is not valid Python") for b in blocks
-        }
-        found[block.index] = Result("error", (text,), problem.message, problem.line)
-    else:
-        groups = planning.plan(note, blocks, settings, cache)
-        found = {step.block.index: step.stored for steps in groups for step in steps if step.stored}
-
-        def done(step: planning.Step, result: Result) -> None:
-            found[step.block.index] = result
-            if result.status == "ok":
-                cache.store(step.key, result)
-            elif result.status != "not run":
-                line = result.line if note.text else None
-                problems.append(Problem("error", result.message, note.shown, line, exit_code=1))
-
-        if any(step.stored is None for steps in groups for step in steps):
-            start_server(planning.preloads(["\n".join(b.code for b in blocks)]), settings.threads)
-            try:
-                run_sessions(note, groups, settings, project, threading.Event(), done)
-            finally:
-                stop_server()
+    planned = planning.preloads(["\n".join(b.code for b in blocks)])
+    executor = Executor(project, jobs=cores(), start=lambda: start_server(planned, settings.threads))
+    set_environment(settings.threads)
+    try:
+        done = executor.execute(note, blocks, settings)
+    finally:
+        stop_server()
+    problems = [p if note.text else replace(p, line=None) for p in done.problems]
     kind = "html" if target.startswith(("html", "epub", "slidy", "revealjs")) else target
     problems += results.splice(
-        doc, note, blocks, found, target=kind, fold=settings.fold, media=_media(note, target)
+        doc, note, blocks, done.results, target=kind, fold=settings.fold, media=_media(note, target)
     )
     if target not in ("latex", "beamer"):
         maths.expand_formulas(doc, read_preamble(doc, note, []).macros)

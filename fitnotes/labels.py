@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from fitnotes.errors import FitnotesError
-from fitnotes.execute import plan as planning
-from fitnotes.execute.cache import Cache
+from fitnotes.execute.run import Executor
 from fitnotes.note import read_note
 from fitnotes.settings import Project
 from fitnotes.sources import Source, notes_below
@@ -30,15 +29,22 @@ class Labels:
     ``running`` are notes whose results are not known yet.
     """
 
-    def __init__(self, project: Project, sources: Sequence[Source], cache: Cache) -> None:
+    def __init__(self, project: Project, sources: Sequence[Source], executor: Executor) -> None:
         self._project = project
-        self._cache = cache
+        self._executor = executor
         self._sources = {source.path: source for source in sources}
         self._known: dict[Path, dict[str, Target]] = {}
         self._texts: dict[Path, str] = {}
         self._lock = threading.Lock()
         self._walked: set[Path] = set()
         self.running: set[Path] = set()
+
+    def start(self, running: Iterable[Path]) -> None:
+        """These notes are going to be built: what was known of their labels no longer holds."""
+        self.running = set(running)
+        for path in self.running:
+            self._known.pop(path, None)
+            self._texts.pop(path, None)
 
     def find(self, label: str, asking: Source, suffix: str, used: set[Path]) -> list[tuple[str, Target]]:
         """(address, target) for every other note that has ``label``; ``note#label`` names the note.
@@ -98,8 +104,8 @@ class Labels:
 
         note = read_note(source.path)
         document = read_document(note, self._project.settings)
-        groups = planning.plan(note, document.blocks, document.settings, self._cache)
-        results = {step.block.index: step.stored for steps in groups for step in steps if step.stored}
+        done = self._executor.look(note, document.blocks, document.settings)
+        results = {index: result for index, result in done.results.items() if result.status == "ok"}
         media = Media(Path(), "", convert=lambda data, suffix: None)
         place = Place(source.base, self._project.root)
         return compose(document, results, "html", media, place).refs.targets

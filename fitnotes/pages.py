@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fitnotes.errors import Problem
-from fitnotes.execute.cache import Cache, digest, write_atomically
-from fitnotes.execute.inputs import file_hash, stored_path
+from fitnotes.execute.cache import digest, write_atomically
+from fitnotes.execute.inputs import Current, Input, file_hash, stored_path
 
 
 @functools.cache
@@ -34,12 +34,12 @@ def program_signature() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """``inputs``: every other file that the page shows or whose content its blocks read, with hashes."""
+    """``inputs``: everything else that the page shows or that its blocks depended on, as it was."""
 
     stamp: str
     page: str
     content: str
-    inputs: tuple[tuple[str, str], ...]
+    inputs: tuple[Input, ...]
     files: tuple[str, ...]
     warnings: tuple[Problem, ...]
 
@@ -62,27 +62,27 @@ class Pages:
                 data["stamp"],
                 data["page"],
                 data["content"],
-                tuple((p, h) for p, h in data["inputs"]),
+                tuple(Input(*item) for item in data["inputs"]),
                 tuple(data["files"]),
                 tuple(Problem(**w) for w in data["warnings"]),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def fresh(self, page: Path, stamp: str, cache: Cache) -> Record | None:
+    def fresh(self, page: Path, stamp: str, current: Current) -> Record | None:
         """The record, if the page on disk is the one that would be written again."""
         record = self.load(page)
         if record is None or not stamp or record.stamp != stamp or file_hash(page) != record.content:
             return None
         if not all((page.parent / name).is_file() for name in record.files):
             return None
-        return record if cache.unchanged(record.inputs) else None
+        return record if current.changed(record.inputs) is None else None
 
     def store(
         self,
         page: Path,
         stamp: str,
-        inputs: Mapping[str, str],
+        inputs: Iterable[Input],
         files: Sequence[Path],
         warnings: Sequence[Problem],
     ) -> None:
@@ -91,7 +91,7 @@ class Pages:
             stamp,
             stored_path(str(page), self.root),
             file_hash(page),
-            tuple(sorted((stored_path(path, self.root), known) for path, known in inputs.items())),
+            tuple(sorted(set(inputs))),
             names,
             tuple(warnings),
         )

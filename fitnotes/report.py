@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from fitnotes.build import Outcome
 from fitnotes.errors import Problem
+from fitnotes.execute.run import Told
 from fitnotes.settings import display_path
 from fitnotes.sources import Source
 
@@ -19,11 +20,20 @@ from fitnotes.sources import Source
 class Plain:
     """One line a note, as it is finished. Problems go to ``err``, everything else to ``out``.
 
-    ``verbosity``: -1 problems only, 0 what was done, 1 also what was up to date and each block.
+    ``verbosity``: -1 problems only, 0 what was done, 1 also what was up to date and each block. ``explain``:
+    also why each block ran.
     """
 
-    def __init__(self, verbosity: int = 0, out: TextIO | None = None, err: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        verbosity: int = 0,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+        *,
+        explain: bool = False,
+    ) -> None:
         self.verbosity = verbosity
+        self.explain = explain
         self.out = out or sys.stdout
         self.err = err or sys.stderr
         self.start = time.perf_counter()
@@ -42,6 +52,8 @@ class Plain:
 
     def finished(self, outcome: Outcome) -> None:
         with self._lock:
+            if self.explain:
+                self.explained(outcome)
             for problem in outcome.problems:
                 self.problem(problem)
             if outcome.status == "skipped" or self.verbosity < 0:
@@ -49,6 +61,17 @@ class Plain:
             if outcome.status == "cached" and self.verbosity < 1:
                 return
             self.line(describe(outcome))
+
+    def explained(self, outcome: Outcome) -> None:
+        """What became of each block and why."""
+        self.line(display_path(outcome.source.path))
+        shown = [(_named(told), told) for told in outcome.told]
+        width = max((len(name) for name, _ in shown), default=0)
+        for name, told in shown:
+            why = f": {told.why}" if told.why else ""
+            self.line(f"  {name:<{width}}  {told.verdict}{why}")
+            for more in told.also:
+                self.line(f"  {'':<{width}}    {more}")
 
     def line(self, text: str) -> None:
         with contextlib.suppress(BrokenPipeError):  # nobody reads on; the build goes on
@@ -66,8 +89,8 @@ class Plain:
 class Live(Plain):
     """The same on a terminal, with a line below for every note that is being built."""
 
-    def __init__(self, verbosity: int = 0) -> None:
-        super().__init__(verbosity)
+    def __init__(self, verbosity: int = 0, *, explain: bool = False) -> None:
+        super().__init__(verbosity, explain=explain)
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -110,6 +133,13 @@ class Live(Plain):
     def problem(self, problem: Problem) -> None:
         style = "bold red" if problem.severity == "error" else "yellow"
         self._console.print(str(problem), style=style, markup=False)
+
+
+def _named(told: Told) -> str:
+    name = told.block.name
+    if told.block.inline and len(name) > 40:
+        name = f"{name[:38]}…`"
+    return f"{name}, session {told.block.options.session}" if told.block.options.session else name
 
 
 def _plural(count: int, word: str) -> str:

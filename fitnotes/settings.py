@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -19,12 +20,13 @@ from fitnotes.errors import UsageError
 PDF_ENGINES = ("typst", "lualatex", "xelatex", "pdflatex", "tectonic", "chromium")
 MATH = ("mathjax", "static", "mathml")
 EXECUTE = ("all", "marked", "none")
-FOLDER_KEYS = frozenset({"notes", "output", "threads"})
+FOLDER_KEYS = frozenset({"notes", "output", "threads", "cache", "cache_size"})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a build needs to know. ``timeout`` is in seconds (0: none); ``fold`` in lines of output."""
+    """What a build needs to know. ``timeout`` is in seconds (0: none), ``fold`` in lines of output, ``memory``
+    of a session and ``cache_size`` in bytes (0: no limit)."""
 
     notes: str = "notes"
     output: str = "_build"
@@ -41,6 +43,9 @@ class Settings:
     math: str = "mathjax"
     preamble: tuple[str, ...] = ()
     lint_ignore: tuple[str, ...] = ()
+    memory: int = 0
+    cache: str = ".fitnotes/results"
+    cache_size: int = 1_000_000_000
 
     def preamble_files(self, folder: Path, root: Path) -> list[Path]:
         """The files under ``preamble``: beside the note in ``folder``, else below the project's ``root``."""
@@ -98,6 +103,36 @@ def _texts(what: str) -> Callable[[object], tuple[str, ...]]:
     return convert
 
 
+_UNITS = {
+    "": 1,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "KI": 2**10,
+    "MI": 2**20,
+    "GI": 2**30,
+    "TI": 2**40,
+}
+
+
+def size(value: object) -> int:
+    """Bytes: ``4GB``, ``512 MiB``, ``1.5G``, or a number; 0 for no limit."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?", str(value).strip().upper())
+    if match is None or match[2] not in _UNITS or isinstance(value, bool):
+        raise ValueError("a size such as 4GB (0: no limit)")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def show_size(count: float) -> str:
+    """Bytes in the largest decimal unit that leaves at least one: ``4 GB``, ``1.5 MB``."""
+    words = ["bytes", "kB", "MB", "GB", "TB"]
+    while count >= 1000 and len(words) > 1:
+        count /= 1000
+        words.pop(0)
+    return f"{count:.3g} {words[0]}"
+
+
 seconds = _number(float, 0, "a number of seconds (0: no limit)")
 
 CONVERTERS: dict[str, Callable[[object], Any]] = {
@@ -116,6 +151,9 @@ CONVERTERS: dict[str, Callable[[object], Any]] = {
     "math": _choice(MATH),
     "preamble": _texts("a file, or a list of files"),
     "lint_ignore": _texts("a code, or a list of codes"),
+    "memory": size,
+    "cache": _text,
+    "cache_size": size,
 }
 assert set(CONVERTERS) == {f.name for f in fields(Settings)}
 
@@ -163,6 +201,11 @@ class Project:
     @property
     def store(self) -> Path:
         return self.root / ".fitnotes"
+
+    @property
+    def results(self) -> Path:
+        """The folder of stored results, which several checkouts may share."""
+        return (self.root / Path(self.settings.cache).expanduser()).resolve()
 
     @property
     def output(self) -> Path:

@@ -19,7 +19,8 @@ from conftest import environment
 from fitnotes.build import Build, Request
 from fitnotes.execute import sessions
 from fitnotes.execute.cache import Cache, Result, write_atomically
-from fitnotes.execute.plan import imports, preloads
+from fitnotes.execute.inputs import Current, imports
+from fitnotes.execute.plan import preloads
 from fitnotes.render.results import loss_table, maths, terminal_text
 from fitnotes.settings import Project, Settings
 from fitnotes.sources import find_sources
@@ -522,10 +523,10 @@ def test_cache_keys_depend_on_the_seed(project, write) -> None:
 def test_inputs_outside_the_project_are_absolute(tmp_path: Path) -> None:
     cache = Cache(tmp_path, tmp_path / "c")
     cache.store("0" * 64, Result("ok", ({"output_type": "stream", "name": "stdout", "text": "é"},)))
-    loaded = cache.load("0" * 64)
+    loaded, _ = cache.find("0" * 64, "", Current(tmp_path))
     assert loaded is not None
     assert loaded.outputs[0]["text"] == "é"
-    assert cache.load("1" * 64) is None
+    assert cache.find("1" * 64, "", Current(tmp_path)) == (None, None)
 
 
 def test_imports_are_found_for_preloading() -> None:

@@ -1,41 +1,56 @@
-"""Stored results: one small JSON file a block, named by its key, in ``.fitnotes/results``.
+"""Stored results: one small JSON file for each run of a block, named by the block's key and what it depended on.
 
-A file is written under a temporary name and renamed, so a killed build leaves whole entries only. One
-that cannot be read is a miss. Paths inside are relative to the project's root.
+One key may have several results: for the data of two branches, or made by two versions of a package. A
+file is written under a temporary name and renamed, so a killed build leaves whole entries only. One that
+cannot be read is a miss. Paths inside are relative to the project's root, so that a cache can be copied
+to another machine or used by several checkouts.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from fitnotes.execute.inputs import file_hash
+from fitnotes.execute.inputs import Current, Input
 
-FORMAT = 1
+FORMAT = 2
+USED_AGAIN = 3600.0  # seconds after which the use of a result is noted anew, for `trim`
 
 Status = Literal["ok", "error", "timeout", "crash", "not run", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What running one block gave. ``outputs`` are nbformat output dicts; ``message`` and ``line`` say what
-    went wrong where; ``at`` is the line where the block stood; ``inputs`` are the files it
-    read, as (path, hash)."""
+    """What running one block gave.
+
+    ``outputs`` are nbformat output dicts; ``message`` and ``line`` say what went wrong where; ``at`` is the
+    line where the block stood; ``inputs`` is what it depended on, ``wrote`` the project's files that it
+    wrote, ``volatile`` what it read that cannot be had again; ``lines`` are `line_sums` of the modules it
+    imported. ``after`` is the state of the block before it in its session, ``state`` stands for
+    everything that happened in the session up to here.
+    """
 
     status: Status
     outputs: tuple[dict[str, Any], ...] = ()
     message: str = ""
     line: int | None = None
     seconds: float = 0.0
-    inputs: tuple[tuple[str, str], ...] = ()
+    inputs: tuple[Input, ...] = ()
     at: int | None = None
+    wrote: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()
+    lines: tuple[tuple[str, str], ...] = ()
+    after: str = ""
+    state: str = ""
 
 
 def digest(*parts: object) -> str:
@@ -59,6 +74,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+@functools.cache  # asking for it sets it, which another thread could see
 def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
@@ -72,43 +88,118 @@ class Cache:
         self.root = root
         self.folder = folder
         self.unreadable: list[Path] = []
-        self._hashes: dict[str, str] = {}
+        self.stored = 0
+        self._names: dict[str, list[str]] = {}
 
-    def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key[2:34]}.json"
+    def _variants(self, key: str) -> list[Path]:
+        shard = self.folder / key[:2]
+        if key[:2] not in self._names:
+            try:
+                self._names[key[:2]] = os.listdir(shard)
+            except OSError:
+                self._names[key[:2]] = []
+        return [shard / name for name in sorted(self._names[key[:2]]) if name.startswith(key[2:34])]
 
-    def hash_of(self, stored: str) -> str:
-        """The current hash of an input file, read once a build."""
-        if stored not in self._hashes:
-            self._hashes[stored] = file_hash(self.root / stored)
-        return self._hashes[stored]
+    def find(
+        self, key: str, after: str, current: Current, *, elsewhere: bool = False
+    ) -> tuple[Result | None, tuple[Result, Input] | None]:
+        """The stored result whose inputs are all as they were; where there is none, the newest one that was
+        made in the same state, and its first input that changed. With ``elsewhere`` results of another
+        Python or of other packages are taken too."""
+        stale: tuple[float, Result, Input] | None = None
+        for path in self._variants(key):
+            result = self._read(path, key)
+            if result is None or result.after != after:
+                continue
+            changed = current.changed(result.inputs, elsewhere=elsewhere)
+            if changed is None:
+                self._used(path)
+                return result, None
+            with contextlib.suppress(OSError):
+                when = path.stat().st_mtime
+                if stale is None or when > stale[0]:
+                    stale = when, result, changed
+        return None, stale[1:] if stale else None
 
-    def unchanged(self, inputs: Iterable[tuple[str, str]]) -> bool:
-        return all(self.hash_of(path) == known for path, known in inputs)
-
-    def load(self, key: str) -> Result | None:
-        """The stored result, if there is one and every file it read is as it was."""
-        path = self._path(key)
+    def _read(self, path: Path, key: str) -> Result | None:
         try:
             record = json.loads(path.read_bytes())
-            if record["format"] != FORMAT or record["key"] != key:
-                return None
-            inputs = tuple((str(p), str(h)) for p, h in record["inputs"])
-            outputs = tuple(record["outputs"])
-            if record["sum"] != digest(record["outputs"], record["inputs"]):
+            total = record.pop("sum")
+            if total != digest(record):
                 raise ValueError("checksum")
-            result = Result(
-                record["status"], outputs, record["message"], record["line"], 0.0, inputs, record["at"]
-            )
+            if record.pop("format") != FORMAT or record.pop("key") != key:
+                return None
+            record["outputs"] = tuple(record["outputs"])
+            record["inputs"] = tuple(Input(*item) for item in record["inputs"])
+            record["lines"] = tuple((path, sums) for path, sums in record["lines"])
+            record["wrote"], record["volatile"] = tuple(record["wrote"]), tuple(record["volatile"])
+            return Result(**record)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             self.unreadable.append(path)
             return None
-        return result if self.unchanged(inputs) else None
+
+    def _used(self, path: Path) -> None:
+        with contextlib.suppress(OSError):  # a cache that is only read
+            if abs(time.time() - path.stat().st_mtime) > USED_AGAIN:
+                os.utime(path)
 
     def store(self, key: str, result: Result) -> None:
         record = asdict(result) | {"format": FORMAT, "key": key}
-        record["sum"] = digest(record["outputs"], record["inputs"])
+        record = json.loads(json.dumps(record, ensure_ascii=False))
+        record["sum"] = digest(record)
+        name = f"{key[2:34]}-{digest(result.after, result.inputs)[:12]}.json"
         text = json.dumps(record, ensure_ascii=False, sort_keys=True, indent=1)
-        write_atomically(self._path(key), text.encode("utf-8", "surrogatepass"))
+        write_atomically(self.folder / key[:2] / name, text.encode("utf-8", "surrogatepass"))
+        self.stored += 1
+        names = self._names.setdefault(key[:2], [])
+        if name not in names:
+            names.append(name)
+
+    # ----------------------------------------------------------------------------------------------
+    # Size
+
+    def entries(self) -> list[tuple[float, int, Path]]:
+        """(last used, bytes, file) of every stored result, the oldest first."""
+        found = []
+        for path in self._files():
+            with contextlib.suppress(OSError):
+                info = path.stat()
+                found.append((info.st_mtime, info.st_size, path))
+        return sorted(found)
+
+    def _files(self) -> Iterator[Path]:
+        for path in self.folder.glob("??/*.json"):
+            if not path.name.startswith("."):
+                yield path
+
+    def leftovers(self) -> list[Path]:
+        """Files that a killed build was writing; younger ones may belong to a build that goes on."""
+        old = time.time() - USED_AGAIN
+        found = []
+        for path in self.folder.glob("??/.*.tmp"):
+            with contextlib.suppress(OSError):
+                if not old < path.stat().st_mtime <= time.time():
+                    found.append(path)
+        return found
+
+    def trim(self, limit: int, days: float | None = None) -> tuple[int, int]:
+        """Removes the results used longest ago until at most ``limit`` bytes are left (0: no limit), and with
+        ``days`` those not used for so long; what killed builds left, too. Returns (files, bytes) removed."""
+        entries = self.entries()
+        total = sum(size for _, size, _ in entries)
+        oldest = time.time() - days * 86400 if days is not None else None
+        count = freed = 0
+        for used, size, path in entries:
+            if not (limit and total > limit) and not (oldest is not None and used < oldest):
+                continue
+            with contextlib.suppress(OSError):
+                path.unlink()
+                total, count, freed = total - size, count + 1, freed + size
+        for path in self.leftovers():
+            with contextlib.suppress(OSError):
+                freed += path.stat().st_size
+                path.unlink()
+                count += 1
+        return count, freed

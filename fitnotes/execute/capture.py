@@ -46,20 +46,34 @@ class Capture:
         self.outputs: list[dict[str, Any]] = []
         self.writer = ""
         self.owner = os.getpid()
-        self._files = [open(folder / name, "rb") for name in NAMES]  # noqa: SIM115
+        self._files: list[Any] = []
         self._targets: list[int] = []
-        self._streams: list[_Stream] = []
         self._libc = ctypes.CDLL(None) if os.name == "posix" else None
-        for fd, name in enumerate(NAMES, 1):
-            target = os.open(folder / name, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
-            self._targets.append(target)
-            self._streams.append(_Stream(self, name, fd))
+        self._streams = [_Stream(self, name, fd) for fd, name in enumerate(NAMES, 1)]
+        self._open(folder)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.close(null)
         self.install()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self.flush)  # else a forked child would write it again
+
+    def _open(self, folder: Path) -> None:
+        for name in NAMES:
+            self._files.append(open(folder / name, "rb"))  # noqa: SIM115
+            flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
+            self._targets.append(os.open(folder / name, flags))
+
+    def move(self, folder: Path) -> None:
+        """Goes on with the files of another folder, in a copy of the process."""
+        self.owner = os.getpid()
+        for file, target in zip(self._files, self._targets, strict=True):
+            file.close()
+            os.close(target)
+        self._files.clear()
+        self._targets.clear()
+        self._open(folder)
+        self.install()
 
     def install(self) -> None:
         """Makes the streams Python's own; again before each block, since a block may have replaced or

@@ -1,22 +1,41 @@
-"""Which files a session reads: seen by an audit hook, kept with the hash of their content.
+"""What a block's result depends on besides its code, and what each of these is now.
 
-Files of Python's own installation, of installed packages and of the system are not inputs, nor is what
-the session itself wrote before reading it.
+Light: the command line imports it. `recorder` finds the inputs inside a session's process.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
-import json
 import os
+import platform
+import re
 import site
 import sys
 import sysconfig
-import threading
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
+
+FILE = "file"  # its content; of a folder the names in it
+STAT = "stat"  # whether it is there, and its size
+VARIABLE = "variable"  # of the environment; the value is kept as a hash
+PACKAGE = "package"  # an installed distribution's version
+PYTHON = "python"  # the interpreter's version
+RESULTS = "results"  # what another note's blocks gave when they last ran
+
+MISSING = "missing"
+
+
+class Input(NamedTuple):
+    """One thing that a result depends on, with what it was. ``name`` of a file is its path as the cache keeps it."""
+
+    kind: str
+    name: str
+    value: str
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:
@@ -30,11 +49,138 @@ def file_hash(path: str | os.PathLike[str]) -> str:
         with io.open(path, "rb") as file:  # noqa: UP020 - a block may have replaced the builtin
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (FileNotFoundError, NotADirectoryError):
-        return "missing"
+        return MISSING
     except OSError:
         return "unreadable"
 
 
+def file_presence(path: str | os.PathLike[str]) -> str:
+    """What ``os.stat`` tells of a file that stays the same when it is copied: there or not, and its size."""
+    try:
+        if os.path.isdir(path):
+            return "folder"
+        return f"{os.path.getsize(path)} bytes"
+    except OSError:
+        return MISSING
+
+
+def variable_hash(name: str) -> str:
+    """A hash, since variables may hold secrets and results are shared."""
+    value = os.environ.get(name)
+    return MISSING if value is None else hashlib.sha256(os.fsencode(value)).hexdigest()[:16]
+
+
+def package_version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except (metadata.PackageNotFoundError, ValueError):
+        return MISSING
+
+
+def python_version() -> str:
+    return f"{platform.python_implementation()} {platform.python_version()}"
+
+
+def line_sums(source: bytes) -> str:
+    """Four hexadecimal digits a line: tells which line of a module changed, without keeping the module."""
+    return "".join(f"{zlib.crc32(line.rstrip()) & 0xFFFF:04x}" for line in source.split(b"\n"))
+
+
+def first_difference(old: str, new: str) -> int | None:
+    """The first line, from 1, in which two results of `line_sums` differ."""
+    for at in range(0, max(len(old), len(new)), 4):
+        if old[at : at + 4] != new[at : at + 4]:
+            return at // 4 + 1
+    return None
+
+
+# --------------------------------------------------------------------------------------------------
+# Packages
+
+# What the module's name does not say.
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "cv2": "opencv-python",
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+    "yaml": "PyYAML",
+    "mpl_toolkits": "matplotlib",
+    "pylab": "matplotlib",
+}
+_IMPORT = re.compile(
+    r"^\s*(?:from\s+([A-Za-z_]\w*)|import\s+(.+))|(?:import_module|__import__)\(\s*[\"']([A-Za-z_]\w*)",
+    re.MULTILINE,
+)
+_REQUIREMENT = re.compile(r"^[A-Za-z0-9][\w.-]*")
+
+
+def imports(source: str) -> set[str]:
+    """Top-level modules that some Python text imports."""
+    names: set[str] = set()
+    for first, rest, called in _IMPORT.findall(source):
+        names |= {first, called} - {""}
+        for part in rest.split(","):
+            if match := re.match(r"\s*([A-Za-z_]\w*)", part):
+                names.add(match[1])
+    return names
+
+
+@functools.cache
+def _providers() -> dict[str, list[str]]:
+    return dict(metadata.packages_distributions())
+
+
+@functools.cache
+def distribution(module: str) -> str | None:
+    """The installed distribution that has a top-level module; None for the author's own and Python's."""
+    if module in sys.stdlib_module_names:
+        return None
+    for name in (DISTRIBUTIONS.get(module, module), *_maybe(module)):
+        if package_version(name) != MISSING:
+            return name
+    return None
+
+
+def _maybe(module: str) -> Iterable[str]:
+    yield from _providers().get(module, ())[:1]
+
+
+@functools.cache
+def requirements(name: str) -> frozenset[str]:
+    """A distribution and all it requires, as far as installed: their versions can change a number too."""
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        name = re.sub(r"[-_.]+", "-", todo.pop()).lower()
+        if name in found:
+            continue
+        try:
+            needs = metadata.requires(name) or []
+        except (metadata.PackageNotFoundError, ValueError):
+            continue
+        found.add(name)
+        for need in needs:
+            head, _, marker = need.partition(";")
+            if "extra" not in marker and (match := _REQUIREMENT.match(head)):
+                todo.append(match[0])
+    return frozenset(found)
+
+
+def packages(modules: Iterable[str]) -> list[Input]:
+    """The versions of the packages that have these modules, and of what they require."""
+    names: set[str] = set()
+    for module in modules:
+        if found := distribution(module):
+            names |= requirements(found)
+    versions = ((name, package_version(name)) for name in sorted(names))
+    return [Input(PACKAGE, name, version) for name, version in versions if version != MISSING]
+
+
+# --------------------------------------------------------------------------------------------------
+# Now
+
+
+@functools.cache
 def system_folders() -> tuple[str, ...]:
     """Folders whose files are never inputs."""
     paths = sysconfig.get_paths()
@@ -50,111 +196,51 @@ def system_folders() -> tuple[str, ...]:
     return tuple(os.path.realpath(f) + os.sep for f in folders if f)
 
 
-class InputRecorder:
-    """Records the files opened for reading in this process, from its start on, as they were at that moment.
-
-    ``own`` are folders whose files count even where they lie inside a system folder (a project in /usr/src,
-    or one that is its own virtual environment); ``ignore`` are folders whose files never count; ``aside`` is
-    a file in which worker processes leave what they read.
-    """
-
-    def __init__(self, ignore: Iterable[str], own: Iterable[str], aside: str) -> None:
-        self._owner = os.getpid()
-        self._aside = aside
-        self._own = tuple(os.path.realpath(f) + os.sep for f in own)
-        paths = sysconfig.get_paths()
-        libraries = {paths[key] for key in ("stdlib", "purelib", "platlib")} | set(ignore)
-        self._never = tuple(os.path.realpath(f) + os.sep for f in libraries)
-        self._system = system_folders()
-        self._read: dict[str, str] = {}
-        self._written: set[str] = set()
-        self._imported: set[str] = set()
-        self._busy = threading.local()
-        sys.addaudithook(self._hook)
-
-    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if event not in _EVENTS or getattr(self._busy, "now", False):
-            return
-        if event in ("os.listdir", "os.scandir") and "importlib" in sys._getframe(1).f_code.co_filename:
-            return  # Python itself looks for a module
-        self._busy.now = True
-        try:
-            self._note(event, args)
-        except Exception:  # whatever this cannot make sense of, the block's own call must go on
-            pass
-        finally:
-            self._busy.now = False
-
-    def _note(self, event: str, args: tuple[Any, ...]) -> None:
-        if event == "import":
-            self._imported.add(str(args[0]).split(".")[0])
-            return
-        path = args[0]
-        if not isinstance(path, (str, bytes, os.PathLike)):
-            return
-        full = os.path.abspath(os.fsdecode(path))
-        if event == "open":
-            mode, flags = args[1], args[2]
-            if isinstance(mode, str):
-                new, append = any(c in mode for c in "wx"), "a" in mode and "+" not in mode
-            else:
-                new, append = flags & 3 == 1, bool(flags & os.O_APPEND and flags & 3 == 1)
-            if append:
-                return  # neither reads what is there nor makes it the session's own
-            if new:
-                self._written.add(full)
-                return
-        if event == "os.mkdir":
-            self._written.add(full)
-            return
-        # What a block reads counts as it was before the block could change it.
-        if full not in self._written and full not in self._read and self.counts(full):
-            known = file_hash(full)
-            if os.getpid() == self._owner:
-                self._read[full] = known
-            else:  # a worker process that the block started
-                with io.open(self._aside, "a", encoding="utf-8") as file:  # noqa: UP020
-                    file.write(json.dumps([full, known]) + "\n")
-
-    def collect(self) -> list[tuple[str, str]]:
-        """(absolute path, hash) of the files read since the last call, sorted."""
-        self._busy.now = True
-        try:
-            found, self._read = self._read, {}
-            if os.path.exists(self._aside):
-                with io.open(self._aside, encoding="utf-8") as file:  # noqa: UP020
-                    for line in file:
-                        path, known = json.loads(line)
-                        found.setdefault(path, known)
-                os.unlink(self._aside)
-            names, self._imported = self._imported, set()
-            for name in names - set(sys.modules):
-                # An import that failed would succeed if this file appeared.
-                for folder in (p for p in sys.path if os.path.isdir(p)):
-                    for module in (f"{name}.py", os.path.join(name, "__init__.py")):
-                        place = os.path.join(os.path.abspath(folder), module)
-                        if self.counts(place):
-                            found[place] = file_hash(place)
-            return sorted(found.items())
-        finally:
-            self._busy.now = False
-
-    def counts(self, path: str) -> bool:
-        """Whether a file is the author's."""
-        if f"{os.sep}__pycache__{os.sep}" in path or os.path.basename(path)[:1] == "<":
-            return False
-        real = os.path.realpath(path)
-        if real.startswith(self._never):
-            return False
-        return real.startswith(self._own) or not real.startswith(self._system)
-
-
-_EVENTS = frozenset({"open", "import", "os.listdir", "os.scandir", "os.mkdir", "sqlite3.connect"})
-
-
 def stored_path(path: str, root: Path) -> str:
     """A path as the cache keeps it: relative to the project where it lies inside."""
     try:
         return Path(path).relative_to(root).as_posix()
     except ValueError:
         return path
+
+
+class Current:
+    """What inputs are now, each looked up once until `forget`. ``results`` gives the value of RESULTS inputs."""
+
+    def __init__(self, root: Path, results: Callable[[str], str] = lambda name: "") -> None:
+        self.root = root
+        self._results = results
+        self._known: dict[tuple[str, str], str] = {}
+
+    def value(self, kind: str, name: str) -> str:
+        known = self._known.get((kind, name))
+        if known is None:
+            known = self._known[kind, name] = self._look(kind, name)
+        return known
+
+    def _look(self, kind: str, name: str) -> str:
+        if kind == FILE:
+            return file_hash(self.root / name)
+        if kind == STAT:
+            return file_presence(self.root / name)
+        if kind == VARIABLE:
+            return variable_hash(name)
+        if kind == PACKAGE:
+            return package_version(name)
+        if kind == RESULTS:
+            return self._results(name)
+        return python_version()
+
+    def changed(self, inputs: Iterable[Input], *, elsewhere: bool = False) -> Input | None:
+        """The first input that is no longer what it was. With ``elsewhere`` only files count: the results
+        may come from another machine."""
+        for item in inputs:
+            if elsewhere and item.kind not in (FILE, STAT):
+                continue
+            if self.value(item.kind, item.name) != item.value:
+                return item
+        return None
+
+    def forget(self) -> None:
+        """Blocks have run, files may be others now."""
+        self._known.clear()

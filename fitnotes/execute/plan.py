@@ -1,39 +1,38 @@
-"""What has to run: a key for every block, and the stored results that still hold.
+"""What has to run: a key for every block, the stored results that still hold, and why the others do not.
 
-Block k's key is the hash of its environment, the key of the block before it in its session, its source
-and the options that change the run. Captions, echo and the like are not in it.
+Block k's key is the hash of the session's setting (note, session, seed, threads), the key of the block
+before it in its session, its source and the options that change the run. Captions, echo and the like are
+not in it. What else a result depends on (files, packages, variables) was recorded when it ran, and is
+compared with what is there now.
 """
 
 from __future__ import annotations
 
 import ast
-import functools
 import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
 
 from fitnotes import __version__
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Cache, Result, digest
-from fitnotes.execute.inputs import file_hash
+from fitnotes.execute.inputs import (
+    FILE,
+    MISSING,
+    PACKAGE,
+    PYTHON,
+    VARIABLE,
+    Current,
+    Input,
+    first_difference,
+    imports,
+    line_sums,
+    stored_path,
+)
+from fitnotes.execute.ledger import Entry, Ran
 from fitnotes.execute.protocol import FIGURE
 from fitnotes.note import Block, Note
 from fitnotes.settings import Settings
-
-# What the module's name does not say.
-DISTRIBUTIONS = {
-    "PIL": "pillow",
-    "cv2": "opencv-python",
-    "sklearn": "scikit-learn",
-    "skimage": "scikit-image",
-    "yaml": "PyYAML",
-    "mpl_toolkits": "matplotlib",
-    "pylab": "matplotlib",
-}
-_IMPORT = re.compile(r"^\s*(?:from\s+([A-Za-z_]\w*)|import\s+(.+))", re.MULTILINE)
 
 # Worth loading once for all sessions. torch's optimizers pull in torch._dynamo (seconds) when first made.
 PRELOADED = ("numpy", "torch", "pandas", "scipy", "sympy")
@@ -41,23 +40,27 @@ PRELOADED = ("numpy", "torch", "pandas", "scipy", "sympy")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A block with its key and, if there is one, its stored result."""
+    """A block with its key and, if there is one that holds, its stored result; else ``why`` it has to run."""
 
     block: Block
     key: str
     stored: Result | None
+    why: str = ""
 
 
-def imports(source: str) -> set[str]:
-    """Top-level modules that some Python text imports."""
-    names: set[str] = set()
-    for first, rest in _IMPORT.findall(source):
-        if first:
-            names.add(first)
-        for part in rest.split(","):
-            if match := re.match(r"\s*([A-Za-z_]\w*)", part):
-                names.add(match[1])
-    return names
+def with_modules(note: Note) -> str:
+    """The note's text and those of the author's modules that it imports, for guesses at what they load."""
+    texts = [note.text]
+    todo = imports(note.text)
+    seen: set[str] = set()
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        for file in (note.path.parent / f"{name}.py", note.path.parent / name / "__init__.py"):
+            if file.is_file():
+                texts.append(file.read_text(encoding="utf-8", errors="replace"))
+                todo |= imports(texts[-1]) - seen
+    return "\n".join(texts)
 
 
 def preloads(sources: Sequence[str]) -> list[str]:
@@ -78,25 +81,9 @@ def preloads(sources: Sequence[str]) -> list[str]:
     return found
 
 
-@functools.cache
-def version(module: str) -> str | None:
-    """The installed version of the package that has this module; None for the author's own modules,
-    whose files are recorded when they are imported."""
-    try:
-        return metadata.version(DISTRIBUTIONS.get(module, module))
-    except (metadata.PackageNotFoundError, ValueError):
-        return None
-
-
-def environment(sources: Sequence[str], settings: Settings) -> str:
-    """A hash of what surrounds a session: Python, the seed, and the packages that the texts import."""
-    names: set[str] = set()
-    for source in sources:
-        names |= imports(source)
-    if "fitnotes" in names:
-        names |= {"numpy", "torch"}
-    versions = {name: version(name) for name in sorted(names - set(sys.stdlib_module_names))}
-    return digest(__version__, sys.version, versions, settings.seed, settings.threads)
+def setting(settings: Settings) -> dict[str, str]:
+    """What holds for all blocks of a session and belongs to their keys."""
+    return {"fitnotes": __version__, "seed": str(settings.seed), "threads": str(settings.threads)}
 
 
 def sessions(blocks: Sequence[Block]) -> dict[str, list[Block]]:
@@ -108,28 +95,166 @@ def sessions(blocks: Sequence[Block]) -> dict[str, list[Block]]:
     return groups
 
 
+def code_digests(block: Block) -> tuple[str, str]:
+    """Hashes of a block's source alone, and of all of the block that changes its run."""
+    code = digest(block.code.strip("\n"))
+    return code, digest(
+        block.code, block.inline, block.spec, block.conversion, block.options.error, block.options.depends
+    )
+
+
+def depended(block: Block, note: Note, current: Current) -> list[Input]:
+    """The files under ``depends``, as they are now."""
+    names = [stored_path(str(note.path.parent / file), current.root) for file in block.options.depends]
+    return [Input(FILE, name, current.value(FILE, name)) for name in names]
+
+
+def state(key: str, result: Result, nonce: str) -> str:
+    """A hash of what happened in a session up to this result; ``nonce`` where it cannot happen again."""
+    return digest(key, result.after, result.outputs, result.inputs, nonce)
+
+
 def plan(
-    note: Note, blocks: Sequence[Block], settings: Settings, cache: Cache, *, whole: bool = True
+    note: Note,
+    blocks: Sequence[Block],
+    settings: Settings,
+    cache: Cache,
+    current: Current,
+    before: Entry | None,
+    *,
+    elsewhere: bool = False,
+    refresh: bool = False,
 ) -> list[list[Step]]:
-    """For each session its steps. With ``whole``, one step without a result that holds makes the whole
-    note run: what a page shows comes from one run, and sessions may pass files to each other."""
-    planned = []
+    """For each session its steps. The first step without a result that holds makes all behind it run.
+
+    ``before`` is the note's last run. With ``elsewhere`` results may come from another machine: neither
+    its Python and packages nor the files that blocks wrote there matter.
+    """
+    products = {} if elsewhere else _products(before)
+    writers: dict[str, int] = {}
+    planned: list[list[Step]] = []
     for name, group in sessions(blocks).items():
-        key = digest(environment([b.code for b in group], settings), name, str(_stored_name(note, cache)))
+        key = digest(setting(settings), name, stored_path(str(note.path), cache.root))
+        after = ""
+        cause = ""
         steps = []
         for block in group:
-            depends = [(file, file_hash(note.path.parent / file)) for file in block.options.depends]
-            key = digest(
-                key, block.code, block.inline, block.spec, block.conversion, block.options.error, depends
-            )
-            stored = cache.load(key)
-            if stored is not None and stored.at != block.line and tells_lines(stored, note.path.name):
-                stored = None
-            steps.append(Step(block, key, stored))
+            key = digest(key, code_digests(block)[1])
+            stored: Result | None = None
+            why = cause
+            if refresh:
+                why = why or "asked for"
+            elif not cause:
+                stored, why = _stored(block, key, after, note, cache, current, elsewhere)
+                why = why or _reason(block, group, name, settings, before)
+                if stored is not None:
+                    after, why = stored.state, ""
+                    for path in stored.wrote:
+                        writers[path] = max(writers.get(path, -1), block.index)
+                else:
+                    verb = "changed" if why == CODE_CHANGED else "runs again"
+                    cause = f"{block.name} above {verb}"
+            steps.append(Step(block, key, stored, why))
         planned.append(steps)
-    if not whole or all(step.stored for steps in planned for step in steps):
+    if elsewhere:
         return planned
-    return [[Step(step.block, step.key, None) for step in steps] for steps in planned]
+    return [_whole_products(steps, products, writers, current) for steps in planned]
+
+
+CODE_CHANGED = "its code changed"
+
+
+def _products(before: Entry | None) -> Mapping[str, str]:
+    return before.products if before else {}
+
+
+def _whole_products(
+    steps: list[Step], products: Mapping[str, str], writers: Mapping[str, int], current: Current
+) -> list[Step]:
+    """The steps; from the first on whose files are no longer as it left them, without results."""
+    for at, step in enumerate(steps):
+        for path in step.stored.wrote if step.stored else ():
+            if writers[path] != step.block.index or current.value(FILE, path) == products.get(path):
+                continue
+            gone = current.value(FILE, path) == MISSING
+            why = f"{path}, which it writes, {'is gone' if gone else 'was changed'}"
+            again = f"{step.block.name} above runs again"
+            return [
+                *steps[:at],
+                Step(step.block, step.key, None, why),
+                *(Step(s.block, s.key, None, s.why or again) for s in steps[at + 1 :]),
+            ]
+    return steps
+
+
+def _stored(
+    block: Block, key: str, after: str, note: Note, cache: Cache, current: Current, elsewhere: bool
+) -> tuple[Result | None, str]:
+    """The result that holds, or why there is none, as far as stored results tell."""
+    stored, stale = cache.find(key, after, current, elsewhere=elsewhere)
+    if stored is not None:
+        if stored.at != block.line and tells_lines(stored, note.path.name):
+            return None, "the line numbers that it shows have moved"
+        return stored, ""
+    if stale is not None:
+        return None, describe_change(*stale, current)
+    return None, ""
+
+
+def describe_change(result: Result, item: Input, current: Current) -> str:
+    """What became of an input, in words."""
+    now = current.value(item.kind, item.name)
+    if item.kind == VARIABLE:
+        verb = (
+            "is not set any more" if now == MISSING else "is set now" if item.value == MISSING else "changed"
+        )
+        return f"the variable {item.name} {verb}"
+    if item.kind == PACKAGE:
+        return f"{item.name} {item.value} → {now if now != MISSING else 'not installed'}"
+    if item.kind == PYTHON:
+        return f"{item.value} → {now}"
+    if now == MISSING:
+        return f"{item.name} is gone"
+    if item.value == MISSING:
+        return f"{item.name} is there now"
+    lines = dict(result.lines).get(item.name)
+    if lines is not None:
+        try:
+            line = first_difference(lines, line_sums((current.root / item.name).read_bytes()))
+        except OSError:
+            line = None
+        if line is not None:
+            return f"{item.name}:{line} changed"
+    return f"{item.name} changed since"
+
+
+def _reason(block: Block, group: Sequence[Block], name: str, settings: Settings, before: Entry | None) -> str:
+    """Why nothing is stored for a block: the first difference from the note's last run."""
+    ran = [r for r in before.blocks if r.session == name] if before else []
+    if before is None or not ran:
+        return "it has not run yet"
+    for word, value in setting(settings).items():
+        if before.setting.get(word) != value:
+            return f"{word} {before.setting.get(word)} → {value}"
+    at = next(i for i, other in enumerate(group) if other.index == block.index)
+    code, whole = code_digests(block)
+    for other, known in zip(group[:at], ran, strict=False):
+        if code_digests(other)[1] != known.whole:
+            return "the blocks above it changed"
+    known_codes = [r.code for r in ran]
+    old: Ran | None = ran[at] if at < len(ran) else None
+    if old is None:
+        return "it is new"
+    if old.whole == whole:
+        if old.status not in ("ok", "not run"):
+            return f"it ended with {old.status}"
+        return "it did not come to run" if old.status == "not run" else "its stored result is gone"
+    if old.code == code:
+        return "its options changed"
+    if code in known_codes:
+        return "the blocks above it changed"
+    new = {code_digests(b)[0] for b in group}
+    return "it is new" if old.code in new else CODE_CHANGED
 
 
 def tells_lines(result: Result, name: str) -> bool:
@@ -139,14 +264,6 @@ def tells_lines(result: Result, name: str) -> bool:
         if output["output_type"] == "error" or f'{name}", line' in text or f"{name}:" in text:
             return True
     return False
-
-
-def _stored_name(note: Note, cache: Cache) -> Path | str:
-    """The note's name belongs to the key: tracebacks show it, and relative paths start at its folder."""
-    try:
-        return note.path.relative_to(cache.root)
-    except ValueError:
-        return note.path
 
 
 def syntax_problem(note: Note, blocks: Sequence[Block]) -> tuple[Block, Problem] | None:

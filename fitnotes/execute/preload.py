@@ -9,7 +9,8 @@ import importlib
 import io
 import os
 
-from fitnotes.execute import worker
+from fitnotes.execute import shell, worker  # noqa: F401 - the worker is loaded for all sessions
+from fitnotes.execute.inputs import distribution, requirements
 from fitnotes.execute.protocol import FIGURE, PRELOAD_VARIABLE
 
 
@@ -33,7 +34,9 @@ def load(names: list[str]) -> None:
                 _draw_nothing()
             else:
                 importlib.import_module(name)
+                if found := distribution(name.partition(".")[0]):
+                    requirements(found)  # looked up once for all sessions
 
 
-worker.make_shell()
+shell.make_shell()
 load([name for name in os.environ.get(PRELOAD_VARIABLE, "").split(",") if name])

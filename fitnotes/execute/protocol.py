@@ -12,16 +12,17 @@ PRELOAD_VARIABLE = "FITNOTES_PRELOAD"  # modules that the fork server imports, w
 class Job:
     """What a session knows of its note. ``name`` is the file name that tracebacks show, ``root`` its
     project's folder, ``ignore`` are folders whose files are no inputs, ``script_folder`` is the
-    command's entry of sys.path."""
+    command's entry of sys.path, ``memory`` a limit in bytes (0: none)."""
 
     name: str
-    text: str
+    lines: int
     folder: str
     root: str
     seed: int
     capture: str
     ignore: tuple[str, ...]
     script_folder: str
+    memory: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,23 @@ class Code:
     inline: bool = False
     spec: str = ""
     conversion: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Asks a session for a sleeping copy of itself that listens at ``address``, a path."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """The first thing said to a woken copy: where its output goes, how many lines the note has now."""
+
+    capture: str
+    lines: int
+
+
+def exit_file(address: str, pid: int) -> str:
+    """Where a sleeper leaves the wait status of a copy that it woke and that has ended."""
+    return f"{address}.{pid}"

@@ -9,15 +9,18 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import re
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -25,17 +28,18 @@ from typing import Any
 from fitnotes.execute.cache import Result
 from fitnotes.execute.capture import NAMES, leftover
 from fitnotes.execute.child import serve
-from fitnotes.execute.inputs import stored_path
-from fitnotes.execute.plan import Step
-from fitnotes.execute.protocol import PRELOAD_VARIABLE, Code, Job
+from fitnotes.execute.inputs import Input
+from fitnotes.execute.protocol import PRELOAD_VARIABLE, Code, Hold, Job, Wake, exit_file
 from fitnotes.note import Block, Note
-from fitnotes.settings import Project, Settings
+from fitnotes.settings import Project, Settings, show_size
 
 FLOOD = 200_000_000  # bytes that one block may print
 GRACE = 2.0  # seconds between the interrupt and the kill of a block that is out of time
-START_LIMIT = 120.0  # seconds until a session has to answer that it is there
+CAN_HOLD = sys.platform == "linux" and hasattr(os, "pidfd_open")  # sleeping copies of sessions
+_PAGES = ("html", "pdf")  # folders of pages, whose files are no inputs
 
 _lock = threading.Lock()
+_ends: list[Connection] = []
 
 
 def _context() -> Any:
@@ -43,13 +47,18 @@ def _context() -> Any:
     return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
 
 
-def start_server(modules: Sequence[str], threads: int) -> None:
-    """Starts the fork server, which loads ``modules``; returns at once. Later calls do nothing."""
+def set_environment(threads: int) -> None:
+    """The variables that sessions start with, set before any of them is looked up."""
     # A fixed hash seed makes the order of sets repeatable; fixed threads make sums round alike.
     os.environ.setdefault("PYTHONHASHSEED", "0")
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
+
+
+def start_server(modules: Sequence[str], threads: int) -> None:
+    """Starts the fork server, which loads ``modules``; returns at once. Later calls do nothing."""
+    set_environment(threads)
     os.environ[PRELOAD_VARIABLE] = ",".join(modules)
     context = _context()
     if context.get_start_method() == "forkserver":
@@ -69,6 +78,13 @@ def stop_server() -> None:
     if isinstance(pid, int):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _lifeline() -> Connection:
+    """The end that sessions hold of a pipe whose other end closes with this process."""
+    if not _ends:
+        _ends.extend(_context().Pipe(duplex=False))
+    return _ends[0]
 
 
 @contextlib.contextmanager
@@ -124,36 +140,154 @@ class Cancelled(Exception):
     """The build is being stopped."""
 
 
-class Session:
-    """A running child. Use as a context manager; leaving it ends the process and all it started."""
+class _Started:
+    """A session's process that the fork server (or a spawn) made."""
 
-    def __init__(self, note: Note, settings: Settings, project: Project, cancel: threading.Event) -> None:
+    def __init__(self, process: Any) -> None:
+        self._process = process
+        self.pid: int = process.pid
+        self.sentinel: Any = process.sentinel
+
+    def status(self) -> int | None:
+        self._process.join(5)
+        code: int | None = self._process.exitcode
+        return code
+
+    def join(self, seconds: float) -> None:
+        self._process.join(seconds)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def close(self) -> None:
+        pass
+
+
+class _Woken:
+    """A session's process that a sleeper made: not our child, so its sleeper leaves its exit status."""
+
+    def __init__(self, pid: int, address: str) -> None:
+        self.pid = pid
+        self.sentinel: Any = os.pidfd_open(pid)
+        self._left = Path(exit_file(address, pid))
+
+    def status(self) -> int | None:
+        for _ in range(100):
+            with contextlib.suppress(OSError, ValueError):
+                return int(self._left.read_text())
+            time.sleep(0.02)
+        return None
+
+    def join(self, seconds: float) -> None:
+        wait([self.sentinel], seconds)
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        os.close(self.sentinel)
+        self._left.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A sleeping copy of a session; ``handle`` is a pidfd. Its process ends with `drop`, or with this one."""
+
+    address: str
+    pid: int
+    handle: int
+
+    def drop(self) -> None:
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+        os.close(self.handle)
+        with contextlib.suppress(OSError):
+            os.unlink(self.address)
+
+    def memory(self) -> int:
+        """Bytes that only this process holds."""
+        try:
+            text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
+        except OSError:
+            return 0
+        return 1024 * sum(int(n) for n in re.findall(r"^Private_\w+:\s+(\d+)", text, re.MULTILINE))
+
+
+class Session:
+    """A running child. Use as a context manager; leaving it ends the process and all it started.
+
+    With ``origin`` it goes on from a sleeping copy; ``shift`` is by how many lines the note's blocks stood
+    further down when the copied session began.
+    """
+
+    def __init__(
+        self,
+        note: Note,
+        settings: Settings,
+        project: Project,
+        cancel: threading.Event,
+        origin: Copy | None = None,
+        shift: int = 0,
+    ) -> None:
         self.note = note
+        self.settings = settings
         self.cancel = cancel
-        sweep()
+        self.shift = shift
+        self.memory = 0
         self.folder = Path(tempfile.mkdtemp(prefix=f"fitnotes-{os.getpid()}-"))
         self.offsets = dict.fromkeys(NAMES, 0)
         for name in NAMES:
             (self.folder / name).touch()
+        try:
+            if origin is None:
+                self._start(settings, project)
+            else:
+                self._wake(origin)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def _start(self, settings: Settings, project: Project) -> None:
         context = _context()
         ours, theirs = context.Pipe()
-        lifeline, self.alive = context.Pipe(duplex=False)  # ends when this process does
         job = Job(
-            name=note.path.name,
-            text=note.text,
-            folder=str(note.path.parent),
+            name=self.note.path.name,
+            lines=self.note.text.count("\n") + 1,
+            folder=str(self.note.path.parent),
             seed=settings.seed,
             capture=str(self.folder),
             root=str(project.root),
-            ignore=(str(project.store), *(str(project.output / target) for target in ("html", "pdf"))),
+            ignore=(str(project.store), str(project.results), *(str(project.output / t) for t in _PAGES)),
             script_folder=os.path.dirname(os.path.abspath(sys.argv[0])) if sys.argv and sys.argv[0] else "",
+            memory=settings.memory,
         )
         self.connection: Connection = ours
         with _lock, _without_main():
-            self.process = context.Process(target=serve, args=(theirs, lifeline, job))
-            self.process.start()
+            process = context.Process(target=serve, args=(theirs, _lifeline(), job))
+            process.start()
+        self.process: _Started | _Woken = _Started(process)
         theirs.close()
-        lifeline.close()
+
+    def _wake(self, origin: Copy) -> None:
+        """Raises OSError or EOFError: the copy is gone."""
+        line = socket.socket(socket.AF_UNIX)
+        line.settimeout(5)
+        try:
+            line.connect(origin.address)
+        except OSError:
+            line.close()
+            raise
+        line.settimeout(None)
+        self.connection = Connection(line.detach())
+        try:
+            self.connection.send(Wake(str(self.folder), self.note.text.count("\n") + 1))
+            if not self.connection.poll(10):
+                raise EOFError
+            self.process = _Woken(self.connection.recv()["pid"], origin.address)
+        except BaseException:
+            self.connection.close()
+            raise
 
     def __enter__(self) -> Session:
         return self
@@ -164,18 +298,15 @@ class Session:
             self.process.join(0.5)
         self._kill()
         self.connection.close()
-        self.alive.close()
+        self.process.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _signal(self, number: int) -> None:
-        pid = self.process.pid
-        if pid is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, number)
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
+            os.kill(self.process.pid, number)
 
     def _kill(self) -> None:
         if os.name == "posix":
@@ -190,10 +321,8 @@ class Session:
         while True:
             if self.cancel.is_set():
                 raise Cancelled
-            if (
-                sum((self.folder / name).stat().st_size for name in NAMES) - sum(self.offsets.values())
-                > FLOOD
-            ):
+            printed = sum((self.folder / name).stat().st_size for name in NAMES)
+            if printed - sum(self.offsets.values()) > FLOOD:
                 raise TooMuch
             left = 0.25 if end is None else min(0.25, end - time.monotonic())
             if left <= 0:
@@ -206,17 +335,32 @@ class Session:
                 except (EOFError, ConnectionError):
                     ready = [self.process.sentinel]
             if self.process.sentinel in ready:
-                self.process.join(5)
-                raise SessionDied(self.process.exitcode)
+                raise SessionDied(self.process.status())
+
+    def hold(self) -> tuple[Copy | None, str]:
+        """A sleeping copy of the session as it is now; or None and the reason, to be read behind "no copy:"."""
+        if not CAN_HOLD:
+            return None, "this system cannot"
+        address = str(self.folder.with_name(f"{self.folder.name}.{uuid.uuid4().hex[:8]}"))
+        try:
+            self.connection.send(Hold(address))
+            reply = self._reply(30)
+        except (SessionDied, OSError):
+            reply = None
+        if not reply or not reply["held"]:
+            return None, reply["why"] if reply else "it did not answer"
+        try:
+            return Copy(address, reply["held"], os.pidfd_open(reply["held"])), ""
+        except OSError:
+            return None, "it ended"
 
     def run(self, block: Block) -> Result:
         """Runs one block. After a timeout or a crash the session is over: every later call is refused."""
         limit = block.options.timeout
         start = time.monotonic()
+        line = (block.line or 1) - self.shift
         try:
-            self.connection.send(
-                Code(block.code, block.line or 1, block.inline, block.spec, block.conversion)
-            )
+            self.connection.send(Code(block.code, line, block.inline, block.spec, block.conversion))
             reply = self._reply(limit)
             if reply is None:
                 return self._timed_out(block, limit)
@@ -225,23 +369,36 @@ class Session:
             return self._lost("crash", message, block, time.monotonic() - start)
         except (SessionDied, ConnectionError) as died:
             what = str(died) if isinstance(died, SessionDied) else "its process vanished"
+            if self.settings.memory:
+                what += f"; it may use {show_size(self.settings.memory)} of memory"
             return self._lost("crash", f"{block.name} crashed: {what}", block, time.monotonic() - start)
         for name in NAMES:
             self.offsets[name] = (self.folder / name).stat().st_size
+        self.memory = max(self.memory, reply["memory"])
         error = reply["error"]
-        status: Any = "ok" if error is None or block.options.error else "error"
-        message, line = "", None
+        starved = reply["starved"] and self.settings.memory
+        status: Any = "ok" if error is None or (block.options.error and not starved) else "error"
+        message, line_of_error = "", None
         if error is not None:
             first = str(error["evalue"]).strip().split("\n")[0]
             message = f"{block.name} raised {error['ename']}" + (f": {first}" if first else "")
-            line = error["line"]
+            if starved:
+                limit_shown = show_size(self.settings.memory)
+                message = f"{block.name} needs more memory than the {limit_shown} of a session (memory)"
+            line_of_error = error["line"] + self.shift
+        return self._result(reply, status, message, line_of_error)
+
+    def _result(self, reply: dict[str, Any], status: Any, message: str, line: int | None) -> Result:
         return Result(
             status,
             tuple(reply["outputs"]),
             message,
             line,
             reply["seconds"],
-            tuple(map(tuple, reply["inputs"])),
+            tuple(Input(*item) for item in reply["inputs"]),
+            wrote=tuple(reply["wrote"]),
+            volatile=tuple(reply["volatile"]),
+            lines=tuple(sorted(reply["lines"].items())),
         )
 
     def _timed_out(self, block: Block, limit: float) -> Result:
@@ -254,9 +411,9 @@ class Session:
             except (SessionDied, TooMuch):
                 reply = None
             if reply is not None:
-                where = reply["error"]["line"] if reply["error"] else block.line
-                outputs = tuple(o for o in reply["outputs"])
-                return Result("timeout", outputs, f"{message} and was interrupted", where, limit)
+                where = reply["error"]["line"] + self.shift if reply["error"] else block.line
+                found = self._result(reply, "timeout", f"{message} and was interrupted", where)
+                return replace(found, seconds=limit)
         return self._lost("timeout", f"{message}, ignored the interrupt and was killed", block, limit)
 
     def _lost(self, status: Any, message: str, block: Block, seconds: float) -> Result:
@@ -277,31 +434,3 @@ def own_frames(text: str, note: str) -> str:
         if not line.startswith(("  File ", "Extension modules:")) or line.startswith(f'  File "{note}"')
     ]
     return head + fatal + "\n".join(lines)
-
-
-def run_sessions(
-    note: Note,
-    groups: Sequence[Sequence[Step]],
-    settings: Settings,
-    project: Project,
-    cancel: threading.Event,
-    done: Callable[[Step, Result], None],
-) -> None:
-    """Runs the steps of a note's sessions in the order of the document; each result is reported as soon as
-    it is there. After an error, a timeout or a crash the session's later steps are reported as not run.
-    """
-    with contextlib.ExitStack() as stack:
-        open_sessions: dict[str, Session] = {}
-        failed: dict[str, Block] = {}
-        for step in sorted((s for group in groups for s in group), key=lambda s: s.block.index):
-            name = step.block.options.session
-            if name in failed:
-                done(step, Result("not run", message=f"not run: {failed[name].name} above failed"))
-                continue
-            if name not in open_sessions:
-                open_sessions[name] = stack.enter_context(Session(note, settings, project, cancel))
-            result = open_sessions[name].run(step.block)
-            inputs = tuple((stored_path(path, project.root), known) for path, known in result.inputs)
-            if result.status != "ok":
-                failed[name] = step.block
-            done(step, replace(result, inputs=inputs, at=step.block.line))

@@ -10,7 +10,8 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
-from fitnotes.execute.cache import Cache, write_atomically
+from fitnotes.execute.cache import write_atomically
+from fitnotes.execute.run import Executor
 from fitnotes.labels import Labels
 from fitnotes.lint.codes import CODES, FIXABLE, HINT
 from fitnotes.lint.document import check_document, check_macros, check_numbers, stored_results
@@ -34,10 +35,10 @@ class Linter:
 
     def __init__(self, project: Project, files: Sequence[File]) -> None:
         self.project = project
-        self.cache = Cache(project.root, project.store / "results")
+        self.executor = Executor(project)
         folder = (project.root / project.settings.notes).resolve()
         others = notes_below(folder) if folder.is_dir() else []
-        self.labels = Labels(project, [*others, *files], self.cache)
+        self.labels = Labels(project, [*others, *files], self.executor)
         for code in project.settings.lint_ignore:
             _known(code, str(project.config))
 
@@ -51,7 +52,7 @@ class Linter:
         place = Place(
             file.base, self.project.root, lambda label: self.labels.find(label, file, ".html", set())
         )
-        problems, page = check_document(note, self.project, self.cache, place)
+        problems, page = check_document(note, self.project, self.executor, place)
         found = [_located(problem, source, note) for problem in problems]
         macros = page.preamble.macros if page is not None else Macros()
         found += check_source(source, macros)
@@ -66,7 +67,7 @@ class Linter:
 
     def _of_document(self, source: Source, page: Page) -> list[Finding]:
         document = page.document
-        results = stored_results(document.note, document, self.cache)
+        results = stored_results(document.note, document, self.executor)
         return [*check_macros(source, page), *check_numbers(source, document, results)]
 
     def fix(self, file: File) -> int:

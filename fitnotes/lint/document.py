@@ -11,7 +11,8 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
 from fitnotes.execute import plan as planning
-from fitnotes.execute.cache import Cache, Result
+from fitnotes.execute.cache import Result
+from fitnotes.execute.run import Executor
 from fitnotes.lint.scan import Source
 from fitnotes.lint.source import Finding
 from fitnotes.note import PYTHON, Note, OptionProblem, default_options, header_options, parse_options
@@ -25,7 +26,7 @@ from fitnotes.settings import Project
 
 
 def check_document(
-    note: Note, project: Project, cache: Cache, place: Place
+    note: Note, project: Project, executor: Executor, place: Place
 ) -> tuple[list[Problem], Page | None]:
     """What a build would find wrong, and the composed page; None if the note cannot be read at all."""
     try:
@@ -38,7 +39,7 @@ def check_document(
         return [
             Problem("error", error.message, error.path or note.shown, error.line, error.hint, 2, code)
         ], None
-    results = stored_results(note, document, cache)
+    results = stored_results(note, document, executor)
     media = Media(Path(), "", convert=lambda data, suffix: None)
     page = compose(document, results, "html", media, place)
     for block in document.blocks:  # one that has not run yet will have its label
@@ -60,9 +61,9 @@ def check_document(
     return [p for p in problems if "cannot show" not in p.message], page
 
 
-def stored_results(note: Note, document: Document, cache: Cache) -> dict[int, Result]:
-    groups = planning.plan(note, document.blocks, document.settings, cache)
-    return {step.block.index: step.stored for steps in groups for step in steps if step.stored}
+def stored_results(note: Note, document: Document, executor: Executor) -> dict[int, Result]:
+    done = executor.look(note, document.blocks, document.settings)
+    return {index: result for index, result in done.results.items() if result.status == "ok"}
 
 
 def _wrong_options(note: Note, project: Project) -> Iterator[Problem]:
