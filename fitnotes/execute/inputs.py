@@ -77,6 +77,12 @@ def package_version(distribution: str) -> str:
         return MISSING
 
 
+@functools.cache
+def loaded_version(distribution: str) -> str:
+    """The version as it was when this process, or the server that it is a fork of, first asked."""
+    return package_version(distribution)
+
+
 def python_version() -> str:
     return f"{platform.python_implementation()} {platform.python_version()}"
 
@@ -172,7 +178,7 @@ def packages(modules: Iterable[str]) -> list[Input]:
     for module in modules:
         if found := distribution(module):
             names |= requirements(found)
-    versions = ((name, package_version(name)) for name in sorted(names))
+    versions = ((name, loaded_version(name)) for name in sorted(names))
     return [Input(PACKAGE, name, version) for name, version in versions if version != MISSING]
 
 
@@ -243,4 +249,6 @@ class Current:
 
     def forget(self) -> None:
         """Blocks have run, files may be others now."""
-        self._known.clear()
+        for kind, name in list(self._known):
+            if kind in (FILE, STAT, RESULTS):
+                self._known.pop((kind, name), None)

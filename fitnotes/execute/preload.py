@@ -10,7 +10,7 @@ import io
 import os
 
 from fitnotes.execute import shell, worker  # noqa: F401 - the worker is loaded for all sessions
-from fitnotes.execute.inputs import distribution, requirements
+from fitnotes.execute.inputs import distribution, loaded_version, requirements
 from fitnotes.execute.protocol import FIGURE, PRELOAD_VARIABLE
 
 
@@ -26,6 +26,10 @@ def _draw_nothing() -> None:
     FigureCanvasSVG(figure).print_svg(io.StringIO())
 
 
+# Loaded late otherwise, in every session: for its seed, and for its first figure.
+_ALSO = {"numpy": ["numpy.random"], "matplotlib.pyplot": ["matplotlib_inline.backend_inline"]}
+
+
 def load(names: list[str]) -> None:
     for name in names:
         # What cannot be imported here fails again in the block that asks for it, with its traceback.
@@ -34,8 +38,11 @@ def load(names: list[str]) -> None:
                 _draw_nothing()
             else:
                 importlib.import_module(name)
+                for more in _ALSO.get(name, ()):
+                    importlib.import_module(more)
                 if found := distribution(name.partition(".")[0]):
-                    requirements(found)  # looked up once for all sessions
+                    for package in requirements(found):  # looked up once for all sessions
+                        loaded_version(package)
 
 
 shell.make_shell()

@@ -6,7 +6,9 @@ once; where there is no fork, a fresh process. The parent never imports any of t
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import multiprocessing
 import os
 import re
@@ -78,6 +80,14 @@ def stop_server() -> None:
     if isinstance(pid, int):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
+
+
+@functools.cache
+def _scratch() -> Path:
+    """The folder for what sessions print and where their copies listen; it goes with this process."""
+    folder = Path(tempfile.mkdtemp(prefix=f"fitnotes-{os.getpid()}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _lifeline() -> Connection:
@@ -235,7 +245,7 @@ class Session:
         self.cancel = cancel
         self.shift = shift
         self.memory = 0
-        self.folder = Path(tempfile.mkdtemp(prefix=f"fitnotes-{os.getpid()}-"))
+        self.folder = Path(tempfile.mkdtemp(dir=_scratch()))
         self.offsets = dict.fromkeys(NAMES, 0)
         for name in NAMES:
             (self.folder / name).touch()

@@ -179,6 +179,8 @@ class Worker:
     def _run(self, code: Code) -> dict[str, Any]:
         self.capture.begin()
         self.recorder.code(code.code)
+        if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
+            pyplot.uninstall_repl_displayhook()  # it draws every figure once more, for a window
         start = time.perf_counter()
         error = run_code(self.shell, code, self.job)
         if os.getpid() != self.owner:
