@@ -30,12 +30,13 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A note's last run. ``setting``: seed and the like, as words; ``memory``: the most bytes a session took;
+    """A note's last run. ``setting``: seed and the like, as words; ``products``: for each file that was written
+    the state of the result that wrote it and its hash at the end; ``memory``: the most bytes a session took;
     ``exchanges``: sessions read what others wrote; ``states``: a hash of all results."""
 
     setting: dict[str, str]
     blocks: tuple[Ran, ...]
-    products: dict[str, str]
+    products: dict[str, list[str]]
     memory: int = 0
     exchanges: bool = False
     states: str = ""

@@ -164,20 +164,22 @@ def plan(
 CODE_CHANGED = "its code changed"
 
 
-def _products(before: Entry | None) -> Mapping[str, str]:
+def _products(before: Entry | None) -> Mapping[str, list[str]]:
     return before.products if before else {}
 
 
 def _whole_products(
-    steps: list[Step], products: Mapping[str, str], writers: Mapping[str, int], current: Current
+    steps: list[Step], products: Mapping[str, list[str]], writers: Mapping[str, int], current: Current
 ) -> list[Step]:
     """The steps; from the first on whose files are no longer as it left them, without results."""
     for at, step in enumerate(steps):
         for path in step.stored.wrote if step.stored else ():
-            if writers[path] != step.block.index or current.value(FILE, path) == products.get(path):
+            now = current.value(FILE, path)
+            if step.stored is None or writers[path] != step.block.index:
                 continue
-            gone = current.value(FILE, path) == MISSING
-            why = f"{path}, which it writes, {'is gone' if gone else 'was changed'}"
+            if products.get(path) == [step.stored.state, now]:
+                continue
+            why = f"{path}, which it writes, {'is gone' if now == MISSING else 'is another one now'}"
             again = f"{step.block.name} above runs again"
             return [
                 *steps[:at],

@@ -170,10 +170,10 @@ class Executor:
         text = [f'File "{note.path.name}", line {problem.line}', problem.message, problem.hint or ""]
         output = {"output_type": "error", "ename": "SyntaxError", "traceback": [t for t in text if t]}
         reason = f"not run: {block.name} is not valid Python"
+        # Not the stored results either: the page is the one that a build from nothing gives.
         for step in (s for group in groups for s in group.steps):
-            done.results[step.block.index] = step.stored or Result("not run", message=reason)
-            verdict = "reused" if step.stored else "not run"
-            done.told.append(Told(step.block, verdict, "" if step.stored else reason.partition(": ")[2]))
+            done.results[step.block.index] = Result("not run", message=reason)
+            done.told.append(Told(step.block, "not run", reason.partition(": ")[2]))
         done.results[block.index] = Result("error", (output,), problem.message, problem.line)
         return self._settle(note, done)
 
@@ -487,7 +487,7 @@ class Executor:
     ) -> None:
         old = {(ran.session, ran.whole): ran for ran in before.blocks} if before else {}
         blocks = []
-        products: dict[str, str] = {}
+        products: dict[str, list[str]] = {}
         for group in groups:
             for step in group.steps:
                 code, whole = code_digests(step.block)
@@ -499,8 +499,9 @@ class Executor:
                 blocks.append(
                     Ran(group.name, code, whole, round(seconds, 4), status if status == "ok" else shown)
                 )
-                for path in result.wrote:
-                    products[path] = self.current.value(FILE, path)
+        for _, result in sorted(done.results.items()):
+            for path in result.wrote:
+                products[path] = [result.state, self.current.value(FILE, path)]
         memory = max([group.memory for group in groups] + [before.memory if before else 0])
         entry = Entry(setting(settings), tuple(blocks), products, memory, exchanges, done.states)
         self.ledger.store(note.path, entry)
