@@ -131,7 +131,8 @@ def watch_notes(
             if printer.verbosity >= 0:
                 names = ", ".join(display_path(folder) for folder in folders)
                 seconds = time.perf_counter() - start
-                printer.line(f"{len(outcomes)} notes, {seconds:.1f} s; watching {names} (Ctrl-C ends)")
+                count = f"{len(outcomes)} note{'' if len(outcomes) == 1 else 's'}"
+                printer.line(f"{count}, {seconds:.1f} s; watching {names} (Ctrl-C ends)")
             for found in changes:
                 if found:
                     watch.build()

@@ -7,13 +7,24 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from worlds import World, build, from_nothing, pages
 
 from fitnotes.execute.kept import Kept
-from fitnotes.execute.sessions import CAN_HOLD
+from fitnotes.execute.sessions import CAN_HOLD, start_server, stop_server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _numpy_is_loaded():
+    """A fork server of its own, that has what these notes import."""
+    stop_server()
+    start_server(["numpy"], 1)
+    yield
+    stop_server()
+
 
 NUMBERS = st.integers(0, 2**16)
 
@@ -59,9 +70,7 @@ class KeptEdits(Edits):
         self.kept = Kept(10**9)
 
 
-FEW = settings(
-    max_examples=6, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
-)
+FEW = settings(max_examples=6, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck))
 TestEdits = Edits.TestCase
 TestEdits.settings = FEW
 TestKeptEdits = KeptEdits.TestCase

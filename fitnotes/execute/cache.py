@@ -91,6 +91,10 @@ class Cache:
         self.stored = 0
         self._names: dict[str, list[str]] = {}
 
+    def forget(self) -> None:
+        """Another build may have stored results."""
+        self._names.clear()
+
     def _variants(self, key: str) -> list[Path]:
         shard = self.folder / key[:2]
         if key[:2] not in self._names:

@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import site
+import stat
 import sys
 import sysconfig
 import zlib
@@ -40,12 +41,15 @@ class Input(NamedTuple):
 
 def file_hash(path: str | os.PathLike[str]) -> str:
     """SHA-256 of the content, for a folder of the names in it; "missing" when there is no such file,
-    "unreadable" when it cannot be read."""
+    "unreadable" when it cannot be read or, like a pipe, only once."""
     try:
-        if os.path.isdir(path):
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
             # Hidden names and those of built output come and go.
             names = sorted(name for name in os.listdir(path) if name[:1] not in "._")
             return hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
+        if not stat.S_ISREG(mode):
+            return "unreadable"
         with io.open(path, "rb") as file:  # noqa: UP020 - a block may have replaced the builtin
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (FileNotFoundError, NotADirectoryError):

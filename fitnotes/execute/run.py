@@ -142,6 +142,7 @@ class Executor:
         with alone(lock, self._cancel) as waited:
             if waited:  # another build has run it meanwhile
                 self.current.forget()
+                self.cache.forget()
                 before = self.ledger.load(note.path)
                 groups = self._plan(note, blocks, settings, before)
                 if not any(group.stale for group in groups):

@@ -89,6 +89,7 @@ class _Publisher(DisplayPublisher):  # type: ignore[misc]
 
 class _Shell(InteractiveShell):  # type: ignore[misc]
     compiler_class = _Compiler
+    system = InteractiveShell.system_raw  # `!command` without a terminal of its own
 
     def init_virtualenv(self) -> None:
         """Nothing: IPython would put another environment's packages behind ours."""
