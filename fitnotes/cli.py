@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ class _Group(click.Group):
         except OSError as error:
             click.echo(f"fitnotes: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
             code = 3
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done; Python's own end is no place for Ctrl-C
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -173,7 +175,6 @@ def _project_of(paths: tuple[Path, ...]) -> Project:
 
 def _end_on_signals() -> None:
     """Being told to end is like Ctrl-C: children end first."""
-    import signal
 
     def terminate(number: int, frame: object) -> None:
         raise KeyboardInterrupt
