@@ -3,7 +3,7 @@
 Each figure is the median of several runs; what counts are the ratios, since machines differ and are
 noisy. Peak memory is the sum over the process and its children at the worst moment, sampled.
 
-    python benchmarks/bench.py [--runs 3] [--notes 20] [--json FILE]
+    python benchmarks/bench.py [--runs 3] [--notes 20] [--many 200] [--json FILE]
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import json
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -69,6 +71,9 @@ plt.plot(x, (a + b * x + c * x**2 + d * x**3).detach());
 The result is $a =$ `a.item():.4f`{.python}.
 """
 
+# The first two notes also read a file and import a module.
+EXTRA = ["data = np.loadtxt('data.csv')", "from helper import data"]
+
 NUMPY_NOTE = r"""---
 title: Numpy note NUMBER
 ---
@@ -81,6 +86,7 @@ import numpy as np
 rng = np.random.default_rng(NUMBER)
 A = rng.standard_normal((60, 40))
 s = np.linalg.svd(A, compute_uv=False)
+EXTRA
 print(s[:5])
 ```
 
@@ -105,18 +111,23 @@ def script(note: str) -> str:
     return "import matplotlib\nmatplotlib.use('svg')\n" + "\n".join(blocks) + "\nplt.savefig('figure.svg')\n"
 
 
+def numpy_note(number: int) -> str:
+    extra = EXTRA[number] if number < len(EXTRA) else ""
+    return NUMPY_NOTE.replace("NUMBER", str(number)).replace("EXTRA", extra)
+
+
 class Timed:
-    """Runs commands one after another; seconds and peak memory (MiB) of the whole family."""
+    """Runs commands one after another; seconds, and peak memory (MiB) of the whole family."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.peak = 0.0
         self.parent_peak = 0.0
 
-    def __call__(self, *command: str, watch: bool = False) -> float:
+    def __call__(self, *command: str, watch: bool = False, cwd: str = ".") -> float:
         start = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command, cwd=self.folder / cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         if watch:  # reading the memory of a process slows it down: never while its time counts
             threading.Thread(target=self._watch, args=(process.pid,), daemon=True).start()
@@ -147,75 +158,136 @@ def _memory(process: psutil.Process) -> float:
         return 0.0
 
 
-def replaced(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
+@dataclass(frozen=True)
+class Edit:
+    """One edit of a file below ``notes``: ``old`` becomes ``new``, and back the next time."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+
+    def make(self, folder: Path) -> None:
+        path = folder / "notes" / self.file
+        text = path.read_text()
+        old, new = (self.old, self.new) if self.old in text else (self.new, self.old)
+        if old not in text:
+            raise SystemExit(f"{self.what}: {self.file} has no {old!r}")
+        path.write_text(text.replace(old, new, 1))
 
 
-def measure(
-    name: str, notes: dict[str, str], runs: int, last_block: tuple[str, str], prose: tuple[str, str]
-) -> dict[str, object]:
-    """Cold, unchanged, after a prose edit and after an edit of a last block, beside scripts and pandoc."""
-    rows: dict[str, list[float]] = {
-        k: [] for k in ("scripts", "pandoc", "cold", "unchanged", "prose", "last block")
-    }
-    peak = parent = floor = 0.0
-    for _ in range(runs):
+COMMAND = (FITNOTES, "build", "--quiet")
+
+
+class Bench:
+    """A project of notes, built again and again."""
+
+    def __init__(
+        self, name: str, notes: dict[str, str], edits: Sequence[Edit], *, scripts: bool = True
+    ) -> None:
+        self.name = name
+        self.notes = notes
+        self.edits = edits
+        self.scripts = scripts
+        self.rows: dict[str, list[float]] = {}
+        self.memory: dict[str, float] = {}
+
+    def add(self, row: str, seconds: float) -> None:
+        self.rows.setdefault(row, []).append(seconds)
+
+    def round(self) -> None:
         with tempfile.TemporaryDirectory(prefix="fitnotes-bench-") as scratch:
             folder = Path(scratch)
             (folder / "notes").mkdir()
             (folder / "fitnotes.toml").touch()
-            for stem, text in notes.items():
+            (folder / "notes" / "data.csv").write_text("1 2 3\n")
+            (folder / "notes" / "helper.py").write_text("data = 1\n")
+            for stem, text in self.notes.items():
                 (folder / "notes" / f"{stem}.md").write_text(text)
-                (folder / f"{stem}.py").write_text(script(text))
-            plain, built = Timed(folder), Timed(folder)
-            rows["scripts"].append(sum(plain(PYTHON, f"{stem}.py") for stem in notes))
-            rows["pandoc"].append(
-                sum(
-                    plain(program(), f"notes/{stem}.md", "-s", "--mathjax", "-o", f"{stem}.html")
-                    for stem in notes
-                )
-            )
-            command = (FITNOTES, "build", "--quiet")
-            rows["cold"].append(built(*command))
-            rows["unchanged"].append(built(*command))
-            first = folder / "notes" / f"{next(iter(notes))}.md"
-            replaced(first, *prose)
-            rows["prose"].append(built(*command))
-            replaced(first, *last_block)
-            rows["last block"].append(built(*command))
-            if not floor:
-                plain(PYTHON, f"{next(iter(notes))}.py", watch=True)
-                built(*command, "--refresh", watch=True)
-            peak, parent, floor = (
-                max(peak, built.peak),
-                max(parent, built.parent_peak),
-                max(floor, plain.peak),
-            )
-    median = {key: statistics.median(values) for key, values in rows.items()}
-    return {
-        "name": name, "runs": runs, "seconds": median,
-        "memory": {"family": peak, "parent": parent, "script": floor},
-    }  # fmt: skip
+                (folder / "notes" / f"{stem}.py").write_text(script(text))
+            timed, floor = Timed(folder), Timed(folder)
+            if self.scripts:
+                self.add("scripts", sum(timed(PYTHON, f"{stem}.py", cwd="notes") for stem in self.notes))
+                pandoc = (program(), "-s", "--mathjax")
+                self.add("pandoc", sum(
+                    timed(*pandoc, f"notes/{stem}.md", "-o", f"{stem}.html") for stem in self.notes
+                ))  # fmt: skip
+            self.add("cold", timed(*COMMAND))
+            self._clean(folder)
+            self.add("cold, --jobs 1", timed(*COMMAND, "--jobs", "1"))
+            self.add("unchanged", timed(*COMMAND))
+            for edit in self.edits:
+                edit.make(folder)
+                self.add(edit.what, timed(*COMMAND))
+            self._watched(folder)
+            if not self.memory:
+                self._clean(folder)
+                timed(*COMMAND, watch=True)
+                floor(PYTHON, f"{next(iter(self.notes))}.py", watch=True, cwd="notes")
+                self.memory = {"family": timed.peak, "parent": timed.parent_peak, "script": floor.peak}
+
+    def _clean(self, folder: Path) -> None:
+        shutil.rmtree(folder / "_build")
+        shutil.rmtree(folder / ".fitnotes")
+
+    def _watched(self, folder: Path) -> None:
+        """From save to page under `fitnotes watch`, which has built all notes itself."""
+        self._clean(folder)
+        watch = subprocess.Popen(
+            [FITNOTES, "watch"], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        try:
+            assert watch.stdout is not None
+            while "watching" not in watch.stdout.readline():
+                pass
+            threading.Thread(target=watch.stdout.read, daemon=True).start()
+            for edit in self.edits:
+                if not edit.file.endswith(".md"):
+                    continue
+                page = folder / "_build" / "html" / edit.file.replace(".md", ".html")
+                before = page.read_bytes()
+                time.sleep(0.5)
+                start = time.perf_counter()
+                edit.make(folder)
+                while page.read_bytes() == before:
+                    time.sleep(0.002)
+                self.add(f"watch: {edit.what}", time.perf_counter() - start)
+        finally:
+            watch.send_signal(signal.SIGINT)
+            watch.wait()
+
+    def seconds(self) -> dict[str, float]:
+        return {row: statistics.median(values) for row, values in self.rows.items()}
+
+    def show(self) -> None:
+        seconds = self.seconds()
+        print(f"\n{self.name} (median of {len(self.rows['cold'])})")
+        for row, value in seconds.items():
+            ratio = f"{value / seconds['scripts']:8.2f} × the scripts" if self.scripts else ""
+            print(f"  {row:<24}{value:8.2f} s{ratio}")
+        print(f"  peak memory of a cold build: {self.memory['family']:.0f} MiB in all, "
+              f"{self.memory['parent']:.0f} MiB in the parent; one script {self.memory['script']:.0f} MiB")  # fmt: skip
 
 
-def show(
-    result: dict[str, object], targets: list[tuple[str, str, Callable[[dict[str, float]], float], float]]
-) -> bool:
-    seconds: dict[str, float] = result["seconds"]  # type: ignore[assignment]
-    memory: dict[str, float] = result["memory"]  # type: ignore[assignment]
-    print(f"\n{result['name']} (median of {result['runs']})")
-    for key, value in seconds.items():
-        print(f"  {key:<12}{value:8.2f} s{value / seconds['scripts']:8.2f} × the scripts")
-    print(f"  peak memory  {memory['family']:.0f} MiB in all, {memory['parent']:.0f} MiB in the parent; "
-          f"one script {memory['script']:.0f} MiB")  # fmt: skip
-    good = True
-    for label, unit, figure, limit in targets:
-        value = figure(seconds)
-        good = good and value <= limit
-        print(f"  {'ok  ' if value <= limit else 'MISS'} {label}: {value:.2f} {unit} (target {limit})")
-    return good
+TORCH_EDITS = [
+    Edit("prose", "fit.md", "The result is", "The outcome is"),
+    Edit("first block", "fit.md", "import math\n", "import math\n# again\n"),
+    Edit("middle block", "fit.md", "    loss.backward()", "    # again\n    loss.backward()"),
+    Edit("last block", "fit.md", "plt.plot(x, y)", "plt.plot(x, y, '.')"),
+]
+NUMPY_EDITS = [
+    Edit("prose", "note000.md", "The largest", "The greatest"),
+    Edit("first block", "note000.md", "print(s[:5])", "print(s[:6])"),
+    Edit("middle block", "note000.md", '"index"', '"number"'),
+    Edit("last block", "note000.md", "mean(), 4", "mean(), 5"),
+    Edit("data file", "data.csv", "1 2 3", "4 5 6"),
+    Edit("helper module", "helper.py", "data = 1", "data = 2"),
+]
+
+
+def check(label: str, value: float, unit: str, limit: float) -> bool:
+    print(f"  {'ok  ' if value <= limit else 'MISS'} {label}: {value:.2f} {unit} (target {limit:g})")
+    return value <= limit
 
 
 def main() -> None:
@@ -224,37 +296,43 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--notes", type=int, default=20)
+    parser.add_argument("--many", type=int, default=200, help="0: leave it out")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {shutil.which('pandoc') or program()}")
-    torch_note = measure(
-        "one torch note", {"fit": TORCH_NOTE}, options.runs,
-        ('"The fit"}\nimport', '"The fit"}\n# again\nimport'), ("The result is", "The outcome is"),
-    )  # fmt: skip
-    numpy_notes = measure(
-        f"{options.notes} numpy notes",
-        {f"note{i:02}": NUMPY_NOTE.replace("NUMBER", str(i)) for i in range(options.notes)},
-        options.runs,
-        ("mean(), 4", "mean(), 5"), ("The largest", "The greatest"),
-    )  # fmt: skip
-    good = show(
-        torch_note,
-        [
-            ("cold", "× (script + pandoc)", lambda s: s["cold"] / (s["scripts"] + s["pandoc"]), 1.15),
-            ("prose edit", "s", lambda s: s["prose"], 1.0),
-        ],
-    )
-    good &= show(
-        numpy_notes,
-        [
-            ("cold", "× the scripts", lambda s: s["cold"] / s["scripts"], 0.4),
-            ("unchanged", "s", lambda s: s["unchanged"], 0.5),
-            ("prose edit", "s", lambda s: s["prose"], 1.0),
-        ],
-    )
+    torch = Bench("one torch note", {"fit": TORCH_NOTE}, TORCH_EDITS)
+    numpy = Bench(f"{options.notes} numpy notes", _numpy_notes(options.notes), NUMPY_EDITS)
+    benches = [torch, numpy]
+    for bench in benches:
+        for _ in range(options.runs):
+            bench.round()
+    if options.many:
+        many = Bench(f"{options.many} numpy notes", _numpy_notes(options.many), NUMPY_EDITS, scripts=False)
+        many.round()
+        benches.append(many)
+    for bench in benches:
+        bench.show()
+    t, n = torch.seconds(), numpy.seconds()
+    print()
+    good = [
+        check("one torch note, cold", t["cold"] / (t["scripts"] + t["pandoc"]), "× (script + pandoc)", 1.15),
+        check(f"{numpy.name}, cold", n["cold"] / n["scripts"], "× the scripts", 0.25),
+        check(f"{numpy.name}, unchanged", n["unchanged"], "s", 0.5),
+        check("prose edit", max(t["prose"], n["prose"]), "s", 1.0),
+        check("last block under watch, numpy", n["watch: last block"], "s", 0.3),
+    ]
+    if options.many:
+        m = many.seconds()
+        good.append(
+            check(f"{many.name}, cold", m["cold"] / n["cold"], f"× {numpy.name}", 1.1 * options.many / 20)
+        )
     if options.json:
-        options.json.write_text(json.dumps([torch_note, numpy_notes], indent=1))
-    sys.exit(0 if good else 1)
+        options.json.write_text(json.dumps({b.name: b.seconds() | b.memory for b in benches}, indent=1))
+    sys.exit(0 if all(good) else 1)
+
+
+def _numpy_notes(count: int) -> dict[str, str]:
+    return {f"note{i:03}": numpy_note(i) for i in range(count)}
 
 
 if __name__ == "__main__":

@@ -435,6 +435,7 @@ def test_an_edit_of_the_last_block_costs_that_block(project, write, kept) -> Non
         )
         outcome = build(project, kept)
         assert told(outcome) == ["reused", "reused", "run: its code changed"]
+        assert build(project, kept).status == "cached"
     assert (project / "runs.log").read_text() == "run "
     warm = page(project)
     build(project, refresh=True)

@@ -75,9 +75,12 @@ def variable_hash(name: str) -> str:
 
 
 def package_version(distribution: str) -> str:
+    """An installed distribution's version. Its whole metadata would take ten times as long to read."""
     try:
-        return metadata.version(distribution)
-    except (metadata.PackageNotFoundError, ValueError):
+        text = metadata.distribution(distribution).read_text("METADATA") or ""
+        match = re.search(r"^Version:\s*(\S+)", text, re.MULTILINE)
+        return match[1] if match else metadata.version(distribution)
+    except (metadata.PackageNotFoundError, ValueError, OSError):
         return MISSING
 
 

@@ -268,7 +268,10 @@ class Session:
             seed=settings.seed,
             capture=str(self.folder),
             root=str(project.root),
-            ignore=(str(project.store), str(project.results), *(str(project.output / t) for t in _PAGES)),
+            ignore=(
+                *(str(project.store), str(project.results), str(_scratch())),
+                *(str(project.output / target) for target in _PAGES),
+            ),
             script_folder=os.path.dirname(os.path.abspath(sys.argv[0])) if sys.argv and sys.argv[0] else "",
             memory=settings.memory,
         )

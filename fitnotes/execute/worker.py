@@ -150,7 +150,7 @@ class Worker:
         linecache.cache[job.name] = (job.lines, None, self.lines, job.name)
         _quiet_warnings(self.capture, job.name)
         seed_everything(job.seed)
-        ignore = (job.capture, os.path.dirname(__file__), *job.ignore)
+        ignore = (os.path.dirname(__file__), *job.ignore)
         aside = os.path.join(job.capture, "inputs")
         self.recorder = Recorder(job.name, ignore, (job.root, job.folder), aside)
         multiprocessing.set_start_method(None, force=True)  # what Python itself would choose
