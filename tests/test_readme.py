@@ -14,11 +14,24 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_transcript_ran(project: Path) -> None:
-    (transcript,) = re.findall(r"^```console\n(.*?)^```", README, re.M | re.S)
+    transcript, _ = re.findall(r"^```console\n(.*?)^```", README, re.M | re.S)
     commands = re.findall(r"^\$ (.*)$", transcript, re.M)
     assert len(commands) == 5
     seen = "".join(f"$ {command}\n{run(command, project)}" for command in commands)
     assert seen == normal(transcript, project)
+
+
+def test_the_explanation_is_what_comes_out(project: Path, fitnotes) -> None:
+    _, transcript = re.findall(r"^```console\n(.*?)^```", README, re.M | re.S)
+    command, expected = transcript.split("\n", 1)
+    (project / "data.csv").write_text("1")
+    (project / "fit.md").write_text(
+        "```python\nimport math\n```\n\n```{.python #tbl-loss tbl-cap='Loss'}\nloss = float(open('data.csv').read())\n"
+        "```\n\nIt is `loss:.3f`{.python}.\n\n```{.python session=b}\nprint(1)\n```\n"
+    )
+    fitnotes(*command.split()[2:])
+    (project / "data.csv").write_text("2")
+    assert fitnotes(*command.split()[2:]).stdout.startswith(expected)
 
 
 def test_the_example_note_builds(project: Path, fitnotes) -> None:

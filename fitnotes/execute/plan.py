@@ -152,7 +152,7 @@ def plan(
                     for path in stored.wrote:
                         writers[path] = max(writers.get(path, -1), block.index)
                 else:
-                    verb = "changed" if why == CODE_CHANGED else "runs again"
+                    verb = "has none" if elsewhere else "changed" if why == CODE_CHANGED else "runs again"
                     cause = f"{block.name} above {verb}"
             steps.append(Step(block, key, stored, why))
         planned.append(steps)
