@@ -36,7 +36,11 @@ TARGETS = ("html", "pdf", "tex", "gfm", "docx", "epub")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command line asks for. ``page``: the one file to write, when ``--output`` names a file."""
+    """What the command line asks for. ``page``: the one file to write, when ``--output`` names a file.
+
+    ``retry``: of the notes whose last build failed, those that are built again though nothing that they are
+    made from has changed; None: all.
+    """
 
     targets: tuple[str, ...] = ("html",)
     output: Path | None = None
@@ -47,6 +51,7 @@ class Request:
     fail_fast: bool = False
     embed: bool = False
     explain: bool = False
+    retry: frozenset[Path] | None = None
     overrides: tuple[tuple[str, object], ...] = ()
 
 
@@ -78,6 +83,7 @@ class Report(Protocol):
     def finished(self, outcome: Outcome) -> None: ...
 
 
+FAILED = "failed "  # in front of the stamp of a page with errors, which is never up to date
 ROUNDS = 3  # builds of a note because others wrote what it read
 
 
@@ -105,6 +111,7 @@ class Build:
         self._preloads: list[str] = []
         self._labels = Labels(project, [], self.executor)
         self._outcomes: dict[Path, Outcome] = {}
+        self.running: set[Path] = set()
         self._told: list[Source] = []  # whose outcome is still to be reported, in order
 
     def run(self, sources: Sequence[Source]) -> list[Outcome]:
@@ -260,7 +267,10 @@ class Build:
         if self.request.refresh:
             return False
         page = self._page(source, target)
-        record = self.pages.fresh(page, self._stamp(source, note, target), self.current)
+        stamp = self._stamp(source, note, target)
+        record = self.pages.fresh(page, stamp, self.current)
+        if record is None and self.request.retry is not None and source.path not in self.request.retry:
+            record = self.pages.fresh(page, FAILED + stamp, self.current)
         if record is None:
             return False
         outcome.problems += [w for w in record.warnings if w not in outcome.problems]
@@ -288,6 +298,7 @@ class Build:
     def _note(self, source: Source, note: Note, targets: list[str]) -> Outcome:
         outcome = Outcome(source)
         start = time.perf_counter()
+        self.running.add(source.path)
         try:
             self._build_note(source, note, targets, outcome)
         except FitnotesError as error:
@@ -311,6 +322,7 @@ class Build:
             outcome.problems.append(Problem("error", message, note.shown, hint=hint, exit_code=3))
         finally:
             self._labels.running.discard(source.path)
+            self.running.discard(source.path)
         if outcome.exit_code:
             outcome.status = "failed"
         outcome.seconds = time.perf_counter() - start
@@ -352,9 +364,8 @@ class Build:
             if target == "html" and not self.request.embed:
                 files += self._assets(page, script=composed.has_maths)
             warnings = [*document.problems, *found]
-            # A page with errors is recorded, for `clean`, but never up to date.
             failed = any(p.severity == "error" for p in outcome.problems)
-            stamp = "" if failed else self._stamp(source, note, target)
+            stamp = (FAILED if failed else "") + self._stamp(source, note, target)
             with contextlib.suppress(OSError):  # said when the results could not be stored
                 self.pages.store(page, stamp, inputs, files, warnings)
 

@@ -52,7 +52,7 @@ class Plain:
 
     def finished(self, outcome: Outcome) -> None:
         with self._lock:
-            if self.explain:
+            if self.explain and outcome.status != "skipped":
                 self.explained(outcome)
             for problem in outcome.problems:
                 self.problem(problem)

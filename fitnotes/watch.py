@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
-from fitnotes.build import Build, Outcome, Report, Request
+from fitnotes.build import Build, Outcome, Request
 from fitnotes.errors import FitnotesError
 from fitnotes.execute.inputs import FILE, PACKAGE, STAT, Input, package_version
 from fitnotes.execute.kept import Kept
@@ -33,25 +34,39 @@ class Watch:
         self.request = request
         self.report = report
         self.kept = Kept(available_memory() // SHARE)
+        self._build: Build | None = None
         self._packages: dict[str, str] = {}
         self._outside: set[Path] = set()
 
-    def build(self) -> list[Outcome]:
-        """Builds what is not up to date. A wrong setting or path is said, and waits for its correction."""
+    def build(self, changed: frozenset[Path] | None = None) -> list[Outcome]:
+        """Builds what is not up to date; what failed is tried again only where something it is made from, or the
+        note itself, was saved. A wrong setting or path is said, and waits for its correction."""
         report = self.report()
         try:
             if self.project.config is not None:
                 self.project = find_project(self.project.root)
             sources = find_sources(self.paths, self.project)
             self._same_packages()
-            with report:
-                outcomes = Build(self.project, self.request, _Quiet(report), self.kept).run(sources)
+            self._build = Build(self.project, replace(self.request, retry=changed), _Quiet(report), self.kept)
+            outcomes = self._build.run(sources)
         except FitnotesError as error:
             report.err.write(f"fitnotes: {error}\n")
             return []
+        finally:
+            self._build = None
         self.kept.trim()
         self._learn(item for outcome in outcomes for item in outcome.inputs)
         return outcomes
+
+    def outrun(self, changed: frozenset[Path]) -> None:
+        """Stops a build that is at work on what was just saved: the next one starts with the new text."""
+        build = self._build
+        if build is not None and build.running & changed:
+            build.cancel.set()
+
+    def stop(self) -> None:
+        if self._build is not None:
+            self._build.cancel.set()
 
     def _learn(self, inputs: Iterable[Input]) -> None:
         """Which packages sessions have loaded, and which folders outside of the project they read."""
@@ -103,47 +118,51 @@ class _Quiet:
 def watch_notes(
     paths: Sequence[Path], project: Project, request: Request, report: Callable[[], Plain]
 ) -> None:
-    """Builds and waits until Ctrl-C."""
+    """Builds and waits until Ctrl-C. Builds go on in a thread, so that a save in the middle is seen."""
     import watchfiles
 
     find_sources(paths, project)  # a wrong path is an error now, not a line among others
     watch = Watch(paths, project, request, report)
     printer = report()
-    try:
-        # Watching begins before the first build, so that a save during a build is not missed.
-        stop = threading.Event()
-        folders = watch.folders()
-        while True:
-            changes = watchfiles.watch(
-                *folders,
-                watch_filter=lambda change, path: watch.concerns(path),
-                debounce=1600,
-                step=GATHER,
-                rust_timeout=100,
-                yield_on_timeout=True,
-                raise_interrupt=True,
-                stop_event=stop,
-                ignore_permission_denied=True,
-            )
-            next(changes)
-            start = time.perf_counter()
-            outcomes = watch.build()
-            if printer.verbosity >= 0:
-                names = ", ".join(display_path(folder) for folder in folders)
-                seconds = time.perf_counter() - start
-                count = f"{len(outcomes)} note{'' if len(outcomes) == 1 else 's'}"
-                printer.line(f"{count}, {seconds:.1f} s; watching {names} (Ctrl-C ends)")
-            for found in changes:
-                if found:
-                    watch.build()
-                if watch.folders() != folders:
-                    folders = watch.folders()
-                    break
-    except KeyboardInterrupt:
-        printer.line("ended")
-    finally:
-        watch.kept.close()
-        stop_server()
+    saved: frozenset[Path] = frozenset()
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            building: Future[list[Outcome]] | None = pool.submit(watch.build)
+            first, start = True, time.perf_counter()
+            while True:
+                folders = watch.folders()
+                changes = watchfiles.watch(
+                    *folders,
+                    watch_filter=lambda change, path: watch.concerns(path),
+                    step=GATHER,
+                    rust_timeout=GATHER,
+                    yield_on_timeout=True,
+                    ignore_permission_denied=True,
+                )
+                for found in changes:
+                    saved |= {Path(path) for _, path in found}
+                    if building is not None and not building.done():
+                        watch.outrun(saved)
+                        continue
+                    if building is not None:
+                        count = len(building.result())
+                        building = None
+                        if first and printer.verbosity >= 0:
+                            printer.line(_ready(count, time.perf_counter() - start, folders))
+                        first = False
+                        if watch.folders() != folders:
+                            break
+                    if saved:
+                        building = pool.submit(watch.build, saved)
+                        saved = frozenset()
+        except KeyboardInterrupt:
+            printer.line("ended")
+        finally:
+            watch.stop()
+    watch.kept.close()
+    stop_server()
 
 
-_: type[Report] = _Quiet
+def _ready(count: int, seconds: float, folders: Sequence[Path]) -> str:
+    names = ", ".join(display_path(folder) for folder in folders)
+    return f"{count} note{'' if count == 1 else 's'}, {seconds:.1f} s; watching {names} (Ctrl-C ends)"

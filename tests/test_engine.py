@@ -586,6 +586,33 @@ def test_watch_builds_what_is_saved_and_leaves_nothing(project, write, number) -
     assert gone(family), [p.cmdline() for p in family if p.is_running()]
 
 
+def test_watch_follows_the_last_save(project, write) -> None:
+    """A save in the middle of a run stops it; a note that failed is not tried again for another's sake."""
+    long = "```python\nopen('runs.log', 'a').write('run ')\n```\n\n```python\n{}\n```\n"
+    write("notes/a.md", long.format("print('short')"))
+    write("notes/b.md", blocks("open('fails.log', 'a').write('fail ')\n1 / 0"))
+    watch = start(project, "watch")
+    try:
+        wait_until(lambda: "short" in page(project, "a"), "the first build")
+        wait_until(lambda: "ZeroDivisionError" in page(project, "b"), "the first build")
+        write("notes/a.md", long.format("open('begun', 'w').close()\nimport time\ntime.sleep(300)"))
+        wait_until((project / "notes" / "begun").exists, "the long run")
+        write("notes/a.md", long.format("print('quick')"))
+        wait_until(lambda: "quick" in page(project, "a"), "the save in its middle")
+        assert (project / "notes" / "fails.log").read_text() == "fail "
+        if CAN_HOLD:
+            assert (project / "notes" / "runs.log").read_text() == "run "
+        write("notes/b.md", blocks("open('fails.log', 'a').write('fail ')\n1 / 0"))
+        wait_until(
+            lambda: (project / "notes" / "fails.log").read_text() == "fail fail ", "the failed note, saved"
+        )
+    finally:
+        watch.send_signal(signal.SIGINT)
+        _, errors = watch.communicate(timeout=20)
+    assert watch.returncode == 0
+    assert "Traceback" not in errors
+
+
 # --------------------------------------------------------------------------------------------------
 # Faults
 

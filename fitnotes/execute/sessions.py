@@ -36,6 +36,7 @@ from fitnotes.note import Block, Note
 from fitnotes.settings import Project, Settings, show_size
 
 FLOOD = 200_000_000  # bytes that one block may print
+LOOK = 0.1  # seconds between looks at how much a block has printed, and whether the build is stopped
 GRACE = 2.0  # seconds between the interrupt and the kill of a block that is out of time
 CAN_HOLD = sys.platform == "linux" and hasattr(os, "pidfd_open")  # sleeping copies of sessions
 _PAGES = ("html", "pdf")  # folders of pages, whose files are no inputs
@@ -305,10 +306,11 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self.connection.send(None)
-            self.process.join(0.5)
+    def __exit__(self, kind: object = None, *exc: object) -> None:
+        if kind is None:
+            with contextlib.suppress(OSError, ValueError):
+                self.connection.send(None)
+                self.process.join(0.5)
         self._kill()
         self.connection.close()
         self.process.close()
@@ -337,7 +339,7 @@ class Session:
             printed = sum((self.folder / name).stat().st_size for name in NAMES)
             if printed - sum(self.offsets.values()) > FLOOD:
                 raise TooMuch
-            left = 0.25 if end is None else min(0.25, end - time.monotonic())
+            left = LOOK if end is None else min(LOOK, end - time.monotonic())
             if left <= 0:
                 return None
             ready = wait([self.connection, self.process.sentinel], left)
