@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fitnotes.errors import FitnotesError, Problem
 from fitnotes.execute import plan as planning
 from fitnotes.execute.cache import Result, digest
-from fitnotes.execute.inputs import FILE, MISSING, RESULTS, Input, file_hash, stored_path
+from fitnotes.execute.inputs import FILE, MISSING, RESULTS, THERE, Input, file_hash, stored_path
 from fitnotes.execute.kept import Kept
 from fitnotes.execute.run import Execution, Executor, Told
 from fitnotes.execute.sessions import Cancelled, set_environment, start_server, sweep
@@ -24,11 +24,12 @@ from fitnotes.execute.slots import cores
 from fitnotes.labels import Labels, NotYet
 from fitnotes.note import Note, read_note
 from fitnotes.pages import Pages, program_signature
-from fitnotes.settings import Project
+from fitnotes.settings import Project, display_path
 from fitnotes.sources import Source, notes_below, page_suffix
 
 if TYPE_CHECKING:  # these load panflute, which a build with nothing to do goes without
     from fitnotes.read import Document
+    from fitnotes.render.media import Media
     from fitnotes.render.page import Page, Place
 
 TARGETS = ("html", "pdf", "tex", "gfm", "docx", "epub")
@@ -126,9 +127,11 @@ class Build:
                 break
             self._build(work, again=round_ > 0)
             work = [found for source in self._outdated(sources) if (found := self._stale(source))]
-        for source, note, _ in work:
-            message = "it reads files that other notes write, and they read its own: no order is right"
-            self._outcomes[source.path].problems.append(Problem("warning", message, note.shown))
+        for source, _, _ in work:
+            message = "it reads what other notes write, and they what it writes: no order is right"
+            problem = Problem("warning", message, display_path(source.path))
+            self._outcomes[source.path].problems.append(problem)
+        self._shared_files()
         self._report(last=True)
         if self.executor.cache.stored and self.project.settings.cache_size:
             self.executor.cache.trim(self.project.settings.cache_size)
@@ -137,18 +140,18 @@ class Build:
     def _stale(self, source: Source) -> tuple[Source, Note, list[str]] | None:
         """What has to be written of a note; None, and an outcome, if nothing."""
         outcome = Outcome(source)
-        self._outcomes[source.path] = outcome
         try:
             note = read_note(source.path)
         except FitnotesError as error:
             self._fail(outcome, error)
+            self._outcomes[source.path] = outcome
             self._report()
             return None
         targets = [t for t in self.request.targets if not self._fresh(source, note, t, outcome)]
         if targets:
-            del self._outcomes[source.path]
             return source, note, targets
         outcome.status = "cached"
+        self._outcomes[source.path] = outcome
         if self.request.explain:
             self._explain(note, outcome)
         self._report()
@@ -224,11 +227,26 @@ class Build:
         found = []
         for source in sources:
             others = {path for p, o in self._outcomes.items() if p != source.path for path in o.wrote}
+            others |= {path.rpartition("/")[0] or "." for path in others}  # a listed folder
             outcome = self._outcomes[source.path]
             shared = [i for i in outcome.inputs if i.name in others or i.kind == RESULTS]
             if shared and self.current.changed(shared) is not None:
                 found.append(source)
         return found
+
+    def _shared_files(self) -> None:
+        """Says which files several notes have written: which one came last is chance."""
+        writers: dict[str, list[Path]] = {}
+        for path, outcome in self._outcomes.items():
+            for name in outcome.wrote:
+                writers.setdefault(name, []).append(path)
+        for name, paths in sorted(writers.items()):
+            if len(paths) > 1:
+                names = " and ".join(display_path(path) for path in sorted(paths))
+                message = f"{name} is written by {names}: what is in it is chance"
+                for path in paths:
+                    problem = Problem("warning", message, display_path(path))
+                    self._outcomes[path].problems.append(problem)
 
     def _report(self, *, last: bool = False) -> None:
         """Reports what is finished, in order. What failed for want of a file may yet be built again."""
@@ -350,7 +368,7 @@ class Build:
                 continue
             found = composed.found
             outcome.written.append(page)
-            inputs = self._inputs(document, composed.media.inputs, used, done)
+            inputs = self._inputs(document, composed.media, used, done)
             for item in inputs:
                 name = Path(item.name).name
                 if item.value == MISSING and any(name in b.options.depends for b in document.blocks):
@@ -399,13 +417,13 @@ class Build:
         outcome.inputs, outcome.wrote = set(done.inputs), done.wrote
         return done
 
-    def _inputs(
-        self, document: Document, shown: Mapping[str, str], used: set[Path], done: Execution
-    ) -> set[Input]:
+    def _inputs(self, document: Document, media: Media, used: set[Path], done: Execution) -> set[Input]:
         """Everything that a page was made from: files that it shows, other notes whose labels it names, and what
         its blocks depended on and wrote."""
         root = self.project.root
-        inputs = {Input(FILE, stored_path(path, root), known) for path, known in shown.items()} | done.inputs
+        shown, linked = media.inputs.items(), media.linked.items()
+        inputs = {Input(FILE, stored_path(path, root), known) for path, known in shown} | done.inputs
+        inputs |= {Input(THERE, stored_path(path, root), known) for path, known in linked}
         for path in used:
             name = stored_path(str(path), root)
             inputs |= {Input(FILE, name, file_hash(path)), Input(RESULTS, name, self.executor.states(name))}

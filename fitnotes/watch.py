@@ -11,15 +11,19 @@ from pathlib import Path
 
 from fitnotes.build import Build, Outcome, Request
 from fitnotes.errors import FitnotesError
-from fitnotes.execute.inputs import FILE, PACKAGE, STAT, Input, package_version
+from fitnotes.execute.inputs import FILES, PACKAGE, Input, package_version
 from fitnotes.execute.kept import Kept
-from fitnotes.execute.sessions import stop_server
+from fitnotes.execute.sessions import scratch, stop_server
 from fitnotes.execute.slots import available_memory
+from fitnotes.note import SUFFIXES
 from fitnotes.report import Plain
 from fitnotes.settings import Project, display_path, find_project
 from fitnotes.sources import Source, find_sources
 
 SHARE = 4  # of the memory that is free at the start, this part at most is held by kept sessions
+RESTLESS = 3
+MOST = 2000  # files outside of the project that are looked at
+LOOK = 0.5  # seconds between looks at them
 GATHER = 30  # milliseconds without another save until a build starts
 
 
@@ -36,7 +40,9 @@ class Watch:
         self.kept = Kept(available_memory() // SHARE)
         self._build: Build | None = None
         self._packages: dict[str, str] = {}
-        self._outside: set[Path] = set()
+        self._outside: dict[Path, object] = {}  # files that blocks read elsewhere, as they looked last
+        self._made: set[Path] = set()  # files that blocks wrote in the last build
+        self._restless = 0
 
     def build(self, changed: frozenset[Path] | None = None) -> list[Outcome]:
         """Builds what is not up to date; what failed is tried again only where something it is made from, or the
@@ -56,7 +62,29 @@ class Watch:
             self._build = None
         self.kept.trim()
         self._learn(item for outcome in outcomes for item in outcome.inputs)
+        self._made = {self.project.root / name for outcome in outcomes for name in outcome.wrote}
         return outcomes
+
+    def news(self, saved: frozenset[Path], during: bool) -> frozenset[Path]:
+        """The saves that call for a build: not those of files that blocks wrote in the last one. Files that change
+        while a build runs, and that nobody saves as notes or modules, call for three builds in a row at most:
+        blocks that change what they read would never come to rest."""
+        saved -= self._made
+        sources = any(path.suffix in (*SUFFIXES, ".py", ".toml") for path in saved)
+        self._restless = self._restless + 1 if saved and during and not sources else 0
+        if self._restless > RESTLESS:
+            if self._restless == RESTLESS + 1:
+                names = ", ".join(sorted(display_path(path) for path in saved)[:3])
+                self.report().err.write(f"fitnotes: blocks keep changing {names}; waiting for another save\n")
+            return frozenset()
+        return saved
+
+    def elsewhere(self) -> frozenset[Path]:
+        """The files that blocks read outside of the project and that look different now."""
+        found = {path for path, known in self._outside.items() if _look(path) != known}
+        for path in found:
+            self._outside[path] = _look(path)
+        return frozenset(found)
 
     def outrun(self, changed: frozenset[Path]) -> None:
         """Stops a build that is at work on what was just saved: the next one starts with the new text."""
@@ -73,8 +101,8 @@ class Watch:
         for item in inputs:
             if item.kind == PACKAGE:
                 self._packages[item.name] = item.value
-            elif item.kind in (FILE, STAT) and os.path.isabs(item.name):
-                self._outside.add(Path(item.name).parent)
+            elif item.kind in FILES and os.path.isabs(item.name) and len(self._outside) < MOST:
+                self._outside.setdefault(Path(item.name), _look(Path(item.name)))
 
     def _same_packages(self) -> None:
         """A package that was installed anew: the loaded one must not run any more."""
@@ -84,21 +112,29 @@ class Watch:
             self._packages.clear()
 
     def folders(self) -> list[Path]:
-        """What to look at for changes: the project, where the notes lie, and what blocks read elsewhere."""
+        """What to look at for changes: the project, and where the notes lie."""
         found = {self.project.root, *(p.resolve() if p.is_dir() else p.resolve().parent for p in self.paths)}
-        found |= {folder for folder in self._outside if folder.is_dir()}
         return [
             f for f in sorted(found) if not any(f != other and f.is_relative_to(other) for other in found)
         ]
 
     def concerns(self, path: str) -> bool:
         """Whether a changed file may matter: not what builds write themselves."""
-        own = (self.project.store, self.project.results, self.request.output or self.project.output)
+        output = self.request.output or self.project.output
+        own = (self.project.store, self.project.results, output, scratch())
         changed = Path(path)
         if any(changed.is_relative_to(folder) for folder in own):
             return False
         parts = changed.parts
         return not any(part in (".git", "__pycache__", "node_modules") for part in parts)
+
+
+def _look(path: Path) -> object:
+    try:
+        info = path.stat()
+    except OSError:
+        return None
+    return info.st_mtime_ns, info.st_size
 
 
 class _Quiet:
@@ -129,6 +165,7 @@ def watch_notes(
         try:
             building: Future[list[Outcome]] | None = pool.submit(watch.build)
             first, start = True, time.perf_counter()
+            looked = start
             while True:
                 folders = watch.folders()
                 changes = watchfiles.watch(
@@ -141,9 +178,13 @@ def watch_notes(
                 )
                 for found in changes:
                     saved |= {Path(path) for _, path in found}
+                    if time.perf_counter() - looked > LOOK:
+                        saved |= watch.elsewhere()
+                        looked = time.perf_counter()
                     if building is not None and not building.done():
                         watch.outrun(saved)
                         continue
+                    during = building is not None
                     if building is not None:
                         count = len(building.result())
                         building = None
@@ -152,6 +193,7 @@ def watch_notes(
                         first = False
                         if watch.folders() != folders:
                             break
+                    saved = watch.news(saved, during)
                     if saved:
                         building = pool.submit(watch.build, saved)
                         saved = frozenset()

@@ -35,6 +35,7 @@ LAYERS = [
     ["execute.plan", "execute.preload"],
     ["execute.child", "execute.ledger"],
     ["execute.worker"],
+    ["execute.probes"],
     ["execute.shell", "execute.recorder", "execute.sleeper", "execute.tracebacks"],
     ["execute.cache", "execute.capture", "execute.lifeline", "execute.lock", "execute.seeding", "pandoc"],
     ["execute.inputs", "execute.protocol", "execute.slots"],

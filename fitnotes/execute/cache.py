@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from fitnotes.execute.inputs import Current, Input
 
-FORMAT = 2
+FORMAT = 3
 USED_AGAIN = 3600.0  # seconds after which the use of a result is noted anew, for `trim`
 
 Status = Literal["ok", "error", "timeout", "crash", "not run", "missing"]
@@ -32,11 +32,11 @@ Status = Literal["ok", "error", "timeout", "crash", "not run", "missing"]
 class Result:
     """What running one block gave.
 
-    ``outputs`` are nbformat output dicts; ``message`` and ``line`` say what went wrong where; ``at`` is the
-    line where the block stood; ``inputs`` is what it depended on, ``wrote`` the project's files that it
-    wrote, ``volatile`` what it read that cannot be had again; ``lines`` are `line_sums` of the modules it
-    imported. ``after`` is the state of the block before it in its session, ``state`` stands for
-    everything that happened in the session up to here.
+    ``outputs`` are nbformat output dicts; ``message`` and ``line`` say what went wrong where; ``at`` are the
+    lines where the session's blocks stood, up to this one; ``inputs`` is what it depended on, ``wrote`` the
+    project's files that it wrote, ``volatile`` what it read that cannot be had again; ``lines`` are
+    `line_sums` of the modules it imported. ``after`` is the state of the block before it in its session,
+    ``state`` stands for everything that happened in the session up to here.
     """
 
     status: Status
@@ -45,7 +45,7 @@ class Result:
     line: int | None = None
     seconds: float = 0.0
     inputs: tuple[Input, ...] = ()
-    at: int | None = None
+    at: tuple[int | None, ...] = ()
     wrote: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     lines: tuple[tuple[str, str], ...] = ()
@@ -133,7 +133,7 @@ class Cache:
                 raise ValueError("checksum")
             if record.pop("format") != FORMAT or record.pop("key") != key:
                 return None
-            record["outputs"] = tuple(record["outputs"])
+            record["outputs"], record["at"] = tuple(record["outputs"]), tuple(record["at"])
             record["inputs"] = tuple(Input(*item) for item in record["inputs"])
             record["lines"] = tuple((path, sums) for path, sums in record["lines"])
             record["wrote"], record["volatile"] = tuple(record["wrote"]), tuple(record["volatile"])

@@ -23,11 +23,14 @@ from typing import NamedTuple
 
 FILE = "file"  # its content; of a folder the names in it
 STAT = "stat"  # whether it is there, and its size
+TREE = "tree"  # all files below a folder, by content
+THERE = "there"  # whether it is there
 VARIABLE = "variable"  # of the environment; the value is kept as a hash
 PACKAGE = "package"  # an installed distribution's version
 PYTHON = "python"  # the interpreter's version
 RESULTS = "results"  # what another note's blocks gave when they last ran
 
+FILES = (FILE, STAT, TREE, THERE)
 MISSING = "missing"
 
 
@@ -39,14 +42,18 @@ class Input(NamedTuple):
     value: str
 
 
+# What builds and tools leave in a folder, or write under this name until it is whole.
+_MADE = re.compile(r"\.fitnotes|_build|__pycache__|\.git|\.(?:pytest|mypy|ruff)_cache|\..*\.tmp")
+
+
 def file_hash(path: str | os.PathLike[str]) -> str:
     """SHA-256 of the content, for a folder of the names in it; "missing" when there is no such file,
     "unreadable" when it cannot be read or, like a pipe, only once."""
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            # Hidden names and those of built output come and go.
-            names = sorted(name for name in os.listdir(path) if name[:1] not in "._")
+            with os.scandir(path) as entries:
+                names = sorted(e.name + "/" * e.is_dir() for e in entries if not _MADE.fullmatch(e.name))
             return hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
         if not stat.S_ISREG(mode):
             return "unreadable"
@@ -56,6 +63,15 @@ def file_hash(path: str | os.PathLike[str]) -> str:
         return MISSING
     except OSError:
         return "unreadable"
+
+
+def tree_hash(path: Path) -> str:
+    """A hash of all names and contents below a folder; of a file its own."""
+    if not path.is_dir():
+        return file_hash(path)
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    parts = [f"{p.relative_to(path).as_posix()}\0{file_hash(p)}" for p in files]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def file_presence(path: str | os.PathLike[str]) -> str:
@@ -72,6 +88,19 @@ def variable_hash(name: str) -> str:
     """A hash, since variables may hold secrets and results are shared."""
     value = os.environ.get(name)
     return MISSING if value is None else hashlib.sha256(os.fsencode(value)).hexdigest()[:16]
+
+
+# Variables that differ from one terminal or login to the next.
+_PASSING = re.compile(
+    r"_|PWD|OLDPWD|SHLVL|LINES|COLUMNS|DISPLAY|WINDOWID|INVOCATION_ID|JOURNAL_STREAM|LS_COLORS|PS\d|"
+    r"(?:TERM|COLORTERM|SSH|XDG|DBUS|VSCODE|GNOME|KDE|TMUX|STY|FITNOTES|PYTEST|SYSTEMD)\w*"
+)
+
+
+def environment_hash(name: str = "*") -> str:
+    """A hash of all variables but those that come with a terminal or a login."""
+    kept = sorted((k, v) for k, v in dict(os.environ).items() if not _PASSING.fullmatch(k))
+    return hashlib.sha256(repr(kept).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def package_version(distribution: str) -> str:
@@ -236,8 +265,12 @@ class Current:
             return file_hash(self.root / name)
         if kind == STAT:
             return file_presence(self.root / name)
+        if kind == TREE:
+            return tree_hash(self.root / name)
+        if kind == THERE:
+            return "there" if (self.root / name).exists() else MISSING
         if kind == VARIABLE:
-            return variable_hash(name)
+            return environment_hash() if name == "*" else variable_hash(name)
         if kind == PACKAGE:
             return package_version(name)
         if kind == RESULTS:
@@ -248,7 +281,7 @@ class Current:
         """The first input that is no longer what it was. With ``elsewhere`` only files count: the results
         may come from another machine."""
         for item in inputs:
-            if elsewhere and item.kind not in (FILE, STAT):
+            if elsewhere and item.kind not in FILES:
                 continue
             if self.value(item.kind, item.name) != item.value:
                 return item
@@ -257,5 +290,5 @@ class Current:
     def forget(self) -> None:
         """Blocks have run, files may be others now."""
         for kind, name in list(self._known):
-            if kind in (FILE, STAT, RESULTS):
+            if kind in (*FILES, RESULTS):
                 self._known.pop((kind, name), None)

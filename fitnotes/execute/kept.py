@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fitnotes.execute.inputs import FILE, Current
+from fitnotes.execute.inputs import file_hash
 from fitnotes.execute.plan import Step
 from fitnotes.execute.sessions import Copy
 
@@ -21,22 +21,20 @@ PER_SESSION = 12  # copies; a fork holds the pages that its session changed, a f
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A copy behind the step at ``at``. ``states`` are those of the results up to there, ``line`` is where the
-    step's block stood for the session, ``files`` what blocks had written, ``seconds`` what it would take to
-    come here from the copy before."""
+    """A copy behind the step at ``at``. ``states`` are those of the results up to there, ``lines`` are
+    where the blocks stood for the session, ``files`` what it had changed, with hashes, ``seconds`` what it would
+    take to come here from the copy before."""
 
     copy: Copy
     at: int
     states: tuple[str, ...]
-    line: int
+    lines: tuple[int, ...]
     files: dict[str, str]
     seconds: float
 
-    def holds(self, steps: Sequence[Step], current: Current) -> bool:
+    def holds(self, steps: Sequence[Step]) -> bool:
         known = [step.stored.state if step.stored else None for step in steps[: self.at + 1]]
-        return known == list(self.states) and all(
-            current.value(FILE, path) == value for path, value in self.files.items()
-        )
+        return known == list(self.states) and all(file_hash(path) == v for path, v in self.files.items())
 
 
 class Kept:
@@ -47,11 +45,11 @@ class Kept:
         self._held: dict[tuple[Path, str], list[Held]] = {}
         self._lock = threading.Lock()
 
-    def best(self, note: Path, session: str, steps: Sequence[Step], current: Current) -> Held | None:
+    def best(self, note: Path, session: str, steps: Sequence[Step]) -> Held | None:
         """The copy from which the least is left to run; those behind it are of no use any more and end."""
         with self._lock:
             held = self._held.get((note, session), [])
-            fit = [h for h in held if h.holds(steps, current)]
+            fit = [h for h in held if h.holds(steps)]
             best = max(fit, key=lambda h: h.at, default=None)
             self._keep(note, session, [h for h in held if best is not None and h.at <= best.at])
             return best

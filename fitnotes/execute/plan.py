@@ -21,6 +21,7 @@ from fitnotes.execute.inputs import (
     MISSING,
     PACKAGE,
     PYTHON,
+    TREE,
     VARIABLE,
     Current,
     Input,
@@ -83,7 +84,8 @@ def preloads(sources: Sequence[str]) -> list[str]:
 
 def setting(settings: Settings) -> dict[str, str]:
     """What holds for all blocks of a session and belongs to their keys."""
-    return {"fitnotes": __version__, "seed": str(settings.seed), "threads": str(settings.threads)}
+    words = {"seed": settings.seed, "threads": settings.threads, "memory": settings.memory}
+    return {"fitnotes": __version__} | {word: str(value) for word, value in words.items()}
 
 
 def sessions(blocks: Sequence[Block]) -> dict[str, list[Block]]:
@@ -106,7 +108,7 @@ def code_digests(block: Block) -> tuple[str, str]:
 def depended(block: Block, note: Note, current: Current) -> list[Input]:
     """The files under ``depends``, as they are now."""
     names = [stored_path(str(note.path.parent / file), current.root) for file in block.options.depends]
-    return [Input(FILE, name, current.value(FILE, name)) for name in names]
+    return [Input(TREE, name, current.value(TREE, name)) for name in names]
 
 
 def state(key: str, result: Result, nonce: str) -> str:
@@ -138,14 +140,14 @@ def plan(
         after = ""
         cause = ""
         steps = []
-        for block in group:
+        for at, block in enumerate(group):
             key = digest(key, code_digests(block)[1])
             stored: Result | None = None
             why = cause
             if refresh:
                 why = why or "asked for"
             elif not cause:
-                stored, why = _stored(block, key, after, note, cache, current, elsewhere)
+                stored, why = _stored(group[: at + 1], key, after, note, cache, current, elsewhere)
                 why = why or _reason(block, group, name, settings, before)
                 if stored is not None:
                     after, why = stored.state, ""
@@ -190,12 +192,19 @@ def _whole_products(
 
 
 def _stored(
-    block: Block, key: str, after: str, note: Note, cache: Cache, current: Current, elsewhere: bool
+    blocks: Sequence[Block],
+    key: str,
+    after: str,
+    note: Note,
+    cache: Cache,
+    current: Current,
+    elsewhere: bool,
 ) -> tuple[Result | None, str]:
-    """The result that holds, or why there is none, as far as stored results tell."""
+    """The result that holds for the last of a session's blocks so far, or why there is none, as far as stored
+    results tell."""
     stored, stale = cache.find(key, after, current, elsewhere=elsewhere)
     if stored is not None:
-        if stored.at != block.line and tells_lines(stored, note.path.name):
+        if stored.at != lines_of(blocks) and tells_lines(stored, blocks[-1], note.path.name):
             return None, "the line numbers that it shows have moved"
         return stored, ""
     if stale is not None:
@@ -206,6 +215,8 @@ def _stored(
 def describe_change(result: Result, item: Input, current: Current) -> str:
     """What became of an input, in words."""
     now = current.value(item.kind, item.name)
+    if item.kind == VARIABLE and item.name == "*":
+        return "the environment changed, which it reads as a whole"
     if item.kind == VARIABLE:
         verb = (
             "is not set any more" if now == MISSING else "is set now" if item.value == MISSING else "changed"
@@ -259,12 +270,26 @@ def _reason(block: Block, group: Sequence[Block], name: str, settings: Settings,
     return "it is new" if old.code in new else CODE_CHANGED
 
 
-def tells_lines(result: Result, name: str) -> bool:
-    """Whether a result shows line numbers of the note, in a traceback or a warning."""
+# Code that may show where it stands, in words of its own.
+_ASKS_LINES = re.compile(
+    r"lineno|currentframe|traceback|format_exc|\binspect\b|catch_warnings|\blogging\b|_stack\("
+)
+
+
+def lines_of(blocks: Sequence[Block]) -> tuple[int | None, ...]:
+    return tuple(block.line for block in blocks)
+
+
+def tells_lines(result: Result, block: Block, name: str) -> bool:
+    """Whether a result shows line numbers of the note, in a traceback or a warning, or may do so."""
+    if result.status != "ok" or _ASKS_LINES.search(block.code):
+        return True
     for output in result.outputs:
-        text = output.get("text", "")
-        if output["output_type"] == "error" or f'{name}", line' in text or f"{name}:" in text:
+        if output["output_type"] == "error":
             return True
+        for text in (output.get("text", ""), *output.get("data", {}).values()):
+            if f'{name}", line' in text or f"{name}:" in text:
+                return True
     return False
 
 

@@ -1,24 +1,21 @@
-"""Inside a session's process: what its blocks depend on, seen while they run.
+"""Inside a session's process: what its blocks depend on and what they write, seen while they run.
 
-Files by an audit hook and `os.stat`, environment variables by `os.environ`, packages by the import
-statements of blocks and of the author's modules, the clock and true randomness by their functions. Files
-of Python's own installation, of installed packages and of the system are no inputs, nor is what the
-session itself wrote before it read it.
+Files by an audit hook, packages by the import statements of blocks and of the author's modules; `probes`
+adds what raises no audit event. Files of Python's own installation, of installed packages and of the
+system are no inputs, nor is what the session itself wrote before it read it.
 """
 
 from __future__ import annotations
 
-import importlib.machinery
+import glob
 import io
 import json
 import os
-import random
 import re
 import shlex
 import sys
 import sysconfig
 import threading
-import time
 import types
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -32,7 +29,6 @@ from fitnotes.execute.inputs import (
     file_hash,
     file_presence,
     imports,
-    line_sums,
     packages,
     system_folders,
     variable_hash,
@@ -46,8 +42,20 @@ _CLOCK_CODE = re.compile(
     r"\b(?:datetime|date)\.(?:now|utcnow|today)\(|%%?time|np\.datetime64\(\s*['\"](?:now|today)"
 )
 _RANDOM_CODE = re.compile(r"\b(?:random\.seed|Random|torch\.seed)\(\s*\)")
-_CLOCKS = ("time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns",
-           "process_time", "process_time_ns", "localtime", "gmtime", "ctime", "strftime")  # fmt: skip
+_SHELL_CELL = re.compile(r"^\s*%%(?:bash|sh|script)\b[^\n]*\n(.*)", re.DOTALL)
+_NOT_FILES = re.compile(
+    r"[/\\](?:__pycache__|[^/\\]+\.(?:egg|dist)-info)[/\\]|[/\\](?:<|__editable__)[^/\\]*$"
+)
+_GONE = ("os.remove", "os.rmdir", "shutil.rmtree")
+_READS = ("open", "os.listdir", "os.scandir", "fitnotes.read", "ctypes.dlopen")
+_EVENTS = frozenset(
+    (
+        *_READS,
+        *_GONE,
+        *("import", "os.mkdir", "os.rename", "os.system", "os.link", "os.symlink", "os.truncate"),
+        *("sqlite3.connect", "subprocess.Popen", "fitnotes.write"),
+    )
+)
 
 
 class Recorder:
@@ -56,12 +64,14 @@ class Recorder:
     ``note`` is the file name under which blocks are compiled. ``own`` are folders whose files count even where
     they lie inside a system folder (a project in /usr/src, or one that is its own virtual environment);
     ``ignore`` are folders whose files never count; ``aside`` is a file in which worker processes leave what
-    they read.
+    they see.
     """
 
     def __init__(self, note: str, ignore: Iterable[str], own: Iterable[str], aside: str) -> None:
         self.owner = os.getpid()
         self.aside = aside
+        self.volatile: set[str] = set()
+        self.lines: dict[str, str] = {}  # `line_sums` of the author's modules
         self._note_name = note
         self._own = tuple(os.path.realpath(f) + os.sep for f in own)
         paths = sysconfig.get_paths()
@@ -70,37 +80,21 @@ class Recorder:
         self._system = system_folders()
         self._counted: dict[str, bool] = {}
         self._seen: dict[tuple[str, str], str] = {}
-        self._mentioned: dict[str, str] = {}
+        self._perhaps: dict[str, str] = {}  # files that something may read or write, as they were
         self._written: set[str] = set()  # by the session, in all its blocks
         self._wrote: set[str] = set()  # since the last collect
-        self._failed: set[str] = set()
+        self._touched: set[str] = set()  # files and folders that the session has changed in any way
+        self._wanted: set[str] = set()  # modules that were asked for, with dots
         self._modules: set[str] = set()
-        self._lines: dict[str, str] = {}
-        self._volatile: set[str] = set()
-        self._set: set[str] = set()
-        self._copied: tuple[int, int] = (0, 0)
         self._busy = threading.local()
         sys.addaudithook(self._hook)
-        self._wrap_stat()
-        self._wrap_environment()
-        self._wrap_clock()
-        self._wrap_randomness()
-        self._import_from_source()
 
-    # ----------------------------------------------------------------------------------------------
-    # Files
+    # What probes and hooks tell --------------------------------------------------------------------
 
-    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if event not in _EVENTS or getattr(self._busy, "now", False):
-            return
-        if event in ("os.listdir", "os.scandir") and "importlib" in sys._getframe(1).f_code.co_filename:
-            return  # Python itself looks for a module
-        if event == "import" and not self._authors(sys._getframe(1)):
-            return  # what a library tries to import is its own affair
-        self._quietly(self._event, event, args)
-
-    def _quietly(self, action: Callable[..., None], *args: Any) -> None:
+    def quietly(self, action: Callable[..., None], *args: Any) -> None:
         """Records without being recorded. Whatever it cannot make sense of, the block's own call must go on."""
+        if getattr(self._busy, "now", False):
+            return
         self._busy.now = True
         try:
             action(*args)
@@ -109,95 +103,55 @@ class Recorder:
         finally:
             self._busy.now = False
 
-    def _event(self, event: str, args: tuple[Any, ...]) -> None:
-        if event == "import":
-            self._failed.add(str(args[0]).split(".")[0])
-        elif event == "subprocess.Popen":
-            self._command(args[1], args[2])
-        elif event == "os.system":
-            self._command(os.fsdecode(args[0]), None)
-        elif event == "os.rename":
-            if isinstance(args[1], (str, bytes, os.PathLike)):
-                self._writes(os.path.abspath(os.fsdecode(args[1])))
-        elif isinstance(args[0], (str, bytes, os.PathLike)):
-            self._path(event, os.path.abspath(os.fsdecode(args[0])), args)
+    def sees(self, kind: str, name: str, look: Callable[[str], str]) -> None:
+        """Something that the block depends on, as it is before the block can change it."""
+        if (kind, name) in self._seen or (kind in (FILE, STAT) and name in self._written):
+            return
+        if kind in (FILE, STAT) and not self.counts(name):
+            return
+        self._seen[kind, name] = value = look(name)
+        self._leave(kind, name, value)
 
-    def _path(self, event: str, full: str, args: tuple[Any, ...]) -> None:
-        if event == "open":
-            mode, flags = args[1], args[2]
-            if isinstance(mode, str):
-                new, append = any(c in mode for c in "wx"), "a" in mode and "+" not in mode
-            else:
-                new, append = flags & 3 == 1, bool(flags & os.O_APPEND and flags & 3 == 1)
-            if append:
-                return  # neither reads what is there nor makes it the session's own
-            if new:
-                return self._writes(full)
-        if event in ("os.mkdir", "fitnotes.write"):
-            return self._writes(full)
-        if event == "sqlite3.connect" and not os.path.exists(full):
-            return self._writes(full)
-        # What a block reads counts as it was before the block could change it.
-        if full not in self._written and (FILE, full) not in self._seen and self.counts(full):
-            known = file_hash(full)
-            if os.getpid() == self.owner:
-                self._seen[FILE, full] = known
-            else:  # a worker process that the block started
-                with io.open(self.aside, "a", encoding="utf-8") as file:  # noqa: UP020
-                    file.write(json.dumps([full, known]) + "\n")
-
-    def _writes(self, full: str) -> None:
+    def writes(self, full: str) -> None:
+        """A file or folder that is the session's own from here on."""
         self._written.add(full)
         self._wrote.add(full)
+        self._touched.add(full)
+        self._leave("wrote", full, "")
 
-    def _command(self, arguments: Any, folder: Any) -> None:
-        """Files that a command names: its inputs, unless it changes them."""
-        if isinstance(arguments, (str, bytes)):
-            words = shlex.split(os.fsdecode(arguments))
-        else:
-            words = [w for a in arguments for w in (os.fsdecode(a), *os.fsdecode(a).split())]
-        base = os.fsdecode(folder) if folder is not None else os.getcwd()
-        for word in words:
-            for name in {word, word.lstrip("<"), word.partition("=")[2]} - {""}:
-                full = os.path.abspath(os.path.join(base, name))
-                if full in self._written or full in self._mentioned or not os.path.isfile(full):
-                    continue
-                if self.counts(full):
-                    self._mentioned[full] = file_hash(full)
-
-    def _wrap_stat(self) -> None:
-        """`os.path.exists` and its like raise no audit event."""
-
-        def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
-            def look(path: Any, *args: Any, **kwargs: Any) -> Any:
-                named = isinstance(path, (str, bytes, os.PathLike)) and kwargs.get("dir_fd") is None
-                if named and not getattr(self._busy, "now", False):
-                    self._quietly(self._stat, path, sys._getframe(1))
-                return original(path, *args, **kwargs)
-
-            look.__name__ = original.__name__
-            return look
-
-        for name in ("stat", "lstat", "access"):
-            original = getattr(os, name)
-            wrapper = wrapped(original)
-            setattr(os, name, wrapper)
-            for known in (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks):
-                if original in known:
-                    known.add(wrapper)
-
-    def _stat(self, path: Any, frame: types.FrameType | None) -> None:
-        while frame is not None and frame.f_code.co_filename.endswith(_PATH_MODULES):
-            if "realpath" in frame.f_code.co_name:
-                return  # it asks for every folder above
-            frame = frame.f_back
-        if not self._authors(frame):
-            return
-        full = os.path.abspath(os.fsdecode(path))
-        if full in self._written or (STAT, full) in self._seen or os.getpid() != self.owner:
-            return
+    def touches(self, full: str) -> None:
+        """A file that the session changes but does not own, or a folder whose names matter to it."""
         if self.counts(full):
-            self._seen[STAT, full] = file_presence(full)
+            self._touched.add(full)
+            self._leave("touched", full, "")
+
+    def _leave(self, kind: str, name: str, value: str) -> None:
+        """In a worker process that the block started: left where the session finds it."""
+        if os.getpid() != self.owner:
+            with io.open(self.aside, "a", encoding="utf-8") as file:  # noqa: UP020
+                file.write(json.dumps([kind, name, value]) + "\n")
+
+    def perhaps(self, full: str) -> None:
+        """A file that is an input if it is the same when the block is over, and written if not."""
+        if full not in self._written and full not in self._perhaps and self.counts(full):
+            self._perhaps[full] = file_hash(full)
+
+    def wants(self, module: str) -> None:
+        """A module that was asked for and may not be there."""
+        self._wanted.add(module)
+
+    def code(self, text: str) -> None:
+        """Reads some of the author's code for what only the code tells."""
+        self._modules |= imports(text)
+        if _CLOCK_CODE.search(text):
+            self.volatile.add(CLOCK)
+        if _RANDOM_CODE.search(text):
+            self.volatile.add(RANDOMNESS)
+        if match := _SHELL_CELL.match(text):
+            for line in match[1].split("\n"):
+                self.quietly(self._command, line, None)
+
+    # Whose -----------------------------------------------------------------------------------------
 
     def counts(self, path: str) -> bool:
         """Whether a file is the author's."""
@@ -207,147 +161,134 @@ class Recorder:
         return known
 
     def _counts(self, path: str) -> bool:
-        if re.search(
-            r"[/\\](?:__pycache__|[^/\\]+\.(?:egg|dist)-info)[/\\]|[/\\](?:<|__editable__)[^/\\]*$", path
-        ):
+        if _NOT_FILES.search(path):
             return False
         real = os.path.realpath(path)
         if (real + os.sep).startswith(self._never):
             return False
         return real.startswith(self._own) or not (real + os.sep).startswith(self._system)
 
-    def _import_from_source(self) -> None:
-        """The author's own modules are compiled from their source: Python believes a cached file whose source
-        changed within its second, and reading only that file would hide the source."""
-        loader = importlib.machinery.SourceFileLoader
-        cached = loader.get_code
-
-        def get_code(module: Any, fullname: str) -> Any:
-            path = module.get_filename(fullname)
-            full = os.path.abspath(path)
-            if not self.counts(full):
-                return cached(module, fullname)
-            source = module.get_data(path)
-            self._lines[full] = line_sums(source)
-            self.code(source.decode("utf-8", "replace"))
-            return module.source_to_code(source, path)
-
-        loader.get_code = get_code  # type: ignore[method-assign, assignment]
-
-    # ----------------------------------------------------------------------------------------------
-    # Variables, the clock, randomness
-
-    def code(self, text: str) -> None:
-        """Reads some of the author's code for what only the code tells."""
-        self._modules |= imports(text)
-        if _CLOCK_CODE.search(text):
-            self._volatile.add(CLOCK)
-        if _RANDOM_CODE.search(text):
-            self._volatile.add(RANDOMNESS)
-
-    def _authors(self, frame: types.FrameType | None) -> bool:
+    def authors(self, frame: types.FrameType | None) -> bool:
         """Whether a frame runs the author's code."""
         if frame is None:
             return False
         name = frame.f_code.co_filename
         return name == self._note_name or (os.path.isabs(name) and self.counts(name))
 
-    def _wrap_environment(self) -> None:
-        kind = type(os.environ)
-        get, put, start = kind.__getitem__, kind.__setitem__, kind.__iter__
+    # Audit events ----------------------------------------------------------------------------------
 
-        def asked(name: str) -> None:
-            frame: types.FrameType | None = sys._getframe(3)
-            while frame is not None and frame.f_code.co_filename.endswith(
-                (_OS, "<frozen os>", _ABC, _FROZEN_ABC)
-            ):
-                if frame.f_code.co_name == "copy":
-                    return  # for a process that is to be started
-                frame = frame.f_back
-            if frame is None or not self._authors(frame) or name in self._set:
-                return
-            if self._copied == (id(frame), frame.f_lasti):
-                return
-            self._seen.setdefault((VARIABLE, name), variable_hash(name))
+    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
+        if event not in _EVENTS or getattr(self._busy, "now", False):
+            return
+        if event in ("os.listdir", "os.scandir") and "importlib" in sys._getframe(1).f_code.co_filename:
+            return  # Python itself looks for a module
+        if event == "import" and args[1] is None and not self.authors(sys._getframe(1)):
+            return  # what a library tries to import is its own affair
+        self.quietly(self._event, event, args)
 
-        def getitem(env: Any, name: Any) -> Any:
-            if isinstance(name, str) and not getattr(self._busy, "now", False):
-                self._quietly(asked, name)
-            return get(env, name)
+    def _event(self, event: str, args: tuple[Any, ...]) -> None:
+        if event == "import":
+            if args[1] is None:
+                self.wants(str(args[0]))
+            else:  # a compiled module
+                self.sees(FILE, os.path.abspath(args[1]), file_hash)
+        elif event == "subprocess.Popen":
+            self._command(args[1], args[2])
+        elif event == "os.system":
+            self._command(os.fsdecode(args[0]), None)
+        else:
+            for path in args[: 2 if event in ("os.rename", "os.link", "os.symlink") else 1]:
+                if isinstance(path, (str, bytes, os.PathLike)):
+                    self._path(event, os.path.abspath(os.fsdecode(path)), args)
 
-        def setitem(env: Any, name: Any, value: Any) -> None:
-            self._set.add(name)
-            put(env, name, value)
+    def _path(self, event: str, full: str, args: tuple[Any, ...]) -> None:
+        if event in _READS[1:]:
+            self.sees(FILE, full, file_hash)
+            if os.path.isdir(full):
+                self.touches(full)  # a later block may add to what is listed here
+        elif event == "open":
+            self._open(full, args[1], args[2])
+        elif event == "sqlite3.connect":
+            name = os.fsdecode(args[0])
+            if name.startswith("file:"):
+                full = os.path.abspath(name[5:].partition("?")[0])
+            self.perhaps(full)
+            self.touches(full)
+        elif event == "os.truncate" or event in _GONE:
+            self.touches(full)
+            folder = os.path.dirname(full)
+            if os.path.realpath(folder).startswith(self._own) or (folder + os.sep).startswith(self._own):
+                self.touches(folder)
+        elif event in ("os.rename", "os.link", "os.symlink") and full == os.path.abspath(
+            os.fsdecode(args[0])
+        ):
+            self.touches(full)
+        else:
+            self.writes(full)
 
-        def iterate(env: Any) -> Any:
-            # dict(os.environ) and {**os.environ} copy it: the values are then asked for by the same instruction.
-            frame = sys._getframe(1)
-            while frame.f_back is not None and not self._authors(frame):
-                frame = frame.f_back
-            self._copied = (id(frame), frame.f_lasti)
-            return start(env)
+    def _open(self, full: str, mode: Any, flags: int) -> None:
+        if isinstance(mode, str):
+            new, append = any(c in mode for c in "wx"), "a" in mode
+            reads = "+" in mode or not append
+        else:
+            new = flags & 3 == 1 or bool(flags & os.O_EXCL and flags & os.O_CREAT)
+            append = bool(flags & os.O_APPEND)
+            reads = flags & 3 != 1
+            new = new and not append
+        if new:
+            self.writes(full)
+            return
+        if reads:
+            self.sees(FILE, full, file_hash)
+        if append or (isinstance(mode, str) and "+" in mode) or flags & 3:
+            self.touches(full)  # not its own: another may add to it as well
 
-        kind.__getitem__, kind.__setitem__, kind.__iter__ = getitem, setitem, iterate  # type: ignore[method-assign]
+    def _command(self, arguments: Any, folder: Any) -> None:
+        """Files and variables that a command names: its inputs, unless it changes them."""
+        if isinstance(arguments, (str, bytes)):
+            texts = [os.fsdecode(arguments)]
+        else:
+            texts = [os.fsdecode(argument) for argument in arguments]
+        base = os.fsdecode(folder) if folder is not None else os.getcwd()
+        for text in texts:
+            for name in re.findall(r"\$\{?(\w+)", text):
+                self.sees(VARIABLE, name, variable_hash)
+            try:
+                words = [text, *shlex.split(text)]
+            except ValueError:
+                words = [text, *text.split()]
+            for word in words:
+                for name in {word, word.strip("<>&;"), word.partition("=")[2]} - {""}:
+                    self._named(os.path.abspath(os.path.join(base, name)))
 
-    def _wrap_clock(self) -> None:
-        def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
-            def read(*args: Any) -> Any:
-                if CLOCK not in self._volatile and self._authors(sys._getframe(1)):
-                    self._volatile.add(CLOCK)
-                return original(*args)
-
-            read.__name__ = original.__name__
-            return read
-
-        for name in _CLOCKS:
-            setattr(time, name, wrapped(getattr(time, name)))
-
-    def _wrap_randomness(self) -> None:
-        original = os.urandom
-
-        def urandom(size: int, /) -> bytes:
-            frame: types.FrameType | None = sys._getframe(1)
-            for _ in range(30):
-                if frame is None or RANDOMNESS in self._volatile or "importlib" in frame.f_code.co_filename:
-                    break
-                if self._authors(frame):
-                    self._volatile.add(RANDOMNESS)
-                frame = frame.f_back
-            return original(size)
-
-        os.urandom = random._urandom = urandom  # type: ignore[attr-defined]
+    def _named(self, full: str) -> None:
+        if any(sign in full for sign in "*?["):
+            self.sees(FILE, os.path.dirname(full), file_hash)
+            for match in glob.glob(full):
+                self.perhaps(match)
+        elif len(full) < 1000 and not os.path.isdir(full) and os.path.isdir(os.path.dirname(full)):
+            self.perhaps(full)
 
     # ----------------------------------------------------------------------------------------------
 
     def collect(self) -> dict[str, Any]:
         """``inputs``: Inputs with absolute paths, sorted; ``wrote``: absolute paths of files of the project;
         ``volatile``: what cannot be had again; ``lines``: `line_sums` of imported modules, by path."""
-        found: dict[str, Any] = {}
-        self._quietly(self._collect, found)
+        found: dict[str, Any] = {"inputs": [], "wrote": [], "volatile": [], "lines": {}}
+        self.quietly(self._collect, found)
         return found
 
     def _collect(self, found: dict[str, Any]) -> None:
+        self._from_workers()
+        for path, known in self._perhaps.items():
+            now = file_hash(path)
+            if now != known:
+                self.writes(path)
+            elif now != MISSING:
+                self._seen.setdefault((FILE, path), known)
+        self._perhaps.clear()
+        self._absent()
         seen, self._seen = self._seen, {}
-        if os.path.exists(self.aside):
-            with io.open(self.aside, encoding="utf-8") as file:  # noqa: UP020
-                for line in file:
-                    path, known = json.loads(line)
-                    seen.setdefault((FILE, path), known)
-            os.unlink(self.aside)
-        for path, known in self._mentioned.items():
-            if file_hash(path) == known:
-                seen.setdefault((FILE, path), known)
-            else:
-                self._writes(path)
-        self._mentioned.clear()
-        for name in self._failed - set(sys.modules):
-            # An import that failed would succeed if this file appeared.
-            for folder in (p for p in sys.path if os.path.isdir(p)):
-                for module in (f"{name}.py", os.path.join(name, "__init__.py")):
-                    place = os.path.join(os.path.abspath(folder), module)
-                    if self.counts(place):
-                        seen[FILE, place] = file_hash(place)
-        self._failed.clear()
         inputs = [
             Input(kind, name, value)
             for (kind, name), value in seen.items()
@@ -355,34 +296,54 @@ class Recorder:
             if not (name in self._written and (kind == STAT or value == MISSING))
             and not (kind == STAT and (FILE, name) in seen)
         ]
-        inputs += packages(self._modules)
+        found["inputs"] = sorted([*inputs, *packages(self._modules)])
         self._modules.clear()
-        found["inputs"] = sorted(inputs)
         wrote, self._wrote = self._wrote, set()
         found["wrote"] = sorted(
-            p
-            for p in wrote
-            if os.path.isfile(p) and os.path.realpath(p).startswith(self._own) and self.counts(p)
+            path
+            for path in wrote
+            if os.path.isfile(path) and os.path.realpath(path).startswith(self._own) and self.counts(path)
         )
-        found["volatile"] = sorted(self._volatile)
-        self._volatile.clear()
-        found["lines"], self._lines = self._lines, {}
+        found["volatile"], self.volatile = sorted(self.volatile), set()
+        found["lines"], self.lines = self.lines, {}
 
+    def _from_workers(self) -> None:
+        if not os.path.exists(self.aside):
+            return
+        with io.open(self.aside, encoding="utf-8") as file:  # noqa: UP020
+            records = [json.loads(line) for line in file]
+        os.unlink(self.aside)
+        for kind, name, value in records:
+            if kind == "wrote":
+                self.writes(name)
+            elif kind == "touched":
+                self.touches(name)
+            elif name not in self._written:
+                self._seen.setdefault((kind, name), value)
 
-_PATH_MODULES = (
-    *(
-        f"{os.sep}{name}.py"
-        for name in ("os", "posixpath", "ntpath", "genericpath", "glob", "shutil", "pathlib")
-    ),
-    *(f"<frozen {name}>" for name in ("os", "posixpath", "ntpath", "genericpath")),
-    *(f"pathlib{os.sep}{name}.py" for name in ("__init__", "_local", "_abc")),
-)
-_OS = f"{os.sep}os.py"
-_ABC = f"{os.sep}_collections_abc.py"
-_FROZEN_ABC = "<frozen _collections_abc>"
-_EVENTS = frozenset(
-    (
-        *("open", "import", "os.listdir", "os.scandir", "os.mkdir", "os.rename", "os.system"),
-        *("sqlite3.connect", "subprocess.Popen", "fitnotes.write"),
-    )
-)
+    def _absent(self) -> None:
+        """Files that would be another answer to an import if they appeared: of modules that are not there, and
+        in front of those that are."""
+        for name in {*self._wanted, *self._modules}:
+            top, _, rest = name.partition(".")
+            for folder in (p for p in sys.path if os.path.isdir(p)):
+                place = os.path.join(os.path.abspath(folder), top)
+                if not self.counts(f"{place}.py"):
+                    if os.path.exists(f"{place}.py") or os.path.isdir(place):
+                        break
+                    continue
+                for file in (f"{place}.py", os.path.join(place, "__init__.py")):
+                    if not os.path.exists(file):
+                        self.sees(STAT, file, file_presence)
+                if rest and name not in sys.modules and os.path.isdir(place):
+                    inner = os.path.join(place, *rest.split("."))
+                    self.sees(STAT, f"{inner}.py", file_presence)
+                if os.path.exists(f"{place}.py") or os.path.exists(os.path.join(place, "__init__.py")):
+                    break
+        self._wanted.clear()
+
+    def touched(self) -> dict[str, str]:
+        """Everything that the session has changed so far, also outside of the project, as it is now."""
+        found: dict[str, str] = {}
+        self.quietly(lambda: found.update((path, file_hash(path)) for path in self._touched))
+        return found

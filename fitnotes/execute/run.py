@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from fitnotes.errors import BLOCK_FAILED, Problem
 from fitnotes.execute.cache import Cache, Result, digest
-from fitnotes.execute.inputs import FILE, PYTHON, STAT, Current, Input, stored_path
+from fitnotes.execute.inputs import FILE, FILES, PYTHON, Current, Input, stored_path
 from fitnotes.execute.kept import Held, Kept
 from fitnotes.execute.ledger import Entry, Ledger, Ran
 from fitnotes.execute.lock import alone
@@ -18,6 +18,7 @@ from fitnotes.execute.plan import (
     Step,
     code_digests,
     depended,
+    lines_of,
     plan,
     setting,
     state,
@@ -80,7 +81,7 @@ class _Group:
         """The files that this run read, and those that it wrote."""
         read, wrote = set(), set()
         for result in self.ran.values():
-            read |= {item.name for item in result.inputs if item.kind in (FILE, STAT)}
+            read |= {item.name for item in result.inputs if item.kind in FILES}
             wrote |= set(result.wrote)
         return read, wrote
 
@@ -315,9 +316,11 @@ class Executor:
         kept = self._kept
         held = None
         if kept is not None:
-            held = kept.best(note.path, group.name, group.steps, self.current) if copies else None
+            held = kept.best(note.path, group.name, group.steps) if copies else None
         session, held = self._open(note, settings, group, held)
         after, failed, since = "", None, 0.0
+        lines = list(held.lines) if held else []
+        moved = any((step.block.line or 1) != line for step, line in zip(group.steps, lines, strict=False))
         with session:
             for at, step in enumerate(group.steps):
                 if held is not None and at <= held.at:
@@ -326,20 +329,17 @@ class Executor:
                     count.add(step)
                     continue
                 if failed is not None:
-                    group.ran[step.block.index] = Result(
-                        "not run", message=f"not run: {failed.name} above failed"
-                    )
+                    group.ran[step.block.index] = _not_run(failed)
                     count.add(step)
                     continue
-                inputs = depended(step.block, note, self.current)
-                if at == 0:
-                    inputs.append(Input(PYTHON, "", self.current.value(PYTHON, "")))
+                inputs = self._before(step, note, first=at == 0)
                 raw = session.run(step.block)
-                if session.shift and (raw.status != "ok" or tells_lines(raw, note.path.name)):
+                if moved and tells_lines(raw, step.block, note.path.name):
                     raise _FromTheStart
-                result = self._finish(step, raw, after, inputs)
+                result = self._finish(group.steps[: at + 1], raw, after, inputs)
                 after = result.state
                 since += raw.seconds
+                lines.append((step.block.line or 1) - session.shift)
                 group.ran[step.block.index] = result
                 group.memory = session.memory
                 if result.status != "ok":
@@ -348,62 +348,64 @@ class Executor:
                     self._store(step, result, note, done)
                 count.add(step)
                 wanted = kept is not None and failed is None and not step.block.inline
-                if kept is not None and wanted and self._hold(kept, session, note, group, at, since):
+                if kept is not None and wanted and self._hold(kept, session, note, group, lines, since):
                     since = 0.0
+
+    def _before(self, step: Step, note: Note, *, first: bool) -> list[Input]:
+        """The inputs that do not show in the session, as they are before the block runs."""
+        inputs = depended(step.block, note, self.current)
+        return [*inputs, Input(PYTHON, "", self.current.value(PYTHON, ""))] if first else inputs
 
     def _open(
         self, note: Note, settings: Settings, group: _Group, held: Held | None
     ) -> tuple[Session, Held | None]:
         if held is not None:
-            line = group.steps[held.at].block.line or 1
+            shift = (group.steps[held.at].block.line or 1) - held.lines[held.at]
             try:
-                return Session(note, settings, self.project, self._cancel, held.copy, line - held.line), held
+                return Session(note, settings, self.project, self._cancel, held.copy, shift), held
             except (OSError, EOFError):
                 pass  # the copy was killed: from the start, then
         return Session(note, settings, self.project, self._cancel), None
 
-    def _hold(self, kept: Kept, session: Session, note: Note, group: _Group, at: int, seconds: float) -> bool:
-        copy, why = session.hold()
-        if copy is None:
-            group.also[group.steps[at].block.index] = why
+    def _hold(
+        self, kept: Kept, session: Session, note: Note, group: _Group, lines: Sequence[int], seconds: float
+    ) -> bool:
+        at = len(lines) - 1
+        held = session.hold()
+        if isinstance(held, str):
+            group.also[group.steps[at].block.index] = held
             return False
         results = [group.result(step) for step in group.steps[: at + 1]]
         states = tuple(result.state for result in results if result)
-        paths = {path for result in results if result for path in result.wrote}
-        files = {path: Current(self.project.root).value(FILE, path) for path in paths}
-        line = (group.steps[at].block.line or 1) - session.shift
-        kept.add(note.path, group.name, Held(copy, at, states, line, files, seconds))
+        copy, files = held
+        kept.add(note.path, group.name, Held(copy, at, states, tuple(lines), files, seconds))
         return True
 
-    def _finish(self, step: Step, raw: Result, after: str, more: Sequence[Input]) -> Result:
-        """The result as it is stored; the one stored before, if it is the same."""
+    def _finish(self, steps: Sequence[Step], raw: Result, after: str, more: Sequence[Input]) -> Result:
+        """The result of the last of a session's steps as it is stored; the one stored before, if it is the same."""
+        step = steps[-1]
         root = self.project.root
         found = {
             Input(
                 item.kind,
-                stored_path(item.name, root) if item.kind in (FILE, STAT) else item.name,
+                stored_path(item.name, root) if item.kind in FILES else item.name,
                 item.value,
             )
             for item in raw.inputs
         }
         declared = {item.name for item in more}
-        found = {item for item in found if item.kind != FILE or item.name not in declared}
+        found = {item for item in found if item.kind not in FILES or item.name not in declared}
         result = replace(
             raw,
             inputs=tuple(sorted(found | set(more))),
             wrote=tuple(stored_path(path, root) for path in raw.wrote),
             lines=tuple((stored_path(path, root), sums) for path, sums in raw.lines),
-            at=step.block.line,
+            at=lines_of([s.block for s in steps]),
             after=after,
         )
         result = replace(result, state=state(step.key, result, uuid.uuid4().hex if raw.volatile else ""))
         old = step.stored
-        if (
-            old is not None
-            and old.state == result.state
-            and old.wrote == result.wrote
-            and old.at == result.at
-        ):
+        if old is not None and old.state == result.state and old.wrote == result.wrote:
             return old
         return result
 
@@ -455,16 +457,14 @@ class Executor:
                 for step, group in steps:
                     name, index = group.name, step.block.index
                     if name in failed:
-                        group.ran[index] = Result(
-                            "not run", message=f"not run: {failed[name].name} above failed"
-                        )
+                        group.ran[index] = _not_run(failed[name])
                         continue
                     if name not in opened:
                         opened[name] = Session(note, settings, self.project, self._cancel)
-                    inputs = depended(step.block, note, self.current)
-                    if step is group.steps[0]:
-                        inputs.append(Input(PYTHON, "", self.current.value(PYTHON, "")))
-                    result = self._finish(step, opened[name].run(step.block), after.get(name, ""), inputs)
+                    at = group.steps.index(step)
+                    inputs = self._before(step, note, first=at == 0)
+                    raw = opened[name].run(step.block)
+                    result = self._finish(group.steps[: at + 1], raw, after.get(name, ""), inputs)
                     group.ran[index] = result
                     group.memory = max(group.memory, opened[name].memory)
                     after[name] = result.state
@@ -506,6 +506,10 @@ class Executor:
         memory = max([group.memory for group in groups] + [before.memory if before else 0])
         entry = Entry(setting(settings), tuple(blocks), products, memory, exchanges, done.states)
         self.ledger.store(note.path, entry)
+
+
+def _not_run(failed: Block) -> Result:
+    return Result("not run", message=f"not run: {failed.name} above failed")
 
 
 class _Count:

@@ -31,6 +31,20 @@ def _seed_torch(module: types.ModuleType, seed: int) -> None:
         return save(obj, f, *args, **kwargs)
 
     module.__dict__["save"] = audited
+    for place, name in ((module, "from_file"), (module.jit, "load")):
+        place.__dict__[name] = _audited_reader(place.__dict__[name])
+
+
+def _audited_reader(read: Any) -> Any:
+    """The same for what reads in C++."""
+
+    @functools.wraps(read)
+    def audited(f: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(f, (str, os.PathLike)):
+            sys.audit("fitnotes.read", os.fspath(f))
+        return read(f, *args, **kwargs)
+
+    return audited
 
 
 def _set_matplotlib(module: types.ModuleType, seed: int) -> None:

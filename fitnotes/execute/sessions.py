@@ -84,7 +84,7 @@ def stop_server() -> None:
 
 
 @functools.cache
-def _scratch() -> Path:
+def scratch() -> Path:
     """The folder for what sessions print and where their copies listen; it goes with this process."""
     folder = Path(tempfile.mkdtemp(prefix=f"fitnotes-{os.getpid()}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -225,6 +225,20 @@ class Copy:
         return 1024 * sum(int(n) for n in re.findall(r"^Private_\w+:\s+(\d+)", text, re.MULTILINE))
 
 
+def _descendants(pid: int, but: set[int]) -> list[int]:
+    """All processes below ``pid``, without those in ``but`` and below them; none where the system does not tell."""
+    found: list[int] = []
+    todo = [pid]
+    while todo:
+        parent = todo.pop()
+        with contextlib.suppress(OSError, ValueError):
+            text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+            children = [int(word) for word in text.split() if int(word) not in but]
+            todo += children
+            found += children
+    return found
+
+
 class Session:
     """A running child. Use as a context manager; leaving it ends the process and all it started.
 
@@ -246,7 +260,8 @@ class Session:
         self.cancel = cancel
         self.shift = shift
         self.memory = 0
-        self.folder = Path(tempfile.mkdtemp(dir=_scratch()))
+        self._copies: set[int] = set()
+        self.folder = Path(tempfile.mkdtemp(dir=scratch()))
         self.offsets = dict.fromkeys(NAMES, 0)
         for name in NAMES:
             (self.folder / name).touch()
@@ -270,7 +285,7 @@ class Session:
             capture=str(self.folder),
             root=str(project.root),
             ignore=(
-                *(str(project.store), str(project.results), str(_scratch())),
+                *(str(project.store), str(project.results), str(scratch())),
                 *(str(project.output / target) for target in _PAGES),
             ),
             script_folder=os.path.dirname(os.path.abspath(sys.argv[0])) if sys.argv and sys.argv[0] else "",
@@ -325,7 +340,11 @@ class Session:
 
     def _kill(self) -> None:
         if os.name == "posix":
+            others = _descendants(self.process.pid, self._copies)
             self._signal(signal.SIGKILL)
+            for pid in others:  # those that left its group
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
         else:
             self.process.kill()
         self.process.join(5)
@@ -352,10 +371,11 @@ class Session:
             if self.process.sentinel in ready:
                 raise SessionDied(self.process.status())
 
-    def hold(self) -> tuple[Copy | None, str]:
-        """A sleeping copy of the session as it is now; or None and the reason, to be read behind "no copy:"."""
+    def hold(self) -> tuple[Copy, dict[str, str]] | str:
+        """A sleeping copy of the session as it is now, with what the session has changed so far (files and
+        folders, with hashes); or the reason why there is none."""
         if not CAN_HOLD:
-            return None, "this system cannot"
+            return "this system cannot"
         address = str(self.folder.with_name(f"{self.folder.name}.{uuid.uuid4().hex[:8]}"))
         try:
             self.connection.send(Hold(address))
@@ -363,11 +383,12 @@ class Session:
         except (SessionDied, OSError):
             reply = None
         if not reply or not reply["held"]:
-            return None, reply["why"] if reply else "it did not answer"
+            return str(reply["why"]) if reply else "it did not answer"
+        self._copies.add(reply["held"])
         try:
-            return Copy(address, reply["held"], os.pidfd_open(reply["held"])), ""
+            return Copy(address, reply["held"], os.pidfd_open(reply["held"])), reply["files"]
         except OSError:
-            return None, "it ended"
+            return "it ended"
 
     def run(self, block: Block) -> Result:
         """Runs one block. After a timeout or a crash the session is over: every later call is refused."""

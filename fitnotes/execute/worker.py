@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from fitnotes.execute import probes
 from fitnotes.execute.capture import Capture
 from fitnotes.execute.lifeline import end_with
 from fitnotes.execute.protocol import Code, Hold, Job, Wake
@@ -153,6 +154,7 @@ class Worker:
         ignore = (os.path.dirname(__file__), *job.ignore)
         aside = os.path.join(job.capture, "inputs")
         self.recorder = Recorder(job.name, ignore, (job.root, job.folder), aside)
+        probes.install(self.recorder)
         multiprocessing.set_start_method(None, force=True)  # what Python itself would choose
         _limit_memory(job.memory)
         self.owner = os.getpid()
@@ -219,9 +221,10 @@ class Worker:
         """
         why = obstacle(self.known, self.held)
         if why:
-            self.connection.send({"held": 0, "why": why})
+            self.connection.send({"held": 0, "why": why, "files": {}})
             return
         self.capture.flush()
+        files = self.recorder.touched()
         state = random.getstate()
         told, ready = os.pipe()
         pid = os.fork()
@@ -230,7 +233,8 @@ class Worker:
             listens = os.read(told, 1)
             os.close(told)
             self.held.add(pid)
-            self.connection.send({"held": pid if listens else 0, "why": "" if listens else "it ended"})
+            why = "" if listens else "it ended"
+            self.connection.send({"held": pid if listens else 0, "why": why, "files": files})
             return
         os.close(told)
         random.setstate(state)  # Python seeds it anew in every fork

@@ -9,14 +9,15 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import Problem
+from fitnotes.execute.inputs import MISSING
 from fitnotes.note import SUFFIXES, Note
 
 
-def link_pages(doc: Any, note: Note, suffix: str, base: Path) -> list[Problem]:
+def link_pages(doc: Any, note: Note, suffix: str, base: Path, linked: dict[str, str]) -> list[Problem]:
     """``[text](other.md#part)`` leads to the page of other.md, with this ``suffix`` (".html", ".pdf").
 
     Pages mirror the folders below ``base``, so only the suffix changes. A file elsewhere has no page, and its
-    link stays. A note that is not there is warned about.
+    link stays. A note that is not there is warned about. ``linked`` gets what was looked for.
     """
     import panflute as pf
 
@@ -30,6 +31,7 @@ def link_pages(doc: Any, note: Note, suffix: str, base: Path) -> list[Problem]:
         if not path.endswith(SUFFIXES):
             return
         file = Path(folder, urllib.parse.unquote(path)).resolve()
+        linked[str(file)] = "there" if file.is_file() else MISSING
         if not file.is_file():
             message = f"link to {path}: there is no such note"
             problems.append(

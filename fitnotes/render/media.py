@@ -26,7 +26,8 @@ class Media:
     """Collects files in ``folder``; the page refers to them by ``prefix`` + name.
 
     ``convert`` turns a file that the target cannot show into one that it can: (data, suffix) → the same
-    or another (data, suffix), or None where it cannot. ``inputs`` are the local files that were read.
+    or another (data, suffix), or None where it cannot. ``inputs`` are the local files that were read,
+    ``linked`` the notes that it has links to, with whether they are there.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Media:
     convert: Callable[[bytes, str], tuple[bytes, str] | None] = lambda data, suffix: (data, suffix)
     files: dict[str, Path] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
+    linked: dict[str, str] = field(default_factory=dict)
 
     def add(self, data: bytes, suffix: str, stem: str) -> str | None:
         """Writes one file and returns its address in the page; None if the target cannot show it."""

@@ -131,7 +131,7 @@ def compose(
         problems += rawhtml.read_raw_html(doc, note)
     rawhtml.find_images(doc)
     problems += place_images(doc, note, media)
-    problems += links.link_pages(doc, note, suffix, place.base)
+    problems += links.link_pages(doc, note, suffix, place.base, media.linked)
     if target != "latex":
         _drop_unseen(doc)
     doc.metadata.content.pop("fitnotes", None)
