@@ -83,6 +83,8 @@ class Report(Protocol):
 
     def finished(self, outcome: Outcome) -> None: ...
 
+    def problem(self, problem: Problem) -> None: ...
+
 
 FAILED = "failed "  # in front of the stamp of a page with errors, which is never up to date
 ROUNDS = 3  # builds of a note because others wrote what it read
@@ -129,8 +131,7 @@ class Build:
             work = [found for source in self._outdated(sources) if (found := self._stale(source))]
         for source, _, _ in work:
             message = "it reads what other notes write, and they what it writes: no order is right"
-            problem = Problem("warning", message, display_path(source.path))
-            self._outcomes[source.path].problems.append(problem)
+            self._warn(source.path, message)
         self._shared_files()
         self._report(last=True)
         if self.executor.cache.stored and self.project.settings.cache_size:
@@ -244,9 +245,14 @@ class Build:
             if len(paths) > 1:
                 names = " and ".join(display_path(path) for path in sorted(paths))
                 message = f"{name} is written by {names}: what is in it is chance"
-                for path in paths:
-                    problem = Problem("warning", message, display_path(path))
-                    self._outcomes[path].problems.append(problem)
+                self._warn(sorted(paths)[0], message)
+
+    def _warn(self, path: Path, message: str) -> None:
+        """A warning that is known only when all notes are built; most of them have been reported by then."""
+        problem = Problem("warning", message, display_path(path))
+        self._outcomes[path].problems.append(problem)
+        if all(source.path != path for source in self._told):
+            self.report.problem(problem)
 
     def _report(self, *, last: bool = False) -> None:
         """Reports what is finished, in order. What failed for want of a file may yet be built again."""

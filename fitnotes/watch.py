@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fitnotes.build import Build, Outcome, Request
-from fitnotes.errors import FitnotesError
+from fitnotes.errors import FitnotesError, Problem
 from fitnotes.execute.inputs import FILES, PACKAGE, Input, package_version
 from fitnotes.execute.kept import Kept
 from fitnotes.execute.sessions import scratch, stop_server
@@ -145,6 +145,9 @@ class _Quiet:
 
     def running(self, source: Source, what: str, done: int, total: int) -> None:
         pass
+
+    def problem(self, problem: Problem) -> None:
+        self._report.problem(problem)
 
     def finished(self, outcome: Outcome) -> None:
         if outcome.status != "cached":

@@ -114,7 +114,10 @@ def test_variables_and_packages(project, write, fitnotes, tmp_path_factory) -> N
     info.mkdir()
     (site / "tiny.py").write_text("")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-    write("note.md", blocks("import os, tiny\nprint(os.environ.get('COLOUR'), len({**os.environ}) > 0 if False else True)"))
+    write(
+        "note.md",
+        blocks("import os, tiny\nprint(os.environ.get('COLOUR'))"),
+    )
 
     def explained(**env: str) -> str:
         done = fitnotes("build", "note.md", "--explain", PYTHONPATH=str(site), **env)
@@ -124,7 +127,7 @@ def test_variables_and_packages(project, write, fitnotes, tmp_path_factory) -> N
     assert explained() == "run: it has not run yet"
     assert explained(OTHER="x") == "reused"
     assert explained(COLOUR="red") == "run: the variable COLOUR is set now"
-    assert "<code>red True</code>" in page(project)
+    assert "<code>red</code>" in page(project)
     assert explained(COLOUR="blue") == "run: the variable COLOUR changed"
     stored = "".join(p.read_text() for p in (project / ".fitnotes" / "results").rglob("*.json"))
     assert "package" in stored
@@ -207,6 +210,94 @@ def test_commands_read_files_too(project, write) -> None:
     write("data.csv", "2\n")
     assert told(build(project))[0] == "run: data.csv changed since"
     assert build(project).status == "cached"
+
+
+TRY = "try:\n    {}\n    print('there')\nexcept ImportError:\n    print('absent')"
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "after"),
+    [
+        ("from pathlib import Path\nprint(*(p.read_text() for p in Path('d').glob('*')))",
+         {"d/_a": "1"}, {"d/_a": "2"}),
+        ("import glob\nprint(glob.glob('d/_*'))", {"d/_a": ""}, {"d/_b": ""}),
+        ("import os\nprint(len(os.listdir('d')))", {"d/a": ""}, {"d/.env": ""}),
+        ("import os\nprint(list(os.walk('d')))", {"d/a": "", "d/z": ""}, {"d/z": None, "d/z/y": ""}),
+        ("import os\nprint(os.path.getsize('a'))", {"a": "1"}, {"a": "22"}),
+        (TRY.format("from pkg import extra"), {"pkg/__init__.py": ""}, {"pkg/extra.py": ""}),
+        (TRY.format("import importlib; importlib.import_module('late')"), {}, {"late.py": ""}),
+        ("import importlib.util\nprint(importlib.util.find_spec('late') is None)", {}, {"late.py": ""}),
+        ("import sys\nsys.path.append('lib')\nimport helper\nprint(helper.A)",
+         {"lib/helper.py": "A = 1"}, {"helper.py": "A = 2"}),
+        ("import colorsys\nprint(hasattr(colorsys, 'A'))", {}, {"colorsys.py": "A = 1"}),
+        ("import helper\nprint(helper.A)", {"helper.py": "A = 1"}, {"helper/__init__.py": "A = 2"}),
+        ("import pkg.a\nprint(pkg.__file__ is None)", {"pkg/a.py": ""}, {"pkg/__init__.py": ""}),
+        ("%%bash\ncat data", {"data": "1"}, {"data": "2"}),
+        ("!cat d/*", {"d/a": "1"}, {"d/b": "2"}),
+        ("import os\nfrom concurrent.futures import ProcessPoolExecutor as Pool\ndef there(name):\n"
+         "    return os.path.exists(name)\nwith Pool(1) as pool:\n    print(list(pool.map(there, ['data'])))",
+         {}, {"data": ""}),
+        ("import torch\nprint(torch.from_file('m', size=1, dtype=torch.uint8))", {"m": "1"}, {"m": "2"}),
+        ("import traceback\ndef f():\n    return 1 / 0\ntry:\n    f()\nexcept Exception:\n"
+         "    text = traceback.format_exc()\ntext", {}, {"note.md": "Moved.\n\n"}),
+        ("import sys\nprint(sys._getframe().f_lineno)", {}, {"note.md": "Moved.\n\n"}),
+    ],
+)  # fmt: skip
+def test_what_it_depends_on_is_seen(project, write, tmp_path_factory, code, before, after) -> None:
+    """In the second state the page is that of a build from nothing, and then up to date."""
+    clean = tmp_path_factory.mktemp("clean") / project.name
+    clean.mkdir()
+    files = {"note.md": blocks(code), **before}
+    for name, text in files.items():
+        write(name, text)
+    assert build(project).exit_code == 0
+    assert build(project).status == "cached"
+    first = page(project)
+    files |= {name: text + files[name] if name == "note.md" else text for name, text in after.items()}
+    for name in after:
+        (project / name).unlink(missing_ok=True)
+    for name, text in files.items():
+        if text is not None:
+            write(name, text)
+            write(str(clean / name), text)
+    build(project)
+    build(clean)
+    assert page(project) == page(clean)
+    assert page(project) != first
+    assert build(project).status == "cached"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import tempfile\nhandle, name = tempfile.mkstemp(dir='.')",
+        "import sqlite3\nc = sqlite3.connect('s.db')\nc.execute('create table if not exists t(x)')\nc.commit()",
+        "import os\ne = {**os.environ}\nprint(len(os.environ.copy()) > 0)",
+        "!echo 1 > made.txt",
+        "import shutil, os\nshutil.rmtree('out', ignore_errors=True)\nos.makedirs('out')\nopen('out/a', 'w').close()",
+    ],
+)
+def test_what_it_makes_itself_comes_to_rest(project, write, code: str) -> None:
+    write("note.md", blocks(code))
+    assert build(project).exit_code == 0
+    assert build(project).status == "cached"
+
+
+def test_a_link_to_a_note_that_goes(project, write) -> None:
+    write("note.md", "See [the other](other.md).\n")
+    write("other.md", "Other.\n")
+    assert build(project).problems == []
+    (project / "other.md").unlink()
+    assert "there is no such note" in str(build(project).problems[0])
+
+
+def test_notes_that_write_one_file_are_named(project, write, fitnotes) -> None:
+    for name in "ab":
+        write(f"notes/{name}.md", blocks(f"open('c.txt', 'w').write('{name}'); print(open('c.txt').read())"))
+    done = fitnotes("build")
+    assert "notes/c.txt is written by notes/a.md and notes/b.md: what is in it is chance" in done.stderr
+    for _ in range(2):
+        assert "Traceback" not in fitnotes("build").stderr
 
 
 def test_lines_of_modules() -> None:
@@ -481,6 +572,31 @@ def test_what_a_fork_would_not_copy_is_run_again(project, write, kept, code: str
     assert also(outcome)[0].startswith(f"no copy is kept: {why}")
     write("note.md", blocks(code, "print('three')"))
     assert told(build(project, kept))[0].startswith("run again")
+
+
+@needs_copies
+@pytest.mark.parametrize(
+    ("first", "second", "third"),
+    [
+        ("from pathlib import Path\nPath('log').unlink(missing_ok=True)\nopen('log', 'a').write('start ')",
+         "open('log', 'a').write('<V> ')", "print(open('log').read())"),
+        ("import os, glob\nos.makedirs('ck', exist_ok=True)\n_ = [os.remove(f) for f in glob.glob('ck/*')]",
+         "for i in range(<V>):\n    open(f'ck/{i}', 'w').close()", "print(sorted(os.listdir('ck')))"),
+        ("import tempfile, shutil\nd = tempfile.mkdtemp()\nopen(d + '/a', 'w').write('1')",
+         "print(open(d + '/a').read(), <V>)\nshutil.rmtree(d)", "1"),
+        ("f = open('fdata', 'rb', buffering=0)\nf.read(2)", "print(f.read(2), <V>)", "1"),
+        ("def f():\n    return 1 / 0", "y = <V>", "import traceback\ntry:\n    f()\nexcept Exception:\n"
+         "    print(traceback.format_exc())"),
+    ],
+)  # fmt: skip
+def test_a_copy_is_used_only_where_it_is_the_same(project, write, kept, first, second, third) -> None:
+    write("fdata", "0123456789")
+    for i, prose in enumerate(("One.\n\n", "One.\n\n", "", "Two.\n\nThree.\n\n")):
+        write("note.md", prose + blocks(first, second.replace("<V>", str(5 - i)), third))
+        assert build(project, kept).exit_code == 0
+        warm = page(project)
+        assert build(project, refresh=True).exit_code == 0
+        assert page(project) == warm
 
 
 @needs_copies

@@ -31,6 +31,8 @@ class Silent:
 
     def finished(self, *args: object) -> None: ...
 
+    def problem(self, *args: object) -> None: ...
+
 
 def build(project: Path, **request: object):
     there = Project(project, Settings())

@@ -117,6 +117,8 @@ class Silent:
 
     def finished(self, *args: object) -> None: ...
 
+    def problem(self, *args: object) -> None: ...
+
 
 def build(folder: Path, kept: Kept | None = None, jobs: int = 2) -> list[Outcome]:
     project = Project(folder, Settings())

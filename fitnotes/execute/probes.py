@@ -10,10 +10,10 @@ import random
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from fitnotes.execute.inputs import STAT, VARIABLE, environment_hash, file_presence, line_sums, variable_hash
+from fitnotes.execute.inputs import STAT, VARIABLE, file_presence, line_sums, variable_hash
 from fitnotes.execute.recorder import CLOCK, RANDOMNESS, Recorder
 
 _CLOCKS = ("time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns",
@@ -31,10 +31,11 @@ _BETWEEN = (
 )
 
 
-def install(recorder: Recorder) -> None:
-    """Wraps functions of ``os``, ``time``, ``random`` and ``importlib`` in this process."""
+def install(recorder: Recorder, environment: str) -> None:
+    """Wraps functions of ``os``, ``time``, ``random`` and ``importlib`` in this process. ``environment`` is a hash
+    of all variables as the command has them; libraries add some of their own here."""
     _stat(recorder)
-    _environment(recorder)
+    _environment(recorder, environment)
     _clock(recorder)
     _randomness(recorder)
     _imports(recorder)
@@ -76,22 +77,26 @@ def _stat(recorder: Recorder) -> None:
                 known.add(wrapper)
 
 
-def _environment(recorder: Recorder) -> None:
+def _environment(recorder: Recorder, everything: str) -> None:
     """`os.environ`: one variable that is asked for, or all of them."""
     kind = type(os.environ)
     get, put, start = kind.__getitem__, kind.__setitem__, kind.__iter__
     own: set[str] = set()  # set by the session itself
-    whole = False
+    copying = (0, 0)  # the instruction that asks for all of them: it then asks for each
 
     def asked(name: str, frame: types.FrameType) -> None:
-        if not whole and name not in own and recorder.authors(_asker(frame)):
+        asker = _asker(frame)
+        if asker is None or name in own or (id(asker), asker.f_lasti) == copying:
+            return
+        if recorder.authors(asker):
             recorder.sees(VARIABLE, name, variable_hash)
 
     def all_asked(frame: types.FrameType) -> None:
-        nonlocal whole
-        if recorder.authors(_asker(frame)):
-            recorder.sees(VARIABLE, "*", environment_hash)
-            whole = True
+        nonlocal copying
+        asker = _asker(frame)
+        if asker is not None and recorder.authors(asker):
+            recorder.sees(VARIABLE, "*", lambda name: everything)
+            copying = (id(asker), asker.f_lasti)
 
     def getitem(env: Any, name: Any) -> Any:
         if isinstance(name, str):
@@ -102,13 +107,9 @@ def _environment(recorder: Recorder) -> None:
         own.add(name)
         put(env, name, value)
 
-    def iterate(env: Any) -> Iterator[Any]:
-        nonlocal whole
+    def iterate(env: Any) -> Any:
         recorder.quietly(all_asked, sys._getframe(1))
-        try:
-            yield from start(env)
-        finally:
-            whole = False
+        return start(env)
 
     kind.__getitem__, kind.__setitem__, kind.__iter__ = getitem, setitem, iterate  # type: ignore[method-assign]
 

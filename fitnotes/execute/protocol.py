@@ -12,7 +12,7 @@ PRELOAD_VARIABLE = "FITNOTES_PRELOAD"  # modules that the fork server imports, w
 class Job:
     """What a session knows of its note. ``name`` is the file name that tracebacks show, ``root`` its
     project's folder, ``ignore`` are folders whose files are no inputs, ``script_folder`` is the
-    command's entry of sys.path, ``memory`` a limit in bytes (0: none)."""
+    command's entry of sys.path, ``memory`` a limit in bytes (0: none), ``environment`` a hash of all variables."""
 
     name: str
     lines: int
@@ -23,6 +23,7 @@ class Job:
     ignore: tuple[str, ...]
     script_folder: str
     memory: int
+    environment: str
 
 
 @dataclass(frozen=True, slots=True)

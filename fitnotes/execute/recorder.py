@@ -42,6 +42,7 @@ _CLOCK_CODE = re.compile(
     r"\b(?:datetime|date)\.(?:now|utcnow|today)\(|%%?time|np\.datetime64\(\s*['\"](?:now|today)"
 )
 _RANDOM_CODE = re.compile(r"\b(?:random\.seed|Random|torch\.seed)\(\s*\)")
+_FROM = re.compile(r"^\s*from\s+([A-Za-z_][\w.]*)\s+import\s+\(?([\w,\s]*)", re.MULTILINE)
 _SHELL_CELL = re.compile(r"^\s*%%(?:bash|sh|script)\b[^\n]*\n(.*)", re.DOTALL)
 _NOT_FILES = re.compile(
     r"[/\\](?:__pycache__|[^/\\]+\.(?:egg|dist)-info)[/\\]|[/\\](?:<|__editable__)[^/\\]*$"
@@ -143,6 +144,8 @@ class Recorder:
     def code(self, text: str) -> None:
         """Reads some of the author's code for what only the code tells."""
         self._modules |= imports(text)
+        for package, names in _FROM.findall(text):  # each may be a module that is not there
+            self._wanted |= {f"{package}.{name}" for name in re.findall(r"\w+", names)}
         if _CLOCK_CODE.search(text):
             self.volatile.add(CLOCK)
         if _RANDOM_CODE.search(text):
@@ -337,7 +340,8 @@ class Recorder:
                         self.sees(STAT, file, file_presence)
                 if rest and name not in sys.modules and os.path.isdir(place):
                     inner = os.path.join(place, *rest.split("."))
-                    self.sees(STAT, f"{inner}.py", file_presence)
+                    for file in (f"{inner}.py", os.path.join(inner, "__init__.py")):
+                        self.sees(STAT, file, file_presence)
                 if os.path.exists(f"{place}.py") or os.path.exists(os.path.join(place, "__init__.py")):
                     break
         self._wanted.clear()

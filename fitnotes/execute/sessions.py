@@ -30,7 +30,7 @@ from typing import Any
 from fitnotes.execute.cache import Result
 from fitnotes.execute.capture import NAMES, leftover
 from fitnotes.execute.child import serve
-from fitnotes.execute.inputs import Input
+from fitnotes.execute.inputs import Input, environment_hash
 from fitnotes.execute.protocol import PRELOAD_VARIABLE, Code, Hold, Job, Wake, exit_file
 from fitnotes.note import Block, Note
 from fitnotes.settings import Project, Settings, show_size
@@ -290,6 +290,7 @@ class Session:
             ),
             script_folder=os.path.dirname(os.path.abspath(sys.argv[0])) if sys.argv and sys.argv[0] else "",
             memory=settings.memory,
+            environment=environment_hash(),
         )
         self.connection: Connection = ours
         with _lock, _without_main():

@@ -154,7 +154,7 @@ class Worker:
         ignore = (os.path.dirname(__file__), *job.ignore)
         aside = os.path.join(job.capture, "inputs")
         self.recorder = Recorder(job.name, ignore, (job.root, job.folder), aside)
-        probes.install(self.recorder)
+        probes.install(self.recorder, job.environment)
         multiprocessing.set_start_method(None, force=True)  # what Python itself would choose
         _limit_memory(job.memory)
         self.owner = os.getpid()
