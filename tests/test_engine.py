@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from fitnotes.build import Build, Outcome, Request
 from fitnotes.execute.inputs import file_hash, first_difference, line_sums
 from fitnotes.execute.kept import Kept
 from fitnotes.execute.sessions import CAN_HOLD
+from fitnotes.execute.slots import Slots
 from fitnotes.settings import Project, Settings, show_size, size
 from fitnotes.sources import find_sources
 
@@ -395,6 +397,53 @@ def test_output_does_not_depend_on_jobs(project, write, fitnotes) -> None:
             (out, done.stderr, {p.name: p.read_bytes() for p in (project / "_build/html").glob("*.html")})
         )
     assert seen[0] == seen[1] == seen[2]
+
+
+def test_long_notes_start_first(project, write, fitnotes) -> None:
+    code = "open('order.log', 'a').write('{0} ')\nimport time\ntime.sleep({1})"
+    lengths = {"a": 0, "b": 0.6, "c": 0.2}
+    for name, seconds in lengths.items():
+        write(f"notes/{name}.md", blocks(code.format(name, seconds)))
+    fitnotes("build")
+    (project / "notes" / "order.log").unlink()
+    for name, seconds in lengths.items():
+        write(f"notes/{name}.md", blocks(code.format(name, seconds), "1"))
+    done = fitnotes("build", "--jobs", "1")
+    assert (project / "notes" / "order.log").read_text() == "b c a "
+    assert [line[:10] for line in done.stdout.split("\n")[:3]] == ["notes/a.md", "notes/b.md", "notes/c.md"]
+
+
+def test_only_what_notes_import_is_loaded(project, write, fitnotes) -> None:
+    ask = "import sys\nprint('numpy' in sys.modules, 'torch' in sys.modules)"
+    write("plain.md", blocks(ask))
+    write("deep.md", blocks(ask, "import helper"))
+    write("helper.py", "import deeper\n")
+    write("deeper.py", "import numpy\n")
+    fitnotes("build", "plain.md")
+    fitnotes("build", "deep.md")
+    assert "<code>False False</code>" in page(project, "plain")
+    assert "<code>True False</code>" in page(project, "deep")
+
+
+def test_sessions_wait_for_memory() -> None:
+    slots, never = Slots(4, memory=100), threading.Event()
+    log = []
+
+    def second() -> None:
+        with slots.take(60, never):
+            log.append("second")
+
+    with slots.take(60, never):
+        thread = threading.Thread(target=second)
+        thread.start()
+        with slots.take(30, never):
+            log.append("small")
+        time.sleep(0.3)
+        log.append("first ends")
+    thread.join()
+    assert log == ["small", "first ends", "second"]
+    with slots.take(1000, never):
+        log.append("alone")  # what fits nowhere runs all the same
 
 
 def test_a_limit_of_memory(project, write) -> None:
@@ -775,6 +824,20 @@ def test_a_full_disk(project, write, tmp_path_factory) -> None:
     assert "notes/b.md" in done.stderr
     assert "Traceback" not in done.stderr
     assert "notes/a.md: ran 1 block, wrote _build/html/a.html" in done.stdout
+
+
+@pytest.mark.skipif(not can_mount(), reason="no disk can be mounted here")
+def test_a_folder_that_is_only_read(project, write) -> None:
+    write("notes/a.md", blocks("print('small')"))
+    (project / "_build" / "html").mkdir(parents=True)
+    script = f"mount -t tmpfs -o ro tmpfs {project}/_build/html; {sys.executable} -m fitnotes build"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], cwd=project, env=environment(),
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "notes/a.md: Read-only file system" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_cache_that_cannot_be_written(project, write, fitnotes) -> None:
