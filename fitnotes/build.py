@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -134,6 +134,10 @@ class Build:
             self._warn(source.path, message)
         self._shared_files()
         self._report(last=True)
+        if self.request.page is None and not self._others(sources):
+            for page, note in self.pages.remove_orphans(self.output):
+                message = f"removed, since its note {display_path(note)} is gone"
+                self.report.problem(Problem("warning", message, display_path(page)))
         if self.executor.cache.stored and self.project.settings.cache_size:
             self.executor.cache.trim(self.project.settings.cache_size)
         return [self._outcomes[source.path] for source in sources]
@@ -163,7 +167,11 @@ class Build:
         from fitnotes.read import read_document
 
         document = read_document(note, self.project.settings, dict(self.request.overrides))
-        outcome.told = self.executor.look(note, document.blocks, document.settings).told
+        told = self.executor.look(note, document.blocks, document.settings).told
+        kept = "it would run for a new page, this one is up to date"
+        outcome.told = [
+            replace(t, verdict="kept", why=f"{kept} ({t.why})") if t.verdict == "missing" else t for t in told
+        ]
 
     def _build(self, work: Sequence[tuple[Source, Note, list[str]]], *, again: bool) -> None:
         self._preloads = planning.preloads([planning.with_modules(note) for _, note, _ in work])
@@ -268,8 +276,10 @@ class Build:
     def _others(self, sources: Sequence[Source]) -> list[Source]:
         """The project's other notes, to whose labels these may refer."""
         folder = (self.project.root / self.project.settings.notes).resolve()
-        bases = {source.base for source in sources}
-        return notes_below(folder) if folder in bases and folder.is_dir() else []
+        if not folder.is_dir() or all(source.base != folder for source in sources):
+            return []
+        asked = {source.path for source in sources}
+        return [source for source in notes_below(folder) if source.path not in asked]
 
     # ----------------------------------------------------------------------------------------------
 
@@ -391,7 +401,7 @@ class Build:
             failed = any(p.severity == "error" for p in outcome.problems)
             stamp = (FAILED if failed else "") + self._stamp(source, note, target)
             with contextlib.suppress(OSError):  # said when the results could not be stored
-                self.pages.store(page, stamp, inputs, files, warnings)
+                self.pages.store(page, source.path, stamp, inputs, files, warnings)
 
     def _load(self, source: Source, note: Note, targets: list[str]) -> None:
         """What the writers need, loaded while pandoc reads and blocks run."""

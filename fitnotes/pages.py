@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import digest, write_atomically
-from fitnotes.execute.inputs import Current, Input, file_hash, stored_path
+from fitnotes.execute.inputs import MISSING, Current, Input, file_hash, stored_path
 
 
 @functools.cache
@@ -42,6 +42,7 @@ class Record:
     inputs: tuple[Input, ...]
     files: tuple[str, ...]
     warnings: tuple[Problem, ...]
+    source: str = ""
 
 
 class Pages:
@@ -65,6 +66,7 @@ class Pages:
                 tuple(Input(*item) for item in data["inputs"]),
                 tuple(data["files"]),
                 tuple(Problem(**w) for w in data["warnings"]),
+                data["source"],
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -81,6 +83,7 @@ class Pages:
     def store(
         self,
         page: Path,
+        source: Path,
         stamp: str,
         inputs: Iterable[Input],
         files: Sequence[Path],
@@ -94,8 +97,32 @@ class Pages:
             tuple(sorted(set(inputs))),
             names,
             tuple(warnings),
+            stored_path(str(source), self.root),
         )
         write_atomically(self._path(page), json.dumps(asdict(record)).encode())
+
+    def remove_orphans(self, output: Path) -> list[tuple[Path, Path]]:
+        """Removes the pages below ``output`` whose notes are gone, as far as they are as they were written; gives
+        each with its note. What only they show goes with them."""
+        gone: list[tuple[Path, Record]] = []
+        used: set[Path] = set()
+        for file in self.folder.glob("*.json"):
+            try:
+                data = json.loads(file.read_bytes())
+                page, source = self.root / data["page"], self.root / data["source"]
+                files = {page.parent / name for name in data["files"]}
+                orphan = bool(data["source"]) and not source.exists() and page.is_relative_to(output)
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            if orphan and file_hash(page) in (data["content"], MISSING):
+                gone.append((file, Record("", str(page), "", (), tuple(map(str, files)), (), str(source))))
+            else:
+                used |= files
+        for file, record in gone:
+            for path in (Path(record.page), *map(Path, record.files), file):
+                if path not in used:
+                    path.unlink(missing_ok=True)
+        return [(Path(record.page), Path(record.source)) for _, record in gone]
 
     def all(self) -> list[Record]:
         found = []

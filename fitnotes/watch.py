@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fitnotes.build import Build, Outcome, Request
 from fitnotes.errors import FitnotesError, Problem
-from fitnotes.execute.inputs import FILES, PACKAGE, Input, package_version
+from fitnotes.execute.inputs import FILE, FILES, PACKAGE, Input, file_hash, package_version
 from fitnotes.execute.kept import Kept
 from fitnotes.execute.sessions import scratch, stop_server
 from fitnotes.execute.slots import available_memory
@@ -41,7 +41,9 @@ class Watch:
         self._build: Build | None = None
         self._packages: dict[str, str] = {}
         self._outside: dict[Path, object] = {}  # files that blocks read elsewhere, as they looked last
+        self._inputs: set[Path] = set()  # all files and folders that pages were made from
         self._made: set[Path] = set()  # files that blocks wrote in the last build
+        self._failed: dict[Path, list[Problem]] = {}
         self._restless = 0
 
     def build(self, changed: frozenset[Path] | None = None) -> list[Outcome]:
@@ -53,7 +55,8 @@ class Watch:
                 self.project = find_project(self.project.root)
             sources = find_sources(self.paths, self.project)
             self._same_packages()
-            self._build = Build(self.project, replace(self.request, retry=changed), _Quiet(report), self.kept)
+            quiet = _Quiet(report, self._failed, changed)
+            self._build = Build(self.project, replace(self.request, retry=changed), quiet, self.kept)
             outcomes = self._build.run(sources)
         except FitnotesError as error:
             report.err.write(f"fitnotes: {error}\n")
@@ -62,6 +65,8 @@ class Watch:
             self._build = None
         self.kept.trim()
         self._learn(item for outcome in outcomes for item in outcome.inputs)
+        inputs = {item.name for outcome in outcomes for item in outcome.inputs if item.kind in FILES}
+        self._inputs = {self.project.root / name for name in inputs}
         self._made = {self.project.root / name for outcome in outcomes for name in outcome.wrote}
         return outcomes
 
@@ -69,7 +74,7 @@ class Watch:
         """The saves that call for a build: not those of files that blocks wrote in the last one. Files that change
         while a build runs, and that nobody saves as notes or modules, call for three builds in a row at most:
         blocks that change what they read would never come to rest."""
-        saved -= self._made
+        saved = frozenset(path for path in saved - self._made if self._matters(path))
         sources = any(path.suffix in (*SUFFIXES, ".py", ".toml") for path in saved)
         self._restless = self._restless + 1 if saved and during and not sources else 0
         if self._restless > RESTLESS:
@@ -78,6 +83,12 @@ class Watch:
                 self.report().err.write(f"fitnotes: blocks keep changing {names}; waiting for another save\n")
             return frozenset()
         return saved
+
+    def _matters(self, path: Path) -> bool:
+        """Whether a page may be made from a file: one that looks like a source, or that one was made from."""
+        if path.suffix in (*SUFFIXES, ".py", ".toml") or path in self._inputs:
+            return True
+        return any(folder in self._inputs for folder in path.parents)
 
     def elsewhere(self) -> frozenset[Path]:
         """The files that blocks read outside of the project and that look different now."""
@@ -102,7 +113,10 @@ class Watch:
             if item.kind == PACKAGE:
                 self._packages[item.name] = item.value
             elif item.kind in FILES and os.path.isabs(item.name) and len(self._outside) < MOST:
-                self._outside.setdefault(Path(item.name), _look(Path(item.name)))
+                path = Path(item.name)
+                if path not in self._outside:  # unless it was saved between its reading and now
+                    same = item.kind != FILE or file_hash(path) == item.value
+                    self._outside[path] = _look(path) if same else None
 
     def _same_packages(self) -> None:
         """A package that was installed anew: the loaded one must not run any more."""
@@ -138,10 +152,15 @@ def _look(path: Path) -> object:
 
 
 class _Quiet:
-    """Reports what was built; what was up to date is no news in a watch."""
+    """Reports what was built. What is up to date is no news in a watch, nor is a note that fails as it did before
+    and was not saved."""
 
-    def __init__(self, report: Plain) -> None:
+    def __init__(
+        self, report: Plain, failed: dict[Path, list[Problem]], changed: frozenset[Path] | None
+    ) -> None:
         self._report = report
+        self._failed = failed
+        self._changed = changed or frozenset()
 
     def running(self, source: Source, what: str, done: int, total: int) -> None:
         pass
@@ -150,6 +169,12 @@ class _Quiet:
         self._report.problem(problem)
 
     def finished(self, outcome: Outcome) -> None:
+        path = outcome.source.path
+        known = self._failed.pop(path, None)
+        if outcome.status == "failed":
+            self._failed[path] = outcome.problems
+            if known == outcome.problems and path not in self._changed:
+                return
         if outcome.status != "cached":
             self._report.finished(outcome)
 

@@ -778,6 +778,50 @@ def test_watch_follows_the_last_save(project, write) -> None:
     assert "Traceback" not in errors
 
 
+def test_watch_rests_when_its_own_output_is_in_the_project(project, write) -> None:
+    (project / "notes").mkdir()
+    (project / "notes" / "bad.md").write_bytes(b"\xff\xfe\x00")
+    write("notes/note.md", blocks("print('one')"))
+    with open(project / "log", "w") as log:
+        watch = subprocess.Popen(
+            [sys.executable, "-m", "fitnotes", "watch"],
+            cwd=project,
+            env=environment(),
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        wait_until(lambda: "watching" in (project / "log").read_text(), "the first build")
+        write("other.log", "noise")
+        write("notes/note.md", blocks("print('two')"))
+        wait_until(lambda: "<code>two</code>" in page(project), "an edit")
+        time.sleep(1)
+        text = (project / "log").read_text()
+        assert text.count("not UTF-8") == 1, text
+    finally:
+        watch.send_signal(signal.SIGINT)
+        watch.wait(20)
+
+
+def test_the_page_of_a_note_that_is_gone_goes_too(project, write, fitnotes) -> None:
+    picture = "import matplotlib.pyplot as plt\nplt.plot([{}]);"
+    write("notes/a.md", blocks(picture.format(1)))
+    write("notes/b.md", blocks(picture.format(2)))
+    write("notes/c.md", "Mine.\n")
+    fitnotes("build", "--to", "html", "--to", "gfm")
+    write("_build/html/c.html", "changed by hand")
+    before = {p for p in (project / "_build").rglob("*") if p.is_file()}
+    (project / "notes" / "a.md").unlink()
+    (project / "notes" / "c.md").unlink()
+    done = fitnotes("build", "--to", "html", "--to", "gfm")
+    assert "_build/html/a.html: warning: removed, since its note notes/a.md is gone" in done.stderr
+    gone = {p.relative_to(project).as_posix() for p in before if not p.exists()}
+    assert {"_build/html/a.html", "_build/gfm/a.md", "_build/gfm/c.md"} < gone
+    assert not any("b" in name.rpartition("/")[2].partition(".")[0].split("-") for name in gone)
+    assert (project / "_build/html/c.html").read_text() == "changed by hand"
+    assert (project / "_build/html/b.html").is_file()
+
+
 # --------------------------------------------------------------------------------------------------
 # Faults
 

@@ -33,7 +33,7 @@ from fitnotes.execute.inputs import (
 from fitnotes.execute.ledger import Entry, Ran
 from fitnotes.execute.protocol import FIGURE
 from fitnotes.note import Block, Note
-from fitnotes.settings import Settings
+from fitnotes.settings import Settings, show_size
 
 # Worth loading once for all sessions. torch's optimizers pull in torch._dynamo (seconds) when first made.
 PRELOADED = ("numpy", "torch", "pandas", "scipy", "sympy")
@@ -248,7 +248,10 @@ def _reason(block: Block, group: Sequence[Block], name: str, settings: Settings,
         return "it has not run yet"
     for word, value in setting(settings).items():
         if before.setting.get(word) != value:
-            return f"{word} {before.setting.get(word)} → {value}"
+            was = before.setting.get(word, "unknown")
+            if word == "memory":
+                was, value = (show_size(int(v)) if v.isdigit() else v for v in (was, value))
+            return f"{word} {was} → {value}"
     at = next(i for i, other in enumerate(group) if other.index == block.index)
     code, whole = code_digests(block)
     for other, known in zip(group[:at], ran, strict=False):

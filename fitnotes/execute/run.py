@@ -28,7 +28,7 @@ from fitnotes.execute.plan import (
 from fitnotes.execute.sessions import Session
 from fitnotes.execute.slots import Slots, available_memory
 from fitnotes.note import Block, Note
-from fitnotes.settings import Project, Settings
+from fitnotes.settings import Project, Settings, display_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,7 +414,7 @@ class Executor:
         try:
             self.cache.store(step.key, result)
         except OSError as error:
-            message = f"results cannot be stored in {self.cache.folder.name}: {error.strerror}"
+            message = f"results cannot be stored in {display_path(self.cache.folder)}: {error.strerror}"
             problem = Problem("warning", message, note.shown)
             if problem not in done.problems:
                 done.problems.append(problem)
