@@ -228,6 +228,7 @@ class Executor:
         exchanges = before is not None and before.exchanges
         if exchanges:  # these sessions pass files to each other: all run, in the order of the document
             self._in_order(note, groups, settings, memory, progress, done)
+            exchanges = self._exchange(groups)
         else:
             self._side_by_side(note, groups, settings, memory, progress, done)
             self.current.forget()
