@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import environment
+from test_execute import gone
 from worlds import Silent
 
 from fitnotes.build import Build, Outcome, Request
@@ -704,15 +705,6 @@ def family_of(pid: int) -> list[psutil.Process]:
             if process.pid not in groups and process.name().startswith("python") and process.ppid() == 1:
                 family.append(process)
     return family
-
-
-def gone(processes: list[psutil.Process], seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes):
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)

@@ -155,8 +155,8 @@ def _place_graphics(tex: str, page: Page) -> str:
     def place(match: re.Match[str]) -> str:
         for suffix in ("", ".pdf", ".png", ".jpg", ".svg"):
             path = note.path.parent / (match[2].strip() + suffix)
+            page.media.inputs[str(path)] = file_hash(path)
             if path.is_file():
-                page.media.inputs[str(path)] = file_hash(path)
                 url = page.media.add(path.read_bytes(), path.suffix.lower(), path.stem)
                 return f"{match[1]}{{{url}}}" if url else match[0]
         line = note.line_of(match[0])

@@ -102,7 +102,8 @@ def place_images(doc: Any, note: Note, media: Media) -> list[Problem]:
         if url not in known:
             path = note.path.parent / urllib.parse.unquote(url.split("#")[0].split("?")[0])
             if not path.suffix:  # as \\includegraphics allows
-                found = (path.with_name(path.name + suffix) for suffix in (".svg", ".pdf", ".png", ".jpg"))
+                found = [path.with_name(path.name + suffix) for suffix in (".svg", ".pdf", ".png", ".jpg")]
+                media.inputs.update((str(file), file_hash(file)) for file in found)
                 path = next((file for file in found if file.is_file()), path)
             media.inputs[str(path)] = file_hash(path)
             try:

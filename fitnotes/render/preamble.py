@@ -141,8 +141,8 @@ def _with_input(text: str, note: Note, found: Preamble) -> str:
     def read(match: re.Match[str]) -> str:
         for name in (match[1].strip(), match[1].strip() + ".tex"):
             path = note.path.parent / name
+            found.inputs[str(path)] = file_hash(path)  # it may yet appear
             if path.is_file():
-                found.inputs[str(path)] = file_hash(path)
                 return path.read_text(encoding="utf-8", errors="replace").strip()
         return match[0]
 
