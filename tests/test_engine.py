@@ -22,7 +22,7 @@ from worlds import Silent
 from fitnotes.build import Build, Outcome, Request
 from fitnotes.execute.inputs import file_hash, first_difference, line_sums
 from fitnotes.execute.kept import Kept
-from fitnotes.execute.sessions import CAN_HOLD
+from fitnotes.execute.sessions import CAN_HOLD, stop_server
 from fitnotes.execute.slots import Slots
 from fitnotes.settings import Project, Settings, show_size, size
 from fitnotes.sources import find_sources
@@ -584,21 +584,28 @@ def test_an_edit_of_the_last_block_costs_that_block(project, write, kept) -> Non
 
 
 @needs_copies
-def test_parallel_torch_work_survives_the_copy(project, write, kept) -> None:
+def test_parallel_torch_work_survives_the_copy(project, write, kept, monkeypatch) -> None:
     """OpenMP's threads do not exist in a fork: a parallel region there hangs unless they were ended before."""
+    stop_server()
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(name, "2")
     two = Settings(threads=2)
     work = "torch.manual_seed(0)\na = torch.randn(1500, 1500, requires_grad=True)\n(a @ a).sum().backward()\n"
-    first = f"import torch\n{work}print(torch.get_num_threads(), a.grad.sum().item())"
-    write("note.md", blocks(first, f"{work}print(a.sum().item())") + "\n")
-    build(project, kept, two)
-    for i in range(3):
-        write("note.md", blocks(first, f"{work}print({i}, a.sum().item(), torch.exp(a).sum().item())"))
-        outcome = build(project, kept, two)
-        assert outcome.exit_code == 0, outcome.problems
-        assert told(outcome) == ["reused", "run: its code changed"]
-    warm = page(project)
-    build(project, None, two, refresh=True)
-    assert page(project) == warm
+    first = f"import torch\n{work}print('threads', torch.get_num_threads(), a.grad.sum().item())"
+    try:
+        write("note.md", blocks(first, f"{work}print(a.sum().item())") + "\n")
+        build(project, kept, two)
+        assert "<code>threads 2 " in page(project)
+        for i in range(3):
+            write("note.md", blocks(first, f"{work}print({i}, a.sum().item(), torch.exp(a).sum().item())"))
+            outcome = build(project, kept, two)
+            assert outcome.exit_code == 0, outcome.problems
+            assert told(outcome) == ["reused", "run: its code changed"]
+        warm = page(project)
+        build(project, None, two, refresh=True)
+        assert page(project) == warm
+    finally:
+        stop_server()
 
 
 @needs_copies

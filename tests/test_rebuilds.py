@@ -70,7 +70,7 @@ class KeptEdits(Edits):
         self.kept = Kept(10**9)
 
 
-FEW = settings(max_examples=6, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=4, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck))
 TestEdits = Edits.TestCase
 TestEdits.settings = FEW
 TestKeptEdits = KeptEdits.TestCase
