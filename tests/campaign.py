@@ -208,7 +208,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="fitnotes-campaign-") as scratch:
             own = ["unshare", "--mount", sys.executable, __file__, f"--disk={scratch}",
                    f"--rounds={options.rounds}", f"--seed={options.seed}"]  # fmt: skip
-            if os.geteuid() == 0 and shutil.which("unshare"):
+            apart = os.geteuid() == 0 and shutil.which("unshare")
+            if apart and subprocess.run(["unshare", "--mount", "true"], check=False).returncode == 0:
                 sys.exit(subprocess.run(own, check=False).returncode)
             campaign = Campaign(Path(scratch), options.seed, disk=False)
             fight(campaign, options.rounds, start)
