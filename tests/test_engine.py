@@ -23,10 +23,19 @@ from worlds import Silent
 from fitnotes.build import Build, Outcome, Request
 from fitnotes.execute.inputs import file_hash, first_difference, line_sums
 from fitnotes.execute.kept import Kept
-from fitnotes.execute.sessions import CAN_HOLD, stop_server
+from fitnotes.execute.sessions import CAN_HOLD, start_server, stop_server
 from fitnotes.execute.slots import Slots
 from fitnotes.settings import Project, Settings, show_size, size
 from fitnotes.sources import find_sources
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _torch_is_loaded():
+    """A fork server of its own, that has loaded what many of these notes import."""
+    stop_server()
+    start_server(["numpy", "torch"], 1)
+    yield
+    stop_server()
 
 
 def build(project: Path, kept: Kept | None = None, settings: Settings | None = None, **request: object):
@@ -748,7 +757,7 @@ def test_watch_builds_what_is_saved_and_leaves_nothing(project, write, number) -
         assert "run: notes/helper.py:1 changed" in out
         assert "seed: expected a whole number" in errors
     assert "Traceback" not in errors
-    assert gone(family), [p.cmdline() for p in family if p.is_running()]
+    assert gone(family, 10), [p.cmdline() for p in family if p.is_running()]
 
 
 def test_watch_follows_the_last_save(project, write) -> None:

@@ -79,8 +79,10 @@ def stop_server() -> None:
 
     pid = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
     if isinstance(pid, int):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        with contextlib.suppress(ProcessLookupError, PermissionError, ChildProcessError):
             os.kill(pid, signal.SIGKILL)
+            # Until it is gone a new one would not be started; multiprocessing itself reaps it.
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 @functools.cache

@@ -14,6 +14,7 @@ import re
 import select
 import socket
 import sys
+import time
 from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -58,6 +59,9 @@ def obstacle(known: dict[str, str], children: Iterable[int]) -> str:
         return "it uses a GPU"
     if _threads() > 1:
         rest_openmp()
+        end = time.monotonic() + 0.5
+        while _threads() > 1 and time.monotonic() < end:  # those that were ended take a moment
+            time.sleep(0.005)
     if _threads() > 1:
         return "it left threads running"
     with contextlib.suppress(OSError):
