@@ -1,2 +1,10 @@
-"""Running a note's blocks: what is stale (`plan`), stored results (`cache`), one process a session
-(`sessions`), and what happens inside that process (`worker`, `capture`, `inputs`, `preload`)."""
+"""Running a note's blocks.
+
+In the command: what is stale and why (`plan`, by `inputs` and the `ledger` of last runs), stored results
+(`cache`), running what is needed (`run`, within `slots` and a `lock`), one process a session (`sessions`),
+and the copies of sessions that a watch keeps (`kept`).
+
+In a session's process: its loop (`worker`), the `shell`, `capture` of output, what blocks depend on (`recorder`,
+`probes`), `seeding`, `tracebacks`, sleeping copies (`sleeper`), its end with the command (`lifeline`). `preload` runs in
+the fork server; `protocol` is what both sides say.
+"""
