@@ -32,8 +32,6 @@ if TYPE_CHECKING:  # these load panflute, which a build with nothing to do goes 
     from fitnotes.render.media import Media
     from fitnotes.render.page import Page, Place
 
-TARGETS = ("html", "pdf", "tex", "gfm", "docx", "epub")
-
 
 @dataclass(frozen=True, slots=True)
 class Request:

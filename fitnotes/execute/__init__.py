@@ -5,6 +5,6 @@ In the command: what is stale and why (`plan`, by `inputs` and the `ledger` of l
 and the copies of sessions that a watch keeps (`kept`).
 
 In a session's process: its loop (`worker`), the `shell`, `capture` of output, what blocks depend on (`recorder`,
-`probes`), `seeding`, `tracebacks`, sleeping copies (`sleeper`), its end with the command (`lifeline`). `preload` runs in
-the fork server; `protocol` is what both sides say.
+`probes`), `seeding`, `tracebacks`, sleeping copies (`sleeper`), its end with the command (`lifeline`). `preload`
+runs in the fork server; `protocol` is what both sides say.
 """
