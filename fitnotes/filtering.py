@@ -16,7 +16,7 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import FitnotesError, Problem
 from fitnotes.note import MERMAID, PYTHON, SUFFIXES, Block, Note
-from fitnotes.render import crossrefs, diagrams, maths, results
+from fitnotes.render import crossrefs, diagrams, floats, maths, pictures, results
 from fitnotes.render.media import Media
 from fitnotes.render.preamble import read_preamble
 from fitnotes.settings import find_project
@@ -54,11 +54,9 @@ def with_lines(blocks: list[Block], note: Note) -> list[Block]:
     return found
 
 
-def _show_for(target: str) -> Callable[[bytes, str], tuple[bytes, str] | None]:
+def _show_for(target: str) -> pictures.Convert:
     if target in ("latex", "beamer", "context"):
-        from fitnotes.render.latex import pictures_for_latex
-
-        return pictures_for_latex
+        return pictures.converter("latex", None)
     return lambda data, suffix: (data, suffix)
 
 
@@ -128,11 +126,14 @@ def _has_python(doc: Any) -> bool:
 def _references(doc: Any, note: Note, target: str) -> list[Problem]:
     """Numbers figures and tables and links to them: the part of the filter that runs last."""
     refs = crossrefs.References(note)
+    problems = floats.read_floats(doc, note)
+    floats.dress(doc, floats.below_one_another)
     crossrefs.number(doc, note, refs)
+    crossrefs.title_boxes(doc, refs.words)
     crossrefs.resolve(doc, note, refs, leave_unknown=True)
     if target not in ("latex", "beamer"):
-        crossrefs.caption_prefixes(doc)
-    return refs.problems
+        crossrefs.caption_prefixes(doc, refs.words)
+    return [*problems, *refs.problems]
 
 
 def _refuse_unread_fences(doc: Any, note: Note) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from fitnotes import directives
 from fitnotes.errors import UsageError
 from fitnotes.settings import Settings, display_path, nearest, seconds, to_bool
 
@@ -38,9 +39,12 @@ class Options:
     error: bool = False
     label: str = ""
     fig_cap: str = ""
+    fig_subcap: tuple[str, ...] = ()
     tbl_cap: str = ""
+    lst_cap: str = ""
     fig_alt: str = ""
     fig_width: str = ""
+    layout_ncol: str = ""
     session: str = ""
     timeout: float = 300.0
     depends: tuple[str, ...] = ()
@@ -60,6 +64,18 @@ def _files(value: object) -> tuple[str, ...]:
     return tuple(name for name in re.split(r"\s*,\s*", str(value).strip()) if name)
 
 
+def _captions(value: object) -> tuple[str, ...]:
+    """Of a list in YAML, or of words with a | between them."""
+    items = value if isinstance(value, (list, tuple)) else str(value).split("|")
+    return tuple(str(item).strip() for item in items)
+
+
+def _columns(value: object) -> str:
+    if not re.fullmatch(r"[1-9]\d?", str(value).strip()):
+        raise ValueError("a whole number from 1")
+    return str(value).strip()
+
+
 _CONVERT: dict[str, Any] = {
     "echo": to_bool,
     "eval": to_bool,
@@ -69,12 +85,15 @@ _CONVERT: dict[str, Any] = {
     "error": to_bool,
     "timeout": seconds,
     "depends": _files,
+    "fig_subcap": _captions,
+    "layout_ncol": _columns,
 }
-_ALIASES = {"results": "output", "fig_caption": "fig_cap", "caption": "fig_cap", "out_width": "fig_width"}
+_ALIASES = {"results": "output", "fig_caption": "fig_cap", "caption": "fig_cap", "out_width": "fig_width",
+            "lst_label": "label"}
 OPTION_NAMES = frozenset(f.name for f in fields(Options))
 
 # Attributes that belong to pandoc's own code blocks, not to us; they stay on the shown code.
-PANDOC_ATTRIBUTES = frozenset({"startFrom", "start-from", "filename", "style", "lst-cap"})
+PANDOC_ATTRIBUTES = frozenset({"startFrom", "start-from", "filename", "style"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +295,9 @@ def _mark(text: str) -> tuple[str, int | None]:
             continue
         if in_comment or (closing is None and lines[n].lstrip().startswith("<!--")):
             in_comment = "-->" not in lines[n]
+            continue
+        if closing is None and (last := directives.rewrite(lines, n)) >= n:
+            skip_to, state = last, _CLOSED
             continue
         match = FENCE.match(lines[n])
         if match is None or (closing is None and not opens_block(lines, n, match)):
@@ -520,6 +542,9 @@ def parse_options(
             raise OptionProblem(message, key=key) from None
     if identifier:
         values["label"] = identifier
+    kind = re.split("[-:]", values.get("label", ""))[0]
+    if kind in ("lst", "tbl", "tab") and "fig_cap" in values:  # a plain `caption` is that of what has the label
+        values.setdefault("lst_cap" if kind == "lst" else "tbl_cap", values.pop("fig_cap"))
     if "no-run" in classes:
         values["eval"] = False
     return replace(defaults, **values)

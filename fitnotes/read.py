@@ -228,6 +228,8 @@ def _shown_only(element: Any, options: Options, code: list[str]) -> Any:
         return []
     element.text = "\n".join(code)
     element.attributes.clear()
+    if options.lst_cap:
+        element.attributes["lst-cap"] = options.lst_cap
     return element
 
 

@@ -42,6 +42,8 @@ class Settings:
     pdf_engine: str = "typst"
     math: str = "mathjax"
     preamble: tuple[str, ...] = ()
+    bibliography: tuple[str, ...] = ()
+    csl: str = ""
     lint_ignore: tuple[str, ...] = ()
     memory: int = 0
     cache: str = ".fitnotes/results"
@@ -150,6 +152,8 @@ CONVERTERS: dict[str, Callable[[object], Any]] = {
     "pdf_engine": _choice(PDF_ENGINES),
     "math": _choice(MATH),
     "preamble": _texts("a file, or a list of files"),
+    "bibliography": _texts("a file, or a list of files"),
+    "csl": _text,
     "lint_ignore": _texts("a code, or a list of codes"),
     "memory": size,
     "cache": _text,

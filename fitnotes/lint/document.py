@@ -18,10 +18,11 @@ from fitnotes.lint.source import Finding
 from fitnotes.note import PYTHON, Note, OptionProblem, default_options, header_options, parse_options
 from fitnotes.read import Document, note_settings, read_document
 from fitnotes.render import crossrefs, mathjax, rawtex, theorems
+from fitnotes.render.citations import cite
 from fitnotes.render.html import anchor_formulas, formulas_of
 from fitnotes.render.macros import used_names
 from fitnotes.render.media import Media
-from fitnotes.render.page import Page, Place, bibliography, compose, formula_problem
+from fitnotes.render.page import Page, Place, compose, formula_problem
 from fitnotes.settings import Project
 
 
@@ -48,6 +49,7 @@ def check_document(
     link = functools.partial(crossrefs.tex_reference, page.refs)
     rawtex.replace_raw(page.doc, page_break=lambda block: [], reference=link)
     crossrefs.resolve(page.doc, note, page.refs)
+    cite(page)
     theorems.dress(page.doc, page.theorems, theorems.as_div)
     anchor_formulas(page)
     formulas = formulas_of(page)
@@ -55,7 +57,6 @@ def check_document(
     for formula, reason in zip(formulas, mathjax.check(formulas, extra), strict=True):
         if reason:
             formula_problem(page, formula[0], reason)
-    _citations(page)
     syntax = planning.syntax_problem(note, document.blocks)
     problems = [*document.problems, *page.found, *([syntax[1]] if syntax else [])]
     return [p for p in problems if "cannot show" not in p.message], page
@@ -99,29 +100,6 @@ def _header(code: str) -> list[tuple[str, object]]:
         return list(header_options(code)[0].items())
     except OptionProblem:
         return []
-
-
-def _citations(page: Page) -> None:
-    """Keys that the note's bibliography does not have."""
-    import panflute as pf
-
-    note = page.document.note
-    keys: dict[str, None] = {}
-    pandoc.walk(page.doc, lambda e, d: [keys.setdefault(c.id) for c in e.citations] and None, pf.Cite)
-    files = [str(a).removeprefix("--bibliography=") for a in bibliography(page) if "--bibliography" in a]
-    if not files:
-        return
-    known = ""
-    for name in files:
-        known += (note.path.parent / name).read_text(encoding="utf-8", errors="replace")
-    metadata = page.doc.metadata.content
-    if "references" in metadata:
-        known += pf.stringify(metadata["references"])
-    for key in keys:
-        if not re.search(rf"(?<![\w:.-]){re.escape(key)}(?![\w:.-])", known):
-            line = note.line_of(f"@{key}") or note.line_of(key)
-            message = f"citation of {key}, which the bibliography does not have"
-            page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
 
 
 def check_macros(source: Source, page: Page) -> Iterator[Finding]:

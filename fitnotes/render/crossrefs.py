@@ -1,4 +1,5 @@
-"""Figures, tables, equations, theorems: numbers, and links to them from ``@fig-loss`` or ``\\ref{fig:loss}``.
+"""Sections, figures, tables, listings, equations, theorems: numbers, and links to them from ``@fig-loss`` or
+``\\ref{fig:loss}``.
 
 Both habits are read: ``fig-`` (Quarto) and ``fig:`` (pandoc-crossref). A reference to nothing is an
 error with its line, and stays visible. What a note does not have may stand in another of its project.
@@ -7,7 +8,8 @@ error with its line, and stays visible. What a note does not have may stand in a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import string
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +17,10 @@ from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.note import Note
 from fitnotes.render.environments import STARRED, in_parentheses
+from fitnotes.render.numbering import Sections, within
+from fitnotes.render.words import KINDS, Words
 from fitnotes.settings import nearest
 
-KINDS = {"fig": "Figure", "tbl": "Table", "tab": "Table", "eq": "Equation", "sec": "Section"}
 REFERENCE = re.compile(
     r"^(?:[^\s#]+\#)?(fig|tbl|tab|eq|sec|lst|thm|lem|cor|prp|prop|cnj|conj|def|defn|exm|ex|exr|exercise|rem|clm|asm)"
     r"[-:]\S+$"
@@ -34,12 +37,12 @@ class Target:
     line: int | None = None
     words: str = ""
 
-    def text(self, *, bare: bool = False) -> str:
-        """As a reference shows it: "Figure 2", "Equation (4)"; ``bare`` is the number alone."""
+    @property
+    def shown(self) -> str:
+        """The number as a reference shows it, or the words: "2", "(4)"."""
         if not self.number:
             return self.words or self.kind
-        number = in_parentheses(self.number) if self.kind == "Equation" else self.number
-        return number if bare else f"{self.kind}{NO_BREAK}{number}"
+        return in_parentheses(self.number) if self.kind == "Equation" else self.number
 
 
 # Where a label stands in other notes of the project: (address of the place, its target).
@@ -56,6 +59,7 @@ class References:
 
     note: Note
     elsewhere: Elsewhere = nowhere
+    words: Words = field(default_factory=Words)
     targets: dict[str, Target] = field(default_factory=dict)
     unnumbered: dict[str, int | None] = field(default_factory=dict)  # labels in rows without a number
     problems: list[Problem] = field(default_factory=list)
@@ -111,11 +115,54 @@ class References:
         )
 
 
-def number(doc: Any, note: Note, refs: References) -> None:
-    """Numbers every captioned figure and table of ``doc``, in order, and registers what has a name."""
+SUBFIGURE = "subfigure"  # the class of a figure inside a figure; it has a letter instead of a number
+LISTING = "listing"  # the class of a Div with code that has a number
+PANEL = "panel"  # the class of a Div with several tables that have one number
+COUNTED = {"figure": "Figure", "table": "Table", "listing": "Listing"}  # as LaTeX names their counters
+
+
+def depths(preamble: str, chapters: bool) -> dict[str, int]:
+    """Kind → how many levels of headings are in its numbers."""
+    inside = within(preamble)
+    return {kind: inside.get(name, int(chapters)) for name, kind in COUNTED.items()}
+
+
+def raise_headings(doc: Any) -> int:
+    """Shifts the headings of a note whose sections begin at ``##``: they count from 1 in every target.
+
+    Returns by how many levels.
+    """
     import panflute as pf
 
-    counts = {"Figure": 0, "Table": 0}
+    headings: list[Any] = []
+    pandoc.walk(doc, lambda e, d: headings.append(e), pf.Header)
+    shift = min((h.level for h in headings if "unnumbered" not in h.classes), default=1) - 1
+    shift_headings(doc, -shift)
+    return shift
+
+
+def shift_headings(doc: Any, levels: int) -> None:
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> None:
+        element.level = max(1, element.level + levels)
+
+    if levels:
+        pandoc.walk(doc, visit, pf.Header)
+
+
+def number(
+    doc: Any, note: Note, refs: References, inside: Mapping[str, int] | None = None, *, sections: bool = False
+) -> None:
+    """Numbers every captioned figure, table and listing of ``doc``, in order, and registers what has a name.
+
+    ``inside``: kind → the levels of headings in its number; ``sections``: headings have numbers too.
+    """
+    import panflute as pf
+
+    counts = dict.fromkeys(COUNTED.values(), 0)
+    inside = inside or {}
+    headings = Sections()
 
     def register(identifier: str, target: Target) -> None:
         after = refs.targets[identifier].line if identifier in refs.targets else 0
@@ -124,26 +171,58 @@ def number(doc: Any, note: Note, refs: References) -> None:
             return  # two headings of the same words
         refs.add(identifier, Target(target.kind, target.number, line, target.words))
 
+    def step(kind: str, element: Any) -> str:
+        counts[kind] += 1
+        given = f"{headings.prefix(inside.get(kind, 0))}{counts[kind]}"
+        if element.identifier:
+            register(element.identifier, Target(kind, given))
+        return given
+
+    def heading(element: Any) -> None:
+        level = headings.step(element)
+        for kind, levels in inside.items():
+            if 0 < level <= levels:
+                counts[kind] = 0
+        if element.identifier:
+            given = headings.prefix(level).rstrip(".") if sections and level else ""
+            register(element.identifier, Target("Section", given, words=pf.stringify(element)))
+            if given and doc.format == "gfm":  # whose writer numbers nothing
+                element.content = [pf.Str(given), pf.Space, *element.content]
+
+    def parts(element: Any, given: str, kind: str) -> None:
+        """Letters for the figures inside a figure."""
+        inner: list[Any] = []
+        pandoc.walk(element, lambda e, d: inner.append(e) if SUBFIGURE in e.classes else None, pf.Figure, pf.Table)
+        for letter, part in zip(string.ascii_lowercase, inner, strict=False):
+            part.attributes["number"] = f"({letter})"
+            if part.identifier:
+                register(part.identifier, Target(kind, f"{given}{letter}"))
+
     def visit(element: Any, doc: Any) -> None:
+        if isinstance(element, pf.Header):
+            heading(element)
+            return
         kind = {pf.Figure: "Figure", pf.Table: "Table"}.get(type(element))
-        identifier = element.identifier
         if kind is None:
-            if not identifier:
-                return
-            if isinstance(element, pf.Div) and "cell" in element.classes and len(element.classes) > 1:
+            if LISTING in element.classes:
+                element.attributes["number"] = step("Listing", element)
+            elif PANEL in element.classes:
+                element.attributes["number"] = step("Table", element)
+                parts(element, element.attributes["number"], "Table")
+            elif element.identifier and "cell" in element.classes and len(element.classes) > 1:
                 # A block that did not run has nothing to number yet; that it did not run is said elsewhere.
-                name = KINDS.get(re.split("[-:]", identifier)[0], "Block")
-                if identifier not in refs.targets:
-                    refs.add(identifier, Target(name, "?", note.line_of(identifier)))
-            if isinstance(element, pf.Header):
-                register(identifier, Target("Section", words=pf.stringify(element)))
+                name = KINDS.get(re.split("[-:]", element.identifier)[0], "Block")
+                if element.identifier not in refs.targets:
+                    refs.add(element.identifier, Target(name, "?", note.line_of(element.identifier)))
+            return
+        if SUBFIGURE in element.classes:
             return
         caption = element.caption.content if element.caption else []
-        if not len(caption) and not REFERENCE.match(identifier):
+        if not len(caption) and not REFERENCE.match(element.identifier):
             return
-        counts[kind] += 1
-        if identifier:
-            register(identifier, Target(kind, str(counts[kind])))
+        given = step(kind, element)
+        element.attributes["number"] = given
+        parts(element, given, kind)
         if not len(caption):
             element.caption = pf.Caption(pf.Plain())
 
@@ -157,57 +236,131 @@ def number(doc: Any, note: Note, refs: References) -> None:
     pandoc.walk(doc, visit, pf.Figure, pf.Table, pf.Div, pf.Header)
 
 
-def resolve(
-    doc: Any,
-    note: Note,
-    refs: References,
-    link: Callable[[str, Target, bool], Any] | None = None,
-    leave_unknown: bool = False,
-) -> None:
-    """Replaces ``@fig-x`` and ``[-@fig-x]`` by links. ``link(address, target, bare)`` makes one.
+# --------------------------------------------------------------------------------------------------
+# References
 
-    ``leave_unknown``: a reference to nothing stays as it is, for another filter.
+# What stands before a reference and leaves it its name: "see Figure 1", but "Fig. 1" where Fig. is written.
+_LEADING = frozenset(
+    "see cf. cf e.g. eg. also compare in from by and or as siehe vgl. vgl in aus voir cfr. ver zie".split()
+)
+Link = Callable[[str, Target, str], Any]  # (address, target, prefix) → what the page shows
+
+
+def resolve(
+    doc: Any, note: Note, refs: References, link: Link | None = None, leave_unknown: bool = False
+) -> None:
+    """Replaces ``@fig-x``, ``[-@fig-x]`` and ``[@fig-x; @fig-y]`` by links.
+
+    ``link(address, target, prefix)`` makes one. ``leave_unknown``: a reference to nothing stays as it is, for
+    another filter.
     """
     import panflute as pf
 
     make = link or plain_link
 
+    def known(citation: Any) -> str | None:
+        """The label that a citation means; None for one of a book."""
+        for name in (citation.id, citation.id[:1].lower() + citation.id[1:]):
+            if REFERENCE.match(name) or name in refs.targets:
+                return name
+        return None
+
     def visit(element: Any, doc: Any) -> Any:
         citations = list(element.citations)
-        ours = [c for c in citations if REFERENCE.match(c.id) or c.id in refs.targets]
-        if not ours:
+        labels = {c.id: name for c in citations if (name := known(c)) is not None}
+        if not labels:
             return None
-        if len(ours) < len(citations):  # [@eq-x; @knuth]: one of each
-            others = [c for c in citations if c not in ours]
+        if any(c.id not in labels for c in citations):  # [@eq-x; @knuth]: one of each
+            ours = [c for c in citations if c.id in labels]
+            others = [c for c in citations if c.id not in labels]
             made = visit(pf.Cite(citations=ours), doc) or []
-            return [*made, pf.Str(","), pf.Space, pf.Cite(pf.Str(f"[@{others[0].id}]"), citations=others)]
-        found = {c.id: refs.find(c.id) for c in citations}
+            keys = "; ".join(f"@{c.id}" for c in others)
+            return [*made, pf.Str(","), pf.Space, pf.Cite(pf.Str(f"[{keys}]"), citations=others)]
+        found = {c.id: refs.find(labels[c.id]) for c in citations}
         if leave_unknown and not all(found.values()):
             return None
-        out: list[Any] = []
-        for i, citation in enumerate(citations):
-            if i:
-                out += [pf.Str(","), pf.Space]
-            bare = citation.mode == "SuppressAuthor"
-            if citation.prefix:
-                out += [*citation.prefix, pf.Space]
+        groups: list[list[Any]] = []
+        for citation in citations:  # those of a kind that follow one another
             target = found[citation.id]
-            if target is None:
-                refs.missing(f"@{citation.id}", citation.id)
-                out.append(pf.Span(pf.Str(f"?@{citation.id}"), classes=["error"]))
+            last = found[groups[-1][-1].id] if groups else None
+            alike = target and last and target[1].kind == last[1].kind and target[1].number and last[1].number
+            if alike and not citation.prefix and citation.mode == groups[-1][-1].mode and not groups[-1][-1].suffix:
+                groups[-1].append(citation)
             else:
-                out.append(make(*target, bare))
-            if citation.suffix:
-                out += list(citation.suffix)
+                groups.append([citation])
+        pieces = []
+        for group in groups:
+            if found[group[0].id] is None:
+                refs.missing(f"@{group[0].id}", labels[group[0].id])
+                pieces.append([pf.Span(pf.Str(f"?@{group[0].id}"), classes=["error"])])
+            else:
+                pieces.append(_group(group, [found[c.id] for c in group]))
+        return _listed(pieces, refs.words("and") if len(groups) > 1 and len(citations) > 1 else "")
+
+    def _group(group: list[Any], found: list[Any]) -> list[Any]:
+        """Several references to one kind: "Figures 1 and 2", "Equations (1)–(3)"."""
+        first = group[0]
+        many = len(group) > 1
+        prefix = refs.words.prefix(found[0][1].kind, many=many)
+        if first.id[:1].isupper():
+            prefix = prefix[:1].upper() + prefix[1:]
+        lead: list[Any] = []
+        given = list(first.prefix or [])
+        if given and pf.stringify(given[-1]).strip().lower() in _LEADING:
+            lead = [*given, pf.Space]
+        elif given:  # a name of the author's own
+            prefix, lead = "", [*given, pf.Str(NO_BREAK)]
+        if first.mode == "SuppressAuthor" or not found[0][1].number:
+            prefix = ""
+        links = [[make(a, t, prefix if i == 0 else "")] for i, (a, t) in enumerate(found)]
+        shown: list[list[Any]] = []
+        for run in _runs([t.number for _, t in found]):
+            if len(run) > 2:
+                shown.append([*links[run[0]], pf.Str("–"), *links[run[-1]]])
+            else:
+                shown += [links[i] for i in run]
+        tail = list(group[-1].suffix or [])
+        return [*lead, *_listed(shown, refs.words("and")), *tail]
+
+    def _listed(pieces: list[list[Any]], last: str) -> list[Any]:
+        out: list[Any] = []
+        for i, piece in enumerate(pieces):
+            if i and last and i == len(pieces) - 1:
+                out += [pf.Space, pf.Str(last), pf.Space]
+            elif i:
+                out += [pf.Str(","), pf.Space]
+            out += piece
         return out
 
     pandoc.walk(doc, visit, pf.Cite)
 
 
-def plain_link(address: str, target: Target, bare: bool) -> Any:
+def _runs(numbers: Sequence[str]) -> list[list[int]]:
+    """Positions in groups whose numbers follow one another.
+
+    >>> _runs(["1", "2", "3", "5", "A.1", "A.2"])
+    [[0, 1, 2], [3], [4, 5]]
+    """
+    groups: list[list[int]] = []
+    for i, given in enumerate(numbers):
+        before = re.fullmatch(r"(.*?)(\d+)([a-z]?)", numbers[i - 1]) if i else None
+        now = re.fullmatch(r"(.*?)(\d+)([a-z]?)", given)
+        follows = bool(before and now) and (
+            (before[1], before[3], int(before[2]) + 1) == (now[1], now[3], int(now[2]))
+            or ((before[1], before[2]) == (now[1], now[2]) and before[3] and ord(before[3]) + 1 == ord(now[3] or "\0"))
+        )  # type: ignore[index]
+        if follows:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+def plain_link(address: str, target: Target, prefix: str) -> Any:
     import panflute as pf
 
-    return pf.Link(*_words(target.text(bare=bare)), url=address, classes=["ref"])
+    text = f"{prefix}{NO_BREAK}{target.shown}" if prefix else target.shown
+    return pf.Link(*_words(text), url=address, classes=["ref"])
 
 
 def _words(text: str) -> list[Any]:
@@ -222,7 +375,7 @@ def _words(text: str) -> list[Any]:
     return [(pf.Math(p, format="InlineMath") if i % 2 else pf.Str(p)) for i, p in enumerate(parts) if p]
 
 
-def tex_reference(refs: References, command: str, label: str, link: Any = plain_link) -> Any:
+def tex_reference(refs: References, command: str, label: str, link: Link = plain_link) -> Any:
     """``\\ref{label}``, ``\\eqref`` and their like as a link; an unknown label stays visible and is an error."""
     import panflute as pf
 
@@ -232,25 +385,48 @@ def tex_reference(refs: References, command: str, label: str, link: Any = plain_
         return pf.Span(pf.Str(f"??{label}"), classes=["error"])
     address, target = found
     if command in ("ref", "autoref") and target.number:
-        name = f"{target.kind}{NO_BREAK}" if command == "autoref" else ""
+        name = f"{refs.words.prefix(target.kind)}{NO_BREAK}" if command == "autoref" else ""
         return pf.Link(*_words(name + target.number.removeprefix(STARRED)), url=address, classes=["ref"])
-    return link(address, target, command == "eqref")
+    bare = command == "eqref" or not target.number
+    return link(address, target, "" if bare else refs.words.prefix(target.kind))
 
 
-def caption_prefixes(doc: Any) -> None:
+def caption_prefixes(doc: Any, words: Words) -> None:
     """Writes "Figure 1: " into the captions, for targets that do not number by themselves."""
     import panflute as pf
 
-    counts = {"Figure": 0, "Table": 0}
-
     def visit(element: Any, doc: Any) -> None:
-        kind = {pf.Figure: "Figure", pf.Table: "Table"}[type(element)]
-        if element.caption is None or not len(element.caption.content):
+        given = element.attributes.pop("number", "")
+        if not given:
             return
-        counts[kind] += 1
+        inner = SUBFIGURE in element.classes
+        if element.caption is None or not len(element.caption.content):
+            element.caption = pf.Caption(pf.Plain())
+        label = given if inner else words.title("Table" if isinstance(element, pf.Table) else "Figure")
+        label = label if inner else f"{label}{NO_BREAK}{given}"
         first = element.caption.content[0]
-        start = pf.Span(pf.Str(f"{kind}{NO_BREAK}{counts[kind]}"), classes=["caption-number"])
-        has_text = bool(pf.stringify(first).strip())
-        first.content = [start, *([pf.Str(":"), pf.Space] if has_text else []), *first.content]
+        first.content = [*_numbered(label, first, "" if inner else ":"), *first.content]
 
     pandoc.walk(doc, visit, pf.Figure, pf.Table)
+
+
+def title_boxes(doc: Any, words: Words) -> None:
+    """Writes "Listing 1: " above the code, and "Table 2: " above the tables, that have a number: for all targets."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> None:
+        given = element.attributes.pop("number", "") if {LISTING, PANEL} & set(element.classes) else ""
+        if given:
+            first = element.content[0]
+            label = f"{words.title('Table' if PANEL in element.classes else 'Listing')}{NO_BREAK}{given}"
+            first.content = [*_numbered(label, first, ":"), *first.content]
+
+    pandoc.walk(doc, visit, pf.Div)
+
+
+def _numbered(label: str, caption: Any, mark: str) -> list[Any]:
+    import panflute as pf
+
+    start = pf.Span(pf.Str(label), classes=["caption-number"])
+    has_text = bool(pf.stringify(caption).strip())
+    return [start, *([pf.Str(mark)] if mark and has_text else []), *([pf.Space] if has_text else [])]

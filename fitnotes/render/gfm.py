@@ -18,14 +18,15 @@ from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document
-from fitnotes.render import crossrefs, mathjax, rawtex, theorems
+from fitnotes.render import callouts, crossrefs, floats, mathjax, pictures, rawtex, theorems
+from fitnotes.render.citations import cite
 from fitnotes.render.environments import take_labels
 from fitnotes.render.macros import replace_argument
 from fitnotes.render.media import Media, remove_old
 from fitnotes.render.page import (
     Page,
     Place,
-    bibliography,
+   
     compose,
     converter_warnings,
     formula_line,
@@ -216,6 +217,18 @@ def _inlines(value: Any) -> list[Any]:
     return [pf.Str(pf.stringify(value).strip())]
 
 
+def _alert(kind: str, title: list[Any], content: list[Any], element: Any) -> list[Any]:
+    """GitHub's own callouts (its documentation: "Basic writing and formatting syntax", Alerts)."""
+    import panflute as pf
+
+    start = pf.RawInline(f"[!{kind.upper()}]\n", format="html")
+    named = [pf.Para(start, pf.Strong(*title))] if "callout-titled" in element.classes else []
+    if not named and content and isinstance(content[0], pf.Para):
+        named, content = [pf.Para(start, *content[0].content)], content[1:]
+    quote = pf.BlockQuote(*(named or [pf.Para(start)]), *content)
+    return [pf.Div(quote, identifier=element.identifier)]
+
+
 def _nothing(block: bool) -> list[Any]:
     return []  # a file on GitHub has no pages to break
 
@@ -223,16 +236,19 @@ def _nothing(block: bool) -> list[Any]:
 def write_gfm(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
     """Writes ``target`` and its files. Raises ConversionError."""
     files = target.parent / f"{target.stem}_files"
-    media = Media(files, f"{quote(files.name)}/", convert=lambda data, suffix: (data, suffix))
+    media = Media(files, f"{quote(files.name)}/", convert=pictures.converter("gfm", place.root))
     page = compose(document, results, "gfm", media, place)
     _check(page)
     link = functools.partial(crossrefs.tex_reference, page.refs)
     rawtex.replace_raw(page.doc, page_break=_nothing, reference=link)
     crossrefs.resolve(page.doc, document.note, page.refs)
-    crossrefs.caption_prefixes(page.doc)
+    cite(page)
+    crossrefs.caption_prefixes(page.doc, page.words)
     theorems.dress(page.doc, page.theorems, theorems.as_div)
+    floats.dress(page.doc, floats.below_one_another)
+    callouts.dress(page.doc, _alert)
     page.doc.content = [*_title(page), *page.doc.content]
-    args = ["--wrap=none", *bibliography(page)]
+    args = ["--wrap=none"]
     _formulas(page)
     _plain_structure(page)
     output = pandoc.write(pandoc.dump(page.doc), "gfm", args, cwd=document.note.path.parent)

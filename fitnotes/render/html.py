@@ -17,13 +17,14 @@ from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document
-from fitnotes.render import crossrefs, mathjax, rawtex, theorems
+from fitnotes.render import callouts, crossrefs, floats, mathjax, pictures, rawtex, theorems
+from fitnotes.render.citations import cite
 from fitnotes.render.environments import take_labels
 from fitnotes.render.media import Media, remove_old
 from fitnotes.render.page import (
     Page,
     Place,
-    bibliography,
+   
     compose,
     converter_warnings,
     formula_problem,
@@ -185,14 +186,63 @@ def anchor_formulas(page: Page) -> None:
     pandoc.walk(page.doc, visit, pf.Math, metadata=True)
 
 
+def _row(columns: list[list[Any]], widths: list[float]) -> list[Any]:
+    import panflute as pf
+
+    cells = [pf.Div(*column) for column in columns]
+    # The widths stand in a variable, so that a narrow screen can do without them.
+    style = f"--columns: {' '.join(f'minmax(0, {width:g}fr)' for width in widths)}"
+    return [pf.Div(*cells, classes=["layout"], attributes={"style": style})]
+
+
+def _callout(kind: str, title: list[Any], content: list[Any], element: Any) -> list[Any]:
+    import panflute as pf
+
+    classes = " ".join(element.classes)
+    name = f' id="{html.escape(element.identifier)}"' if element.identifier else ""
+    if "collapse" not in element.attributes:
+        head = pf.Div(pf.Plain(*title), classes=[callouts.TITLE])
+        return [pf.Div(head, *content, identifier=element.identifier, classes=list(element.classes))]
+    opened = " open" if element.attributes["collapse"].lower() == "false" else ""
+    start = f'<details class="{classes}"{name}{opened}><summary class="{callouts.TITLE}">'
+    return [
+        pf.RawBlock(start, format="html"),
+        pf.Plain(*title),
+        pf.RawBlock("</summary>", format="html"),
+        *content,
+        pf.RawBlock("</details>", format="html"),
+    ]
+
+
+def _tabs(tabs: list[tuple[list[Any], list[Any], Any]]) -> list[Any]:
+    """Tabs that need no script: a radio button for each, and a style that shows the panel behind the chosen."""
+    import panflute as pf
+
+    group = "tabs-" + hashlib.sha256(repr([pf.stringify(e) for _, _, e in tabs]).encode()).hexdigest()[:8]
+    made: list[Any] = []
+    for n, (title, content, element) in enumerate(tabs, 1):
+        name = f"{group}-{n}"
+        chosen = " checked" if n == 1 else ""
+        made += [
+            pf.RawBlock(f'<input type="radio" name="{group}" id="{name}"{chosen}><label for="{name}">', format="html"),
+            pf.Plain(*title),
+            pf.RawBlock("</label>", format="html"),
+            pf.Div(*content, identifier=element.identifier, classes=[callouts.TAB]),
+        ]
+    return [pf.Div(*made, classes=[callouts.TABSET])]
+
+
 def dress(page: Page) -> None:
     """References as links, numbers in captions, theorems with their titles: for all pages of HTML."""
     rawtex.replace_raw(
         page.doc, page_break=_page_break, reference=functools.partial(crossrefs.tex_reference, page.refs)
     )
     crossrefs.resolve(page.doc, page.document.note, page.refs)
-    crossrefs.caption_prefixes(page.doc)
+    cite(page)
+    crossrefs.caption_prefixes(page.doc, page.words)
     theorems.dress(page.doc, page.theorems, theorems.as_div)
+    floats.dress(page.doc, _row)
+    callouts.dress(page.doc, _callout, _tabs if page.target == "html" else None)
     anchor_formulas(page)
 
 
@@ -210,7 +260,7 @@ def write_html(
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
         files = Path(scratch) / "files" if embed else target.parent / f"{target.stem}_files"
         prefix = f"{files}/" if embed else f"{quote(target.stem)}_files/"
-        media = Media(files, prefix, convert=_browsers_show)
+        media = Media(files, prefix, convert=pictures.converter("html", place.root))
         page = compose(document, results, "html", media, place)
         dress(page)
         title = page_title(page)
@@ -235,14 +285,13 @@ def write_html(
             "--variable", f"policy={EMBEDDED_POLICY if embed else POLICY}",
             "--variable", f"assets={prefix_of_assets}",
             "--metadata", f"pagetitle={title}",
-            *bibliography(page),
         ]  # fmt: skip
         args += ["--variable", "script"] * scripts
         if script:
             args += ["--variable", f"formulas={SCRIPT}"]
             args += [a for name in extra for a in ("--variable", f"mathjax-package={name}")]
         args += [a for text in _head(page) for a in ("--variable", f"head={text}")]
-        args += ["--number-sections"] * page.asks("number-sections", False)
+        args += ["--number-sections"] * page.numbered
         if document.settings.toc and page.asks("toc", True) and page.headings > 2:
             args += ["--toc", "--toc-depth=3"]
         if embed:
@@ -293,14 +342,3 @@ def _signs(element: Any) -> str:
         signs = re.sub(r"<[^>]+>", "", made.mathml)
         text = text.replace(formula, html.unescape(signs) or formula, 1)
     return text
-
-
-def _browsers_show(data: bytes, suffix: str) -> tuple[bytes, str] | None:
-    if suffix in (".pdf", ".eps", ".ps", ".tif", ".tiff"):
-        return None
-    if suffix == ".svg" and data.lstrip()[:5] != b"<svg ":
-        start = data.find(b"<svg")
-        return (
-            (data[start:], suffix) if 0 < start < 5000 and b"<!ENTITY" not in data[:start] else (data, suffix)
-        )
-    return data, suffix

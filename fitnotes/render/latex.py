@@ -16,56 +16,30 @@ from pathlib import Path
 from typing import Any
 
 from fitnotes import pandoc
-from fitnotes.errors import ConversionError, MissingProgram, Problem
+from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document
 from fitnotes.read import plain as plain_value
-from fitnotes.render import crossrefs, environments, rawtex, signs, texpreamble, theorems
-from fitnotes.render.macros import TAKEN, brace_scripts
+from fitnotes.render import (
+    callouts,
+    crossrefs,
+    environments,
+    floats,
+    pictures,
+    rawtex,
+    signs,
+    texpreamble,
+    theorems,
+)
+from fitnotes.render.engines import TIME_LIMIT, find_engine, run_latex
+from fitnotes.render.citations import cite
+from fitnotes.render.macros import brace_scripts
 from fitnotes.render.media import Media, remove_old
 from fitnotes.render.numbering import within
-from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings
-from fitnotes.render.typst import svg_to_pdf
+from fitnotes.render.page import Page, Place, compose, converter_warnings
 
 REPAIRS = 25  # at most so many things that LaTeX stops at are taken out of its way
-TIME_LIMIT = 180  # seconds for one LaTeX run
-HOW_TO_INSTALL = {
-    "tectonic": "see https://tectonic-typesetting.github.io",
-    "chromium": "on Debian: apt install chromium",
-}
-
-
-def find_engine(name: str) -> str:
-    """The engine's path. Raises MissingProgram with how to get it."""
-    if found := shutil.which(name):
-        return found
-    package = {"xelatex": "texlive-xetex", "lualatex": "texlive-luatex"}.get(
-        name, "texlive-latex-recommended"
-    )
-    hint = HOW_TO_INSTALL.get(
-        name, f"on Debian: apt install {package} texlive-latex-recommended texlive-latex-extra lmodern"
-    )
-    raise MissingProgram(
-        f"--pdf-engine {name}: {name} is not installed", hint=f"{hint}; or use typst, which needs nothing"
-    )
-
-
-def pictures_for_latex(data: bytes, suffix: str) -> tuple[bytes, str] | None:
-    """A picture in a format that LaTeX takes; None where it cannot be one."""
-    if suffix == ".svg":
-        return svg_to_pdf(data), ".pdf"
-    if suffix in (".gif", ".webp"):
-        import io
-
-        from PIL import Image
-
-        out = io.BytesIO()
-        Image.open(io.BytesIO(data)).convert("RGBA").save(out, "PNG")
-        return out.getvalue(), ".png"
-    return (data, suffix) if suffix in (".pdf", ".png", ".jpg", ".jpeg") else None
-
-
 def prepare(page: Page, plain: bool) -> set[str]:
     """References, braces and page breaks as LaTeX wants them; its own raw TeX stays as it is.
 
@@ -86,14 +60,13 @@ def prepare(page: Page, plain: bool) -> set[str]:
 
     pandoc.walk(page.doc, collect, pf.RawInline, pf.RawBlock)
 
-    def link(address: str, target: crossrefs.Target, bare: bool) -> Any:
-        if not address.startswith("#"):
-            return crossrefs.plain_link(address, target, bare)
-        if target.kind == "Equation" or target.kind in theorem_titles:
-            command = "eqref" if target.kind == "Equation" else "ref"
-            name = "" if bare else f"{target.kind}~"
-            return pf.RawInline(f"{name}\\{command}{{{address[1:]}}}", format="latex")
-        return crossrefs.plain_link(address, target, bare)
+    def link(address: str, target: crossrefs.Target, prefix: str) -> Any:
+        ours = target.kind == "Equation" or target.kind in theorem_titles
+        if not address.startswith("#") or not ours:
+            return crossrefs.plain_link(address, target, prefix)
+        command = "eqref" if target.kind == "Equation" else "ref"
+        name = f"{prefix}~" if prefix else ""
+        return pf.RawInline(f"{name}\\{command}{{{address[1:]}}}", format="latex")
 
     theorem_titles = {kind.title for kind in page.theorems.values()}
 
@@ -143,9 +116,97 @@ def prepare(page: Page, plain: bool) -> set[str]:
         return out
 
     crossrefs.resolve(page.doc, page.document.note, refs, link)
+    cite(page)
     met = theorems.dress(page.doc, page.theorems, theorems.as_latex)
+    _parts(page)
+    floats.dress(page.doc, _row)
+    callouts.dress(page.doc, _callout)
     pandoc.walk(page.doc, visit, pf.Math, pf.RawInline, pf.RawBlock, pf.Span, pf.CodeBlock, metadata=True)
     return met | raw_kinds
+
+
+def _parts(page: Page) -> None:
+    """Figures inside a figure, and tables inside a panel, whose captions do not count; a panel counts as a table."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> Any:
+        if isinstance(element, pf.Div):
+            if crossrefs.LISTING in element.classes:
+                return _titled(element, "")
+            if crossrefs.PANEL not in element.classes:
+                return None
+            return [pf.RawBlock("\\refstepcounter{table}", format="latex"), _titled(element, "\\centering")]
+        number = element.attributes.pop("number", "")
+        if crossrefs.SUBFIGURE not in element.classes:
+            several = isinstance(element, pf.Figure) and (
+                len(element.content) > 1 or isinstance(element.content[0], pf.Div)
+            )
+            return _whole(element) if several else None
+        anchor = f"\\phantomsection\\label{{{element.identifier}}}" if element.identifier else ""
+        words = list(element.caption.content[0].content) if element.caption and element.caption.content else []
+        start = pf.RawInline(f"{anchor}{{\\small {number} ", format="latex")
+        caption = pf.Para(start, *words, pf.RawInline("\\par}", format="latex"))
+        element.identifier, element.caption = "", pf.Caption()
+        if isinstance(element, pf.Table):
+            element.classes = []
+            return [caption, element]
+        centred = pf.RawBlock("\\centering", format="latex")
+        return [centred, *[pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in element.content], caption]
+
+    pandoc.walk(page.doc, visit, pf.Figure, pf.Table, pf.Div)
+
+
+def _titled(box: Any, align: str) -> Any:
+    """Code or tables with a number: the words above them in the size of a caption, on the same page."""
+    import panflute as pf
+
+    first, *rest = box.content
+    start = pf.RawInline(f"\\par{{{align}\\small ", format="latex")
+    words = pf.Plain(start, *first.content, pf.RawInline("\\par}\\nobreak", format="latex"))
+    box.content = [words, *rest]
+    return box
+
+
+def _whole(figure: Any) -> list[Any]:
+    """A figure of several blocks, each of which pandoc would make a column."""
+    import panflute as pf
+
+    words = list(figure.caption.content[0].content) if figure.caption and figure.caption.content else []
+    label = f"\\label{{{figure.identifier}}}" if figure.identifier else ""
+    start, end = pf.RawInline("\\caption{", format="latex"), pf.RawInline(f"}}{label}", format="latex")
+    return [
+        pf.RawBlock("\\begin{figure}\n\\centering", format="latex"),
+        *[pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in figure.content],
+        *([pf.Plain(start, *words, end)] if words or label else []),
+        pf.RawBlock("\\end{figure}", format="latex"),
+    ]
+
+
+def _row(columns: list[list[Any]], widths: list[float]) -> list[Any]:
+    """Things side by side; tables, which LaTeX breaks over pages, below one another."""
+    import panflute as pf
+
+    if any(isinstance(block, pf.Table) for column in columns for block in column):
+        return floats.below_one_another(columns, widths)
+    made: list[Any] = []
+    between = ""
+    for column, width in zip(columns, widths, strict=True):
+        start = f"\\begin{{minipage}}[t]{{{0.96 * width / 100:.3f}\\linewidth}}\\vspace{{0pt}}"
+        made += [pf.RawBlock(f"{between}{start}", format="latex"), *column]
+        between = "\\end{minipage}\\hfill\n"  # an empty line would end the row
+    return [*made, pf.RawBlock("\\end{minipage}\\par\\medskip", format="latex")]
+
+
+def _callout(kind: str, title: list[Any], content: list[Any], element: Any) -> list[Any]:
+    import panflute as pf
+
+    anchor = f"\\phantomsection\\label{{{element.identifier}}}" if element.identifier else ""
+    start = pf.RawInline(f"\\begin{{fitnotescallout}}{{fitnotes{kind}}}{anchor}{{\\bfseries ", format="latex")
+    return [
+        pf.Plain(start, *title, pf.RawInline("\\par}", format="latex")),
+        *content,
+        pf.RawBlock("\\end{fitnotescallout}", format="latex"),
+    ]
 
 
 def _place_graphics(tex: str, page: Page) -> str:
@@ -190,12 +251,15 @@ def write_latex(
         "--standalone",
         "--wrap=none",
         f"--template={pandoc.template('fitnotes.latex')}",
-        *bibliography(page),
     ]
     args += ["--syntax-highlighting=none"] * plain
-    numbered = page.asks("number-sections", False)
+    numbered = page.numbered
     args += ["--number-sections"] * numbered
-    inside = within(page.preamble.tex) or any(kind.within for kind in page.theorems.values())
+    inside = (
+        within(page.preamble.tex)
+        or page.words.chapters
+        or any(kind.within for kind in page.theorems.values())
+    )
     args += ["--variable", "hiddensections"] * bool(inside and not numbered)
     if document.settings.toc and page.asks("toc", True) and page.headings > 7:
         args += ["--toc", "--toc-depth=2"]
@@ -206,12 +270,25 @@ def write_latex(
     if geometry is not None:
         own = f"\\usepackage[{_options(geometry)}]{{geometry}}\n{own}"
     body = text.split(MARK, 1)[1]
-    theorems_needed = theorems.declarations(met, page.theorems)
-    definitions = [_renewed("\n".join(page.maths.definitions))]
-    preamble = texpreamble.write(body, _renewed(own), definitions, theorems_needed,
+    theorems_needed = "\n".join([theorems.declarations(met, page.theorems), *_captions(page)])
+    definitions = [texpreamble.renewed("\n".join(page.maths.definitions))]
+    preamble = texpreamble.write(body, texpreamble.renewed(own), definitions, theorems_needed,
                                  geometry=geometry is not None, mainfont=mainfont)  # fmt: skip
     text = text.replace(MARK, preamble, 1)
     return page, re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _captions(page: Page) -> list[str]:
+    """How captions begin and count, where that is not as LaTeX has it."""
+    words = page.words
+    lines = []
+    if words.language != "en" or words.titles:
+        for name in ("Figure", "Table"):  # behind babel, which has names of its own
+            lines.append(f"\\AtBeginDocument{{\\def\\{name.lower()}name{{{words.title(name)}}}}}")
+    inside = within(page.preamble.tex)
+    if words.chapters:
+        lines += [f"\\counterwithin{{{c}}}{{section}}" for c in ("figure", "table") if c not in inside]
+    return lines
 
 
 def _uncounted(text: str) -> str:
@@ -225,39 +302,20 @@ def _options(value: Any) -> str:
     return ",".join(str(item) for item in found) if isinstance(found, list) else str(found)
 
 
-def _renewed(preamble: str) -> str:
-    """The note's preamble as written, but for a \\newcommand whose name LaTeX has already, or that stands twice."""
-    seen: set[str] = set()
-
-    def change(match: re.Match[str]) -> str:
-        name = match[3].strip("{} \t")
-        twice = name in seen
-        seen.add(name)
-        taken = name in TAKEN or twice
-        if match[1] == "renew" and not taken:
-            return f"\\providecommand{{{name}}}{{}}{match[0]}"
-        if match[1] == "new" and taken:
-            return f"\\renewcommand{match[2]}{match[3]}"
-        return match[0]
-
-    return re.sub(
-        r"\\(new|renew|provide)command(\*?)\s*(\{\s*\\[A-Za-z@]+\s*\}|\\[A-Za-z@]+)", change, preamble
-    )
-
-
 def write_latex_pdf(
     document: Document, results: Mapping[int, Result], target: Path, engine: str, place: Place
 ) -> Page:
     """Writes ``target``. Raises MissingProgram, and ConversionError with its line and the reason."""
-    program = find_engine(engine)
+    find_engine(engine)  # before anything is made for it
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
         folder = Path(scratch)
-        page, text = write_latex(document, results, Media(folder, "", convert=pictures_for_latex), place)
+        media = Media(folder, "", convert=pictures.converter("latex", place.root))
+        page, text = write_latex(document, results, media, place)
         source = folder / "note.tex"
         for _ in range(REPAIRS):
             source.write_text(text, encoding="utf-8")
             try:
-                _run(program, engine, source, page)
+                _run(engine, source, page)
                 break
             except _Failed as failure:
                 repaired = _repaired(failure.log, text, page, engine)
@@ -340,43 +398,22 @@ def _without_package(text: str, package: str) -> str:
 def write_tex(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
     """Writes ``target``, a .tex file that compiles as it is, with its pictures in a folder beside it."""
     files = target.parent / f"{target.stem}_files"
-    media = Media(files, f"{files.name}/", convert=pictures_for_latex)
+    media = Media(files, f"{files.name}/", convert=pictures.converter("latex", place.root))
     page, text = write_latex(document, results, media, place, plain=True)
     write_atomically(target, text.encode("utf-8", "replace"))
     remove_old(files, set(media.files))
     return page
 
 
-def _run(program: str, engine: str, source: Path, page: Page) -> None:
-    command = [program, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", source.name]
-    if engine == "tectonic":
-        command = [program, "--untrusted", "--keep-logs", source.name]
-    environment = {
-        **os.environ,
-        "openin_any": "p",
-        "openout_any": "p",
-        "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0"),
-        "FORCE_SOURCE_DATE": "1",
-        "max_print_line": "1000",
-    }
+def _run(engine: str, source: Path, page: Page) -> None:
+    note = page.document.note
     for turn in range(4):
         try:
-            done = subprocess.run(
-                command,
-                cwd=source.parent,
-                env=environment,
-                capture_output=True,
-                timeout=TIME_LIMIT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            note = page.document.note
-            raise ConversionError(f"{engine} took longer than {TIME_LIMIT} s", path=note.shown) from None
-        log_file = source.with_suffix(".log")
-        log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""
-        if done.returncode:
-            text = log or (done.stdout + done.stderr).decode("utf-8", "replace")
-            raise _Failed(text)
+            good, log = run_latex(engine, source)
+        except ConversionError as error:
+            raise ConversionError(error.message, path=note.shown) from None
+        if not good:
+            raise _Failed(log)
         if (
             turn
             and "Rerun to get" not in log
@@ -388,7 +425,6 @@ def _run(program: str, engine: str, source: Path, page: Page) -> None:
             break
     missing = sorted(set(re.findall(r"Missing character: There is no (\S+)", log)))
     for sign in missing[:10]:
-        note = page.document.note
         message = f"{engine}: its fonts have no {sign}, which is missing in the PDF"
         hint = "set mainfont in the header to a font that has it, or use typst"
         page.problems.append(Problem("warning", message, note.shown, note.line_of(sign), hint))

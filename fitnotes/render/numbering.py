@@ -25,18 +25,21 @@ def within(preamble: str) -> dict[str, int]:
     return {name: depth(section) for name, section in _WITHIN.findall(uncommented(preamble))}
 
 
+LEVELS = 6  # of headings
+
+
 class Sections:
     """The numbers of the headings so far."""
 
     def __init__(self) -> None:
-        self._counts = [0, 0, 0]
+        self._counts = [0] * LEVELS
 
     def step(self, heading: Any) -> int:
         """Counts a heading of panflute's; returns its level, 0 if it takes no number."""
-        if heading.level > 3 or "unnumbered" in heading.classes:
+        if "unnumbered" in heading.classes:
             return 0
         self._counts[heading.level - 1] += 1
-        self._counts[heading.level :] = [0] * (3 - heading.level)
+        self._counts[heading.level :] = [0] * (LEVELS - heading.level)
         return int(heading.level)
 
     def prefix(self, levels: int) -> str:

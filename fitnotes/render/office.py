@@ -18,12 +18,13 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.execute.cache import Result
 from fitnotes.read import Document
-from fitnotes.render import crossrefs, environments, mathjax, rawtex, theorems
+from fitnotes.render import callouts, crossrefs, environments, floats, mathjax, pictures, rawtex, theorems
+from fitnotes.render.citations import cite
 from fitnotes.render.html import dress as dress_html
 from fitnotes.render.html import page_title, set_formulas
 from fitnotes.render.media import Media
-from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings, formula_problem
-from fitnotes.render.typst import svg_to_png
+from fitnotes.render.page import Page, Place, compose, converter_warnings, formula_problem
+from fitnotes.render.pictures import svg_to_png
 
 SIZE = 11  # pt, of the text in Word
 _BREAK = '<w:p><w:r><w:br w:type="page"/></w:r></w:p>'
@@ -31,12 +32,6 @@ _BREAK = '<w:p><w:r><w:br w:type="page"/></w:r></w:p>'
 _PICTURES = re.compile(
     r"\\(?:color|smash|hline|cline|begin\{smallmatrix\})(?![A-Za-z])|\\begin\{array\}\s*\{[^}]*\|"
 )
-
-
-def _word_shows(data: bytes, suffix: str) -> tuple[bytes, str] | None:
-    if suffix == ".svg":
-        return svg_to_png(data), ".png"
-    return (data, suffix) if suffix in (".png", ".jpg", ".jpeg", ".gif") else None
 
 
 def _page_break(block: bool) -> Any:
@@ -116,13 +111,16 @@ def _anchors(page: Page) -> None:
 def write_docx(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
     """Writes ``target``. Raises ConversionError; the document that was there stays then."""
     with pandoc.scratch_folder() as scratch:
-        media = Media(scratch, "", convert=_word_shows)
+        media = Media(scratch, "", convert=pictures.converter("docx", place.root))
         page = compose(document, results, "docx", media, place)
         link = functools.partial(crossrefs.tex_reference, page.refs)
         rawtex.replace_raw(page.doc, page_break=_page_break, reference=link)
         crossrefs.resolve(page.doc, document.note, page.refs)
-        crossrefs.caption_prefixes(page.doc)
+        cite(page)
+        crossrefs.caption_prefixes(page.doc, page.words)
         theorems.dress(page.doc, page.theorems, theorems.as_div)
+        floats.dress(page.doc, floats.below_one_another)
+        callouts.dress(page.doc, callouts.quoted)
         _anchors(page)
         _word_formulas(page)
         _write(page, "docx", target, scratch, _contents(page, 7))
@@ -132,7 +130,7 @@ def write_docx(document: Document, results: Mapping[int, Result], target: Path, 
 def write_epub(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
     """Writes ``target``. Raises ConversionError; the book that was there stays then."""
     with pandoc.scratch_folder() as scratch:
-        media = Media(scratch, "", convert=lambda data, suffix: (data, suffix))
+        media = Media(scratch, "", convert=pictures.converter("epub", place.root))
         page = compose(document, results, "epub", media, place)
         dress_html(page)
         title = page_title(page)
@@ -155,7 +153,7 @@ def _contents(page: Page, least: int) -> list[str]:
 
 
 def _write(page: Page, to: str, target: Path, pictures: Path, args: list[str]) -> None:
-    args = [*args, f"--resource-path={pictures}{os.pathsep}.", *bibliography(page)]
-    args += ["--number-sections"] * page.asks("number-sections", False)
+    args = [*args, f"--resource-path={pictures}{os.pathsep}."]
+    args += ["--number-sections"] * page.numbered
     output = pandoc.write_file(pandoc.dump(page.doc), to, target, args, cwd=page.document.note.path.parent)
     converter_warnings(page, output.warnings)

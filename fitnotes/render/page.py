@@ -15,8 +15,10 @@ from fitnotes.execute.cache import Result
 from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document, plain
 from fitnotes.render import (
+    callouts,
     crossrefs,
     diagrams,
+    floats,
     links,
     maths,
     rawhtml,
@@ -26,6 +28,7 @@ from fitnotes.render import (
 )
 from fitnotes.render.media import Media, place_images
 from fitnotes.render.preamble import KEYS, Preamble, read_preamble, unheard
+from fitnotes.render.words import Words, read_words
 
 # Formats of text that reads elsewhere: their writers get formulas ready made.
 SUFFIXES = {
@@ -46,6 +49,12 @@ class Page:
     refs: crossrefs.References
     theorems: Mapping[str, theorems.Kind]
     problems: list[Problem]
+    root: Path
+    numbered: bool = False  # its sections
+
+    @property
+    def words(self) -> Words:
+        return self.refs.words
 
     @property
     def found(self) -> list[Problem]:
@@ -69,15 +78,19 @@ class Page:
 
     def asks(self, key: str, otherwise: bool) -> bool:
         """A yes or no in the note's metadata; takes it out, since pandoc would act on it too."""
-        metadata = self.doc.metadata.content
-        value = metadata.pop(key, metadata.pop(key.replace("-", ""), None))
-        return otherwise if value is None else str(plain(value)).lower() in ("true", "yes", "1")
+        return _asks(self.doc, key, otherwise)
 
     @property
     def headings(self) -> int:
         import panflute as pf
 
         return sum(isinstance(block, pf.Header) for block in self.doc.content)
+
+
+def _asks(doc: Any, key: str, otherwise: bool) -> bool:
+    metadata = doc.metadata.content
+    value = metadata.pop(key, metadata.pop(key.replace("-", ""), None))
+    return otherwise if value is None else str(plain(value)).lower() in ("true", "yes", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +128,11 @@ def compose(
     media.inputs.update(preamble.inputs)
     for key in KEYS:  # each target puts its own preamble in
         doc.metadata.content.pop(key, None)
-    kinds = theorems.kinds(preamble.tex)
+    words = read_words(doc.metadata.content)
+    kinds = theorems.kinds(preamble.tex, words)
     theorems.find_divs(doc, kinds)
+    callouts.read_callouts(doc, words)
+    problems += floats.read_floats(doc, note)
     if target != "latex":
         problems += unheard(preamble, target)
         problems += rawtex.read_raw_tex(doc, note, preamble, kinds)
@@ -136,15 +152,21 @@ def compose(
         _drop_unseen(doc)
     doc.metadata.content.pop("fitnotes", None)
     _name_authors(doc)
-    refs = crossrefs.References(note, place.elsewhere)
+    refs = crossrefs.References(note, place.elsewhere, words)
+    numbered = _asks(doc, "number-sections", False)
+    raised = crossrefs.raise_headings(doc) if numbered else 0
     known = maths.normalise(doc, note, preamble, refs, expanding=target != "latex")
     # Pandoc leaves text right before raw TeX without its paragraph.
     doc.content = [pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in doc.content]
     theorems.number(doc, note, refs, kinds)
-    crossrefs.number(doc, note, refs)
+    inside = crossrefs.depths(preamble.tex, words.chapters)
+    crossrefs.number(doc, note, refs, inside, sections=numbered)
+    crossrefs.title_boxes(doc, words)
+    if target == "gfm":  # below the title, which is a heading there
+        crossrefs.shift_headings(doc, raised)
     if target != "latex":
         maths.resolve_inside(doc, refs, known)
-    return Page(document, doc, target, media, preamble, known, refs, kinds, problems)
+    return Page(document, doc, target, media, preamble, known, refs, kinds, problems, place.root, numbered)
 
 
 def _drop_unseen(doc: Any) -> None:
@@ -172,52 +194,6 @@ def _name_authors(doc: Any) -> None:
             return
 
 
-def bibliography(page: Page) -> list[str]:
-    """Pandoc's arguments for citations. Without a bibliography that can be read, a citation stays visible
-    as its key, with a warning."""
-    import panflute as pf
-
-    metadata = page.doc.metadata.content
-    note = page.document.note
-
-    def there(key: str) -> list[str]:
-        """The files under ``key`` that exist; those that do not are warned about."""
-        value = plain(metadata[key]) if key in metadata else []
-        names = [str(name) for name in (value if isinstance(value, list) else [value])]
-        found = []
-        for name in names:
-            file = note.path.parent / name
-            page.media.inputs[str(file)] = file_hash(file)
-            if file.is_file() or "://" in name:
-                found.append(name)
-                continue
-            message = f"{key} {name} not found"
-            page.problems.append(
-                Problem("warning", message, note.shown, note.line_of(name), code="missing-file")
-            )
-        metadata.pop(key, None)
-        return found
-
-    csl = there("csl")
-    wanted = "bibliography" in metadata
-    files = there("bibliography")
-    if files or "references" in metadata:
-        return ["--citeproc", *(f"--bibliography={f}" for f in files), *(f"--csl={f}" for f in csl[:1])]
-
-    def visit(element: Any, doc: Any) -> Any:
-        keys = [citation.id for citation in element.citations]
-        if not wanted and all(citation.mode == "AuthorInText" for citation in element.citations):
-            return pf.Str("@" + keys[0]) if len(keys) == 1 else None  # a name, as on GitHub
-        line = next((at for key in keys if (at := note.line_of(key)) is not None), None)
-        message = f"citation of {', '.join(keys)}, but there is no bibliography"
-        page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
-        shown = pf.stringify(pf.Para(*element.content)).strip()
-        return pf.Span(pf.Str(shown or f"[{', '.join(keys)}]"), classes=["missing-citation"])
-
-    pandoc.walk(page.doc, visit, pf.Cite)
-    return []
-
-
 def converter_warnings(page: Page, warnings: tuple[str, ...]) -> None:
     """Pandoc's own warnings about the writing, as problems of the note."""
     for warning in warnings:
@@ -225,12 +201,6 @@ def converter_warnings(page: Page, warnings: tuple[str, ...]) -> None:
             continue
         first = " ".join(warning.split())
         note = page.document.note
-        if missing := re.search(r"citation (\S+) not found", first):
-            key = missing[1]
-            line = note.line_of(f"@{key}") or note.line_of(f"{{{key}}}") or note.line_of(key)
-            message = f"citation of {key}, which the bibliography does not have"
-            page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
-            continue
         page.problems.append(Problem("warning", f"pandoc: {first}", note.shown, code="pandoc"))
 
 

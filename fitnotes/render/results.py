@@ -226,6 +226,8 @@ class _Builder:
         for caption in (block.options.fig_cap, block.options.tbl_cap):
             if caption:
                 self.fragments.add(caption)
+        for caption in block.options.fig_subcap:
+            self.fragments.add(caption)
 
     def text(self, piece: Text) -> list[Any]:
         import panflute as pf
@@ -248,7 +250,10 @@ class _Builder:
 
         kept = {k: v for k, v in element.attributes.items() if k in PANDOC_ATTRIBUTES}
         classes = ["python", *(c for c in element.classes[1:] if c not in ("run", "no-run"))]
-        return pf.CodeBlock(block.code.strip("\n"), classes=classes, attributes=kept)
+        if block.options.lst_cap:
+            kept["lst-cap"] = block.options.lst_cap
+        name = block.options.label if block.options.label.startswith("lst") else ""
+        return pf.CodeBlock(block.code.strip("\n"), classes=classes, attributes=kept, identifier=name)
 
     def pictures(self, found: Sequence[Picture], block: Block) -> Any:
         """The block's pictures in one figure."""
@@ -257,22 +262,32 @@ class _Builder:
         options = block.options
         stem = options.label or f"{self.note.path.stem}-{block.number}"
         images = []
-        for picture in found:
+        parted = len(found) > 1 and bool(options.fig_subcap or options.layout_ncol)
+        for n, picture in enumerate(found):
             url = self.media.add(picture.data, picture.suffix, stem)
             if url is None:
                 images.append(pf.Plain(placeholder(f"picture of {block.name} not shown")))
                 continue
-            alt = options.fig_alt or options.fig_cap or f"Figure of {block.name}"
+            alt = [pf.Str(options.fig_alt or options.fig_cap or f"Figure of {block.name}")]
+            name = ""
+            if parted:  # what `floats` takes for the part's caption
+                words = options.fig_subcap[n] if n < len(options.fig_subcap) else ""
+                alt = self.fragments.inlines(words) if words else []
+                name = f"{options.label}-{n + 1}" if options.label.startswith("fig") else ""
             attributes = {"width": options.fig_width} if options.fig_width else {}
-            images.append(pf.Plain(pf.Image(pf.Str(alt), url=url, attributes=attributes)))
+            images.append(pf.Plain(pf.Image(*alt, url=url, attributes=attributes, identifier=name)))
         if not options.fig_cap and not options.label.startswith("fig"):
             return [pf.Para(*image.content) for image in images]
         caption = self.fragments.inlines(options.fig_cap) if options.fig_cap else []
+        if parted:
+            columns = {"layout-ncol": options.layout_ncol or str(len(found))}
+            words = [pf.Para(*caption)] if caption else []
+            return [pf.Div(*images, *words, identifier=self.figure_id(block), attributes=columns)]
         return [pf.Figure(*images, caption=pf.Caption(pf.Plain(*caption)), identifier=self.figure_id(block))]
 
     @staticmethod
     def figure_id(block: Block) -> str:
-        return "" if block.options.label.startswith("tbl") else block.options.label
+        return "" if block.options.label.startswith(("tbl", "lst")) else block.options.label
 
     def markup(self, piece: Markup, block: Block, captioned: bool) -> list[Any]:
         import panflute as pf
@@ -287,7 +302,7 @@ class _Builder:
                 if block.options.tbl_cap:
                     inlines = self.fragments.inlines(block.options.tbl_cap)
                     table.caption = pf.Caption(pf.Plain(*inlines))
-                if block.options.label and not block.options.label.startswith("fig"):
+                if block.options.label and not block.options.label.startswith(("fig", "lst")):
                     table.identifier = block.options.label
                 break
         return blocks
@@ -315,7 +330,7 @@ class _Builder:
         if options.echo and options.include:
             out.append(self.code(element, block))
         pictures = [p for p in found if isinstance(p, Picture)]
-        grouped = bool(options.fig_cap) and len(pictures) > 1
+        grouped = len(pictures) > 1 and bool(options.fig_cap or options.layout_ncol or options.fig_subcap)
         captioned = drawn = False
         for piece in found:
             if isinstance(piece, Text):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from fitnotes.render.macros import TAKEN
 from fitnotes.render.numbering import uncommented
 from fitnotes.render.signs import declarations
 
@@ -18,13 +19,13 @@ _MATHTOOLS = (
     r"|underbracket|overbracket|smashoperator|adjustlimits|shortintertext|xleftrightarrow|xrightleftharpoons|mathmbox"
     r"|cramped)|\\begin\{(?:[dr]cases|drcases|[bpvBV]?matrix\*|multlined)"
 )
-_LINKS = r"\\(?:href|url|hyperref|hypertarget|phantomsection|(?:eq|auto)?ref)\b|\\section"
+_LINKS = r"\\(?:href|url|citedon|hyperref|hypertarget|phantomsection|(?:eq|auto)?ref)\b|\\section"
 _GREEK = (
     r"\\up(?:alpha|beta|gamma|delta|epsilon|pi|mu|omega|sigma|theta|lambda|phi|psi|rho|tau|nu|eta|xi|zeta)\b"
 )
 PACKAGES: tuple[tuple[str, str, str], ...] = (
     ("geometry", "margin=2.6cm", r""),
-    ("xcolor", "", r"\\(?:text)?color\b|\\f?colorbox|\\begin\{(?:Shaded|fitnotes)"),
+    ("xcolor", "", r"\\(?:text|define)?color\b|\\f?colorbox|\\begin\{(?:Shaded|fitnotes)"),
     ("amsmath,amssymb", "", _MATHS),
     ("mathtools", "", _MATHTOOLS),
     ("mathrsfs", "", r"\\mathscr\b"),
@@ -46,6 +47,7 @@ PACKAGES: tuple[tuple[str, str, str], ...] = (
     ("array", "", r"\\arraybackslash|\\begin\{tabular|\\begin\{longtable"),
     ("multirow", "", r"\\multirow\b"),
     ("calc", "", r"\\real\{"),
+    ("framed", "", r"\\begin\{fitnotescallout"),
     ("soul", "", r"\\(?:st|ul|hl)\{"),
     ("fancyvrb", "", r"\\begin\{(?:Verbatim|Highlighting|fitnotes|verbatim)|\\Verb"),
     ("hyperref", "colorlinks,allcolors=blue!50!black", _LINKS),
@@ -59,6 +61,11 @@ OUTPUT = r"""\DefineVerbatimEnvironment{fitnotesoutput}{Verbatim}{frame=leftline
   rulecolor=\color{black!25},fontsize=\small}
 \DefineVerbatimEnvironment{fitnoteserror}{Verbatim}{frame=leftline,framesep=3mm,%
   rulecolor=\color{red!60!black},fontsize=\small,formatcom=\color{red!60!black}}"""
+CALLOUT = r"""\definecolor{fitnotesnote}{HTML}{1F6FB5}\definecolor{fitnotestip}{HTML}{1A7F4B}
+\definecolor{fitnotesimportant}{HTML}{7A3FB0}\definecolor{fitnoteswarning}{HTML}{A8700B}
+\definecolor{fitnotescaution}{HTML}{B3261E}
+\newenvironment{fitnotescallout}[1]{\def\FrameCommand{{\color{#1}\vrule width 2pt}\hspace{8pt}}%
+  \MakeFramed{\advance\hsize-\width\FrameRestore}}{\endMakeFramed}"""
 PICTURE = r"""% A picture wider or higher than the page is made to fit.
 \newsavebox{\picturebox}
 \newcommand{\pandocbounded}[1]{\sbox{\picturebox}{#1}%
@@ -74,6 +81,13 @@ CITATIONS = r"""\newcommand{\citeproctext}{}
 \newcommand{\CSLLeftMargin}[1]{\makebox[2.5em][l]{#1}}
 \newcommand{\CSLRightInline}[1]{#1}
 \newcommand{\CSLIndent}[1]{\hspace{1.5em}#1}"""
+# The pages where a source is cited, each once.
+CITED_ON = r"""\makeatletter
+\newcommand{\citedon}[1]{{\small(p.~\def\fn@last{}\let\fn@between\relax\@for\fn@place:=#1\do{%
+  \@ifundefined{r@\fn@place}{}{%
+  \edef\fn@page{\expandafter\expandafter\expandafter\@secondoffive\csname r@\fn@place\endcsname}%
+  \ifx\fn@page\fn@last\else\fn@between\pageref{\fn@place}\def\fn@between{, }\let\fn@last\fn@page\fi}})}}
+\makeatother"""
 # unicode-math leaves \boldsymbol on Greek letters silently light, and \bm is an error.
 UNICODE_MATH = r"""\unimathsetup{mathbf=sym}
 \AtBeginDocument{\let\boldsymbol\symbfit\let\bm\symbfit}"""
@@ -103,6 +117,26 @@ def loaded(preamble: str) -> set[str]:
     return {name.strip() for group in groups for name in group.split(",")}
 
 
+def renewed(preamble: str) -> str:
+    """The note's preamble as written, but for a \\newcommand whose name LaTeX has already, or that stands twice."""
+    seen: set[str] = set()
+
+    def change(match: re.Match[str]) -> str:
+        name = match[3].strip("{} \t")
+        twice = name in seen
+        seen.add(name)
+        taken = name in TAKEN or twice
+        if match[1] == "renew" and not taken:
+            return f"\\providecommand{{{name}}}{{}}{match[0]}"
+        if match[1] == "new" and taken:
+            return f"\\renewcommand{match[2]}{match[3]}"
+        return match[0]
+
+    return re.sub(
+        r"\\(new|renew|provide)command(\*?)\s*(\{\s*\\[A-Za-z@]+\s*\}|\\[A-Za-z@]+)", change, preamble
+    )
+
+
 def write(
     body: str, own: str, definitions: Iterable[str], theorems: str, *, geometry: bool, mainfont: bool
 ) -> str:
@@ -129,12 +163,16 @@ def write(
         parts.append(HIGHLIGHTED)
     if "\\begin{fitnotes" in body:
         parts.append(OUTPUT)
+    if "\\begin{fitnotescallout" in body:
+        parts.append(CALLOUT)
     if "\\fitnotesproblem" in body:
         parts.append(r"\newcommand{\fitnotesproblem}[1]{\textcolor{red!70!black}{#1}}")
     if "\\pandocbounded" in body:
         parts.append(PICTURE)
     if "CSLReferences" in body:
         parts.append(CITATIONS)
+    if "\\citedon" in body:
+        parts.append(CITED_ON)
     if "\\tightlist" in body:
         parts.append(r"\newcommand{\tightlist}{\setlength{\itemsep}{0pt}\setlength{\parskip}{0pt}}")
     signs = declarations(body + text)

@@ -18,6 +18,7 @@ from fitnotes.render.crossrefs import NO_BREAK, References, Target
 from fitnotes.render.environments import replace_environments
 from fitnotes.render.fragments import Fragments
 from fitnotes.render.numbering import Sections, depth, uncommented, within
+from fitnotes.render.words import Words
 
 # Names that authors use, with or without a \newtheorem for them.
 _TITLES = {
@@ -60,8 +61,9 @@ class Kind:
     declared: bool = False
 
 
-def kinds(preamble: str) -> dict[str, Kind]:
-    """Every kind there is: those of the preamble, and the usual ones."""
+def kinds(preamble: str, words: Words | None = None) -> dict[str, Kind]:
+    """Every kind there is: those of the preamble, and the usual ones, in the note's language."""
+    words = words or Words()
     found: dict[str, Kind] = {}
     style = "plain"
     inside = within(preamble)
@@ -88,10 +90,13 @@ def kinds(preamble: str) -> dict[str, Kind]:
     declared = {kind.title: kind for kind in reversed(found.values()) if kind.counter}
     for name, title in _TITLES.items():
         style = "definition" if title in _UPRIGHT else "remark" if title in _LIGHT else "plain"
+        shown = words.title(title)
         # A div for a theorem counts with what the preamble calls a Theorem, whatever its name there.
-        found.setdefault(name, declared.get(title) or Kind(name, title, name, 0, style))
-        found.setdefault(f"{name}*", Kind(f"{name}*", title, "", 0, style))
-    found.setdefault("proof", Kind("proof", "Proof", "", 0, "proof"))
+        found.setdefault(
+            name, declared.get(title) or declared.get(shown) or Kind(name, shown, name, 0, style)
+        )
+        found.setdefault(f"{name}*", Kind(f"{name}*", shown, "", 0, style))
+    found.setdefault("proof", Kind("proof", words("Proof"), "", 0, "proof"))
     return found
 
 

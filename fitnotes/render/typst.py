@@ -11,7 +11,7 @@ import functools
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ from fitnotes import pandoc
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document, plain
-from fitnotes.render import crossrefs, environments, mathjax, rawtex, theorems
+from fitnotes.render import callouts, crossrefs, environments, floats, mathjax, pictures, rawtex, theorems
+from fitnotes.render.citations import cite
 from fitnotes.render.media import Media
-from fitnotes.render.page import Page, Place, bibliography, compose, converter_warnings, formula_problem
+from fitnotes.render.page import Page, Place, compose, converter_warnings, formula_problem
+from fitnotes.render.pictures import FOREIGN
 
 SIZE = 11  # pt, as in the template
-# Scripts and pictographs that the fonts inside Typst lack.
-FOREIGN = re.compile("[\u0530-\u10ff\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef\U0001f000-\U0003ffff]")
 GRID = "#block(width: 100%"
 _MARK = "fitnotesformula"
 _LIMITS, _OPERATOR = "FitnotesLimits", "FitnotesOperator"
@@ -37,10 +37,6 @@ PICTURES = re.compile(
     r"|\\left\s*(?:\\\||\.)|\\right\s*(?:\\\||\\?\|)"
     r"|\\left\s*\\?[{(\[|]\s*\\begin|\{smallmatrix\}|\\begin\{array\}\s*\{[^}]*\||\\&"
 )
-
-
-def _show(data: bytes, suffix: str) -> tuple[bytes, str] | None:
-    return (data, suffix) if suffix in (".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf") else None
 
 
 # --------------------------------------------------------------------------------------------------
@@ -288,6 +284,7 @@ def references(page: Page) -> None:
     link = functools.partial(crossrefs.tex_reference, page.refs)
     rawtex.replace_raw(page.doc, page_break=_page_break, reference=link)
     crossrefs.resolve(page.doc, page.document.note, page.refs)
+    cite(page)
 
 
 def _theorem(element: Any, kind: theorems.Kind, name: list[Any]) -> Any:
@@ -305,6 +302,29 @@ def _theorem(element: Any, kind: theorems.Kind, name: list[Any]) -> Any:
         content[-1].content = [*list(content[-1].content)[:-2], end]
     label = f" <{div.identifier}>" if div.identifier else ""
     return [pf.RawBlock(opening, format="typst"), *content, pf.RawBlock(f"]{label}", format="typst")]
+
+
+def _row(columns: list[list[Any]], widths: list[float]) -> list[Any]:
+    """Things side by side, as a grid."""
+    import panflute as pf
+
+    shares = ", ".join(f"{width:g}fr" for width in widths)
+    made = [pf.RawBlock(f"#grid(columns: ({shares},), column-gutter: 1.2em, [", format="typst")]
+    for i, column in enumerate(columns):
+        made += [*([pf.RawBlock("], [", format="typst")] if i else []), *column]
+    return [*made, pf.RawBlock("])", format="typst")]
+
+
+def _callout(kind: str, title: list[Any], content: list[Any], element: Any) -> list[Any]:
+    import panflute as pf
+
+    label = f" <{element.identifier}>" if element.identifier else ""
+    start = pf.RawInline(f'#callout("{kind}", [', format="typst")
+    return [
+        pf.Plain(start, *title, pf.RawInline("])[", format="typst")),
+        *content,
+        pf.RawBlock(f"]{label}", format="typst"),
+    ]
 
 
 def dress(page: Page) -> None:
@@ -328,6 +348,12 @@ def dress(page: Page) -> None:
             # A block of its own would be as wide as what it holds, and put a figure at the margin.
             anchor = pf.RawBlock(f"#metadata(none) <{element.identifier}>", format="typst")
             return [*([anchor] if element.identifier else []), *element.content]
+        if isinstance(element, pf.Div) and {crossrefs.LISTING, crossrefs.PANEL} & set(element.classes):
+            side = "left" if crossrefs.LISTING in element.classes else "center"
+            first, *rest = element.content
+            start = pf.RawInline(f"#boxtitle({side})[", format="typst")
+            element.content = [pf.Plain(start, *first.content, pf.RawInline("]", format="typst")), *rest]
+            return None
         if isinstance(element, pf.Div) and "center" in element.classes:
             opening = pf.RawBlock("#align(center)[", format="typst")
             return [opening, *element.content, pf.RawBlock("]", format="typst")]
@@ -367,19 +393,20 @@ def write_typst_pdf(
     for attempt in (1, 2):
         with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
             folder = Path(scratch)
-            media = Media(folder, "", convert=_show)
+            media = Media(folder, "", convert=pictures.converter("typst", place.root))
             page = compose(document, results, "typst", media, place)
             references(page)
-            crossrefs.caption_prefixes(page.doc)
+            crossrefs.caption_prefixes(page.doc, page.words)
             theorems.dress(page.doc, page.theorems, _theorem)
+            floats.dress(page.doc, _row)
+            callouts.dress(page.doc, _callout)
             sources = set_formulas(page, refused)
             dress(page)
             _paper(page)
             args = [
                 "--standalone", "--wrap=none", f"--template={pandoc.template('fitnotes.typst')}",
-                *bibliography(page),
             ]  # fmt: skip
-            args += ["--number-sections"] * page.asks("number-sections", False)
+            args += ["--number-sections"] * page.numbered
             if document.settings.toc and page.asks("toc", True) and page.headings > 7:
                 args += ["--toc", "--toc-depth=2"]
             output = pandoc.write(pandoc.dump(page.doc), "typst", args, cwd=document.note.path.parent)
@@ -447,30 +474,3 @@ def _place(error: ConversionError, source: str, page: Page) -> ConversionError:
         line = next((at for word in words if (at := note.line_of(word)) is not None), None)
     hint = error.hint or "the HTML page builds without Typst; --pdf-engine lualatex uses LaTeX instead"
     return ConversionError(error.message, path=note.shown, line=line, hint=hint)
-
-
-def svg_to_pdf(svg: bytes) -> bytes:
-    """A vector PDF of the picture's own size, through a Typst page around it. For LaTeX."""
-    with _around(svg) as page:
-        return compile_typst(page)
-
-
-def svg_to_png(svg: bytes, ppi: float = 200) -> bytes:
-    """The picture in dots, ``ppi`` to the inch of its own size. For Word."""
-    import typst
-
-    with _around(svg) as page:
-        return bytes(typst.compile(str(page), root="/", ignore_system_fonts=True, format="png", ppi=ppi))
-
-
-@contextlib.contextmanager
-def _around(svg: bytes) -> Iterator[Path]:
-    """A Typst file with the picture on a page of its size."""
-    with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
-        folder = Path(scratch)
-        (folder / "picture.svg").write_bytes(svg)
-        page = folder / "picture.typ"
-        page.write_text(
-            '#set page(width: auto, height: auto, margin: 0pt, fill: none)\n#image("picture.svg")', "utf-8"
-        )
-        yield page

@@ -1,0 +1,205 @@
+"""Citations and the list of references, by pandoc's citeproc, with links both ways.
+
+A key that no bibliography has stays visible with a mark, and is a warning with its line.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fitnotes import pandoc
+from fitnotes.errors import Problem
+from fitnotes.execute.inputs import file_hash
+from fitnotes.read import plain
+from fitnotes.render.page import Page
+
+BACK = "backlinks"  # the class of the links from an entry to where it is cited
+_ENTRY = "ref-"  # in front of a key: citeproc's name for its entry
+
+
+def cite(page: Page) -> None:
+    """Replaces every citation of ``page`` by what the style says, and adds the list of references.
+
+    Without a bibliography that can be read, a citation stays visible as its key, with a warning.
+    """
+    import panflute as pf
+
+    metadata = page.doc.metadata.content
+    wanted = "bibliography" in metadata
+    settings = page.document.settings
+    files = [*_files(page, "bibliography"), *_project_files(page, settings.bibliography, "bibliography")]
+    styles = [*_files(page, "csl"), *_project_files(page, (settings.csl,) if settings.csl else (), "csl")]
+    cites: list[Any] = []
+    pandoc.walk(page.doc, lambda e, d: cites.append(e), pf.Cite)
+    if not cites and "nocite" not in metadata:
+        return
+    if files or "references" in metadata:
+        _process(page, files, styles)
+    else:
+        _without(page, wanted)
+
+
+def _files(page: Page, key: str) -> list[str]:
+    """The files under ``key`` in the note's header that exist; those that do not are warned about."""
+    metadata = page.doc.metadata.content
+    note = page.document.note
+    value = plain(metadata.pop(key)) if key in metadata else []
+    found = []
+    for name in [str(name) for name in (value if isinstance(value, list) else [value])]:
+        file = note.path.parent / name
+        if not file.is_file() and (page.root / name).is_file():
+            file = page.root / name
+        page.media.inputs[str(file)] = file_hash(file)
+        if file.is_file():
+            found.append(str(file.resolve()))
+            continue
+        reason = "lies on the network; save it beside the note" if "://" in name else "not found"
+        line = note.line_of(name)
+        page.problems.append(Problem("warning", f"{key} {name} {reason}", note.shown, line, code="missing-file"))
+    return found
+
+
+def _project_files(page: Page, names: tuple[str, ...], key: str) -> list[str]:
+    """Those of the project's settings."""
+    note = page.document.note
+    found = []
+    for name in names:
+        file = page.root / name
+        page.media.inputs[str(file)] = file_hash(file)
+        if file.is_file():
+            found.append(str(file))
+        else:
+            message = f"{key} {name}, which the settings name, not found"
+            page.problems.append(Problem("warning", message, note.shown, code="missing-file"))
+    return found
+
+
+def _process(page: Page, files: list[str], styles: list[str]) -> None:
+    import panflute as pf
+
+    note = page.document.note
+    metadata = page.doc.metadata
+    if "link-citations" not in metadata.content:
+        metadata["link-citations"] = True
+    args = ["-f", "json", "-t", "json", "--citeproc", *(f"--bibliography={file}" for file in files)]
+    args += [f"--csl={style}" for style in styles[:1]]
+    output = pandoc.run(args, pandoc.dump(page.doc), cwd=note.path.parent)
+    made = pandoc.load(output.text, page.doc.format)
+    made.pandoc_version = None  # some styles write footnotes
+    page.doc.pandoc_version = None
+    page.doc.content = list(made.content)
+    for key in ("references", "nocite", "link-citations"):
+        metadata.content.pop(key, None)
+    missing = _say_missing(page, output.warnings)
+    places = _mark(page, missing)
+    _dress_list(page, places)
+
+
+def _say_missing(page: Page, warnings: tuple[str, ...]) -> set[str]:
+    note = page.document.note
+    missing: set[str] = set()
+    for warning in warnings:
+        first = " ".join(warning.split())
+        found = re.search(r"[Cc]itation (\S+) not found", first)
+        if found is None:
+            page.problems.append(Problem("warning", f"pandoc: {first}", note.shown, code="pandoc"))
+            continue
+        key = found[1]
+        missing.add(key)
+        line = note.line_of(f"@{key}") or note.line_of(f"{{{key}}}") or note.line_of(key)
+        message = f"citation of {key}, which the bibliography does not have"
+        page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
+    return missing
+
+
+def _mark(page: Page, missing: set[str]) -> dict[str, list[str]]:
+    """Anchors where something is cited, by key, and a mark on what could not be."""
+    import panflute as pf
+
+    places: dict[str, list[str]] = {}
+
+    def mark(element: Any, doc: Any) -> Any:
+        text = pf.stringify(element)
+        if isinstance(element, pf.Link):
+            return list(element.content) if element.url.removeprefix(f"#{_ENTRY}") in missing else None
+        if text.endswith("?") and text[:-1] in missing:
+            return pf.Span(pf.Str(text), classes=["error"])
+        return None
+
+    def visit(element: Any, doc: Any) -> Any:
+        if missing & {citation.id for citation in element.citations}:
+            pandoc.walk(element, mark, pf.Strong, pf.Link)
+        anchors = []
+        for key in dict.fromkeys(citation.id for citation in element.citations):
+            if key not in missing:
+                names = places.setdefault(key, [])
+                names.append(f"cite-{key}-{len(names) + 1}")
+                anchors.append(_anchor(names[-1], page.target))
+        return [*anchors, *element.content]
+
+    pandoc.walk(page.doc, visit, pf.Cite)
+    return places
+
+
+def _anchor(name: str, target: str) -> Any:
+    import panflute as pf
+
+    if target == "typst":
+        return pf.RawInline(f"#metadata(none)<{name}>", format="typst")
+    if target == "latex":
+        return pf.RawInline(f"\\phantomsection\\label{{{name}}}", format="latex")
+    return pf.Span(identifier=name)
+
+
+def _dress_list(page: Page, places: dict[str, list[str]]) -> None:
+    """A heading over the list, if it has none, and from each entry the way back."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> None:
+        if not element.identifier.startswith(_ENTRY):
+            return
+        names = places.get(element.identifier.removeprefix(_ENTRY), [])
+        last = element.content[-1] if len(element.content) else None
+        if names and isinstance(last, (pf.Para, pf.Plain)):
+            last.content = [*last.content, pf.Space, *_back(names, page.target)]
+
+    pandoc.walk(page.doc, visit, pf.Div)
+    blocks = list(page.doc.content)
+    at = next((i for i, b in enumerate(blocks) if isinstance(b, pf.Div) and b.identifier == "refs"), None)
+    if at is not None and at and not isinstance(blocks[at - 1], pf.Header):
+        level = min((b.level for b in blocks if isinstance(b, pf.Header)), default=1)
+        title = pf.Header(pf.Str(page.words("References")), level=level, identifier="bibliography",
+                          classes=["unnumbered"])  # fmt: skip
+        page.doc.content = [*blocks[:at], title, *blocks[at:]]
+
+
+def _back(names: list[str], target: str) -> list[Any]:
+    """Arrows to the places; on paper the numbers of their pages."""
+    import panflute as pf
+
+    if target == "typst":
+        labels = "".join(f"<{name}>, " for name in names)
+        return [pf.RawInline(f"#citedon(({labels}))", format="typst")]
+    if target == "latex":
+        return [pf.RawInline(f"\\citedon{{{','.join(names)}}}", format="latex")]
+    links = [pf.Link(pf.Str("↩"), url=f"#{name}", title=f"cited here ({n})") for n, name in enumerate(names, 1)]
+    return [pf.Span(*links, classes=[BACK])]
+
+
+def _without(page: Page, wanted: bool) -> None:
+    import panflute as pf
+
+    note = page.document.note
+
+    def visit(element: Any, doc: Any) -> Any:
+        keys = [citation.id for citation in element.citations]
+        if not wanted and all(citation.mode == "AuthorInText" for citation in element.citations):
+            return pf.Str("@" + keys[0]) if len(keys) == 1 else None  # a name, as on GitHub
+        line = next((at for key in keys if (at := note.line_of(key)) is not None), None)
+        message = f"citation of {', '.join(keys)}, but there is no bibliography"
+        page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
+        shown = pf.stringify(pf.Para(*element.content)).strip()
+        return pf.Span(pf.Str(shown or f"[{', '.join(keys)}]"), classes=["error"])
+
+    pandoc.walk(page.doc, visit, pf.Cite)
