@@ -9,7 +9,6 @@ import hashlib
 import re
 import shutil
 import urllib.parse
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,27 +18,39 @@ from fitnotes.errors import Problem
 from fitnotes.execute.cache import write_atomically
 from fitnotes.execute.inputs import file_hash
 from fitnotes.note import Note
+from fitnotes.render import darken, pictures
+from fitnotes.render.pictures import BadPicture, Convert
+
+DARK = "fig-dark"  # attribute of an image: the address of the one for dark pages
 
 
 @dataclass(slots=True)
 class Media:
     """Collects files in ``folder``; the page refers to them by ``prefix`` + name.
 
-    ``convert`` turns a file that the target cannot show into one that it can: (data, suffix) → the same
-    or another (data, suffix), or None where it cannot. ``inputs`` are the local files that were read,
-    ``linked`` the notes that it has links to, with whether they are there.
+    ``convert`` turns a file that the target cannot show into one that it can (see `pictures.converter`).
+    ``inputs`` are the local files that were read, ``linked`` the notes that it has links to, with whether they
+    are there; ``why`` is the reason why the last file could not be shown. ``asked``: False where nobody looks at
+    the page, only at its labels and problems.
     """
 
     folder: Path
     prefix: str
-    convert: Callable[[bytes, str], tuple[bytes, str] | None] = lambda data, suffix: (data, suffix)
+    convert: Convert = lambda data, suffix: (data, suffix)
+    asked: bool = True
+    why: str = ""
     files: dict[str, Path] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     linked: dict[str, str] = field(default_factory=dict)
 
     def add(self, data: bytes, suffix: str, stem: str) -> str | None:
         """Writes one file and returns its address in the page; None if the target cannot show it."""
-        converted = self.convert(data, suffix)
+        self.why = ""
+        try:
+            converted = self.convert(data, suffix)
+        except BadPicture as error:
+            self.why = str(error)
+            return None
         if converted is None:
             return None
         data, suffix = converted
@@ -74,55 +85,131 @@ def place_images(doc: Any, note: Note, media: Media) -> list[Problem]:
     """Copies the note's local images beside the page; what cannot be shown becomes a visible box."""
     import panflute as pf
 
-    problems: list[Problem] = []
-    known: dict[str, str | None] = {}
+    placer = _Placer(note, media, str(doc.format))
 
     def visit(element: Any, doc: Any) -> Any:
         url = element.url
-        if media.prefix and url.startswith(media.prefix):
+        if (media.prefix and url.startswith(media.prefix)) or url in media.files or url.startswith("data:"):
             return None
-        if url in media.files or url.startswith("data:"):
-            return None
-        line = note.line_of(f"]({url}") or note.line_of(url)
+        if alt := element.attributes.pop("fig-alt", ""):
+            element.content = [pf.Str(alt)]
+        dark = element.attributes.pop(DARK, "")
         if re.match(r"^(https?:)?//", url):
-            message = f"image {url} lies on the network; pages load nothing from there"
-            problems.append(
-                Problem(
-                    "warning",
-                    message,
-                    note.shown,
-                    line,
-                    "save it beside the note and refer to the file",
-                    code="network-image",
-                )
+            placer.say(
+                f"image {url} lies on the network; pages load nothing from there",
+                url,
+                "network-image",
+                "save it beside the note and refer to the file",
             )
             box = placeholder(f"image not included: {url}")
             box.content = [pf.Link(*box.content, url=url)]
             return box
-        if url not in known:
-            path = note.path.parent / urllib.parse.unquote(url.split("#")[0].split("?")[0])
-            if not path.suffix:  # as \\includegraphics allows
-                found = [path.with_name(path.name + suffix) for suffix in (".svg", ".pdf", ".png", ".jpg")]
-                media.inputs.update((str(file), file_hash(file)) for file in found)
-                path = next((file for file in found if file.is_file()), path)
-            media.inputs[str(path)] = file_hash(path)
-            try:
-                data = path.read_bytes()
-            except OSError as error:
-                reason = "not found" if isinstance(error, FileNotFoundError) else str(error.strerror)
-                problems.append(
-                    Problem("warning", f"image {url}: {reason}", note.shown, line, code="missing-file")
-                )
-                known[url] = None
-            else:
-                known[url] = media.add(data, path.suffix.lower(), path.stem)
-                if known[url] is None:
-                    message = f"image {url}: this target cannot show {path.suffix} files"
-                    problems.append(Problem("warning", message, note.shown, line))
-        if known[url] is None:
+        placed = placer.place(url)
+        if placed is None:
             return placeholder(f"image missing: {url}")
-        element.url = known[url]
+        element.url = placed
+        if dark and (address := placer.place_dark(dark, url)):
+            element.attributes[DARK] = address
         return None
 
     pandoc.walk(doc, visit, pf.Image, metadata=True)
-    return problems
+    return placer.problems
+
+
+class _Placer:
+    """The images of one note on their way beside its page, each once."""
+
+    def __init__(self, note: Note, media: Media, target: str) -> None:
+        self.note = note
+        self.media = media
+        self.target = target
+        self.problems: list[Problem] = []
+        self._placed: dict[str, str | None] = {}
+
+    def say(self, message: str, url: str, code: str, hint: str | None = None) -> None:
+        line = self.note.line_of(f"]({url}") or self.note.line_of(url)
+        self.problems.append(Problem("warning", message, self.note.shown, line, hint, code=code))
+
+    def read(self, path: Path) -> bytes | None:
+        """A file that the page shows, whether it is there or not; None if it cannot be read."""
+        self.media.inputs[str(path)] = file_hash(path)
+        try:
+            return path.read_bytes()
+        except OSError:
+            return None
+
+    def place(self, url: str) -> str | None:
+        """The address of the note's own image ``url`` in the page; None, and a warning, if there is none."""
+        if url not in self._placed:
+            self._placed[url] = self._place(url)
+        return self._placed[url]
+
+    def place_dark(self, dark: str, url: str) -> str | None:
+        """The address of the image for dark pages: a file, or, for ``true``, the image itself recoloured."""
+        if self.target not in darken.TARGETS:
+            self.read(self._path(dark)) if dark.lower() not in ("true", "false") else None
+            return None
+        if dark.lower() == "false":
+            return None
+        if dark.lower() != "true":
+            return self.place(dark)
+        path = self._path(url)
+        data = self.read(path)
+        svg = self._shown_as_svg(data, path.suffix.lower()) if data else None
+        if svg is None:
+            self.say(
+                f"image {url}: only a drawing (SVG, PDF) can be recoloured for dark pages", url, "picture"
+            )
+            return None
+        return self.media.add(darken.darkened(svg), ".svg", f"{path.stem}-dark")
+
+    def _shown_as_svg(self, data: bytes, suffix: str) -> bytes | None:
+        try:
+            found = self.media.convert(data, suffix)
+        except BadPicture:
+            return None
+        return found[0] if found and found[1] == ".svg" else None
+
+    def _path(self, url: str) -> Path:
+        return self.note.path.parent / urllib.parse.unquote(url.split("#")[0].split("?")[0])
+
+    def _place(self, url: str) -> str | None:
+        path = self._path(url)
+        if not path.suffix:  # as \\includegraphics allows
+            found = [path.with_name(path.name + suffix) for suffix in (".svg", ".pdf", ".png", ".jpg")]
+            self.media.inputs.update((str(file), file_hash(file)) for file in found)
+            path = next((file for file in found if file.is_file()), path)
+        self.media.inputs[str(path)] = file_hash(path)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            reason = "not found" if isinstance(error, FileNotFoundError) else str(error.strerror)
+            self.say(f"image {url}: {reason}", url, "missing-file")
+            return None
+        suffix = path.suffix.lower()
+        if suffix in (".svg", ".svgz"):
+            data, suffix = self._whole(data, url, path)
+        address = self.media.add(data, suffix, path.stem)
+        if address is None and self.media.why:
+            self.say(f"image {url} cannot be read: {self.media.why}", url, "picture")
+        elif address is None:
+            hint = "convert it to PDF (epstopdf does) or SVG" if suffix in pictures.POSTSCRIPT else None
+            message = f"image {url}: this target cannot show {path.suffix} files"
+            self.say(message, url, "picture" if suffix in pictures.POSTSCRIPT else "", hint)
+        return address
+
+    def _whole(self, data: bytes, url: str, path: Path) -> tuple[bytes, str]:
+        """An SVG with a size and with the pictures that it links to; what it loses on the way is said."""
+        try:
+            data, suffix = pictures.recognised(data, path.suffix.lower())
+        except BadPicture:
+            return data, path.suffix.lower()  # said when it is converted
+        if suffix != ".svg":
+            return data, suffix
+        text = pictures.decoded(data)
+        if lost := pictures.lost_in(text, self.target):
+            self.say(f"image {url}: {lost}", url, "picture")
+        text, missing = pictures.with_linked(text, path.parent, self.read)
+        for name in missing:
+            self.say(f"image {url} links to {name}, which is not shown", url, "picture", "embed it there")
+        return pictures.sized(text).encode(), suffix
