@@ -23,6 +23,8 @@ LAYERS = [
     ["render.html", "render.typst", "render.latex", "render.gfm"],
     ["render.page"],
     ["render.diagrams"],
+    ["render.diagram_maths"],
+    ["render.diagram_text", "render.svg_style"],
     ["render.rawtex"],
     ["render.results", "render.maths", "render.theorems", "render.rawhtml", "render.texpreamble"],
     ["render.crossrefs", "render.preamble"],

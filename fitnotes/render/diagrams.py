@@ -6,21 +6,29 @@ each line of `clean` mends something that one of them shows wrong or not at all.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import functools
 import hashlib
 import json
 import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.note import LINE, MERMAID, Note
+from fitnotes.render import maths
+from fitnotes.render.diagram_maths import Formula, Labels, for_github, place, shortage, split
+from fitnotes.render.diagram_text import FONT, Sizes, measurer
 from fitnotes.render.fragments import read_captions
+from fitnotes.render.macros import MacroError, Macros, learn
 from fitnotes.render.media import Media, placeholder
 from fitnotes.render.results import output_block
 from fitnotes.settings import nearest
 
-FONT = "DejaVu Sans"  # one unquoted name: resvg and Typst match it against the fonts they carry
 # Ours, and those of mermaid-filter; the last ones have no meaning without a browser, but do no harm.
 ATTRIBUTES = frozenset(
     {"caption", "fig-cap", "fig-alt", "width", "height", "theme", "filename", "label"}
@@ -37,21 +45,34 @@ class DiagramError(Exception):
         self.line = line
 
 
+_RESOURCES = {"profile": "unbounded-for-trusted-input"}
+# As Mermaid draws by itself, whatever this renderer likes better. A diagram's own directive and header come
+# before these.
+_CONFIG = {
+    "fontFamily": FONT, "look": "classic", "flowchart": {"minNodeWidth": 0, "wrappingWidth": 200},
+}  # fmt: skip
+_drawing = threading.Lock()
+_sizes: Sizes = {}  # of the formulas in the diagram that is being drawn
+
+
 @functools.cache
 def _engine() -> Any:
     try:
         import merman
     except ImportError:  # no wheel for this platform
         return None
-    return merman.Merman()
+    services = merman.MermanEngineServices().with_text_measurer(measurer(lambda: _sizes))
+    atexit.register(_engine.cache_clear)  # while Python can still free it
+    return merman.MermanEngine(json.dumps({"resources": _RESOURCES}), services)
 
 
-def _options(pipeline: str, name: str, theme: str) -> str:
+def _options(pipeline: str, name: str, theme: str, source: str = "") -> str:
+    layout = {} if re.search(r"^\s*mindmap", source, re.MULTILINE) else {"layout": "dagre"}
     return json.dumps(
         {
-            "site_config": {"theme": theme, "fontFamily": FONT},
+            "site_config": {"theme": theme, **_CONFIG, **layout},
             "svg": {"pipeline": pipeline, "diagram_id": name},
-            "resources": {"profile": "unbounded-for-trusted-input"},
+            "resources": _RESOURCES,
         }
     )
 
@@ -72,11 +93,20 @@ def _located(engine: Any, source: str, error: Exception) -> DiagramError:
     return DiagramError(message.removeprefix("SVG postprocessor "), line)
 
 
+_ALPHA = r"rgba\((\d+, ?\d+, ?\d+), ?[\d.]+\)"
+_GLASS = re.compile(rf'(<rect [^>]*fill="){_ALPHA}("[^>]*style="fill:){_ALPHA}')
+
+
 def clean(svg: str) -> str:
     svg = svg.replace("overflow:hidden", "overflow:visible")  # clipped labels
     # A dangling filter makes Typst and librsvg drop the whole box.
     svg = re.sub(r"filter:\s*url\([^)]*drop-shadow[^)]*\);?", "", svg)
     svg = re.sub(r'\sfilter="url\([^)]*drop-shadow[^)]*\)"', "", svg)
+    # Where a reader has no DejaVu, its nearest relative.
+    svg = re.sub(rf"(font-family[:=]\s*\"?{FONT})(?=[;\"}}])", r"\1,Verdana,sans-serif", svg)
+    svg = re.sub(r" +</text>", "</text>", svg)  # it would count where a line is centred
+    # Half transparent, it lets the edge strike its label through.
+    svg = _GLASS.sub(r"\1rgb(\2)\3rgb(\4)", svg)
     box = re.search(r'viewBox="([-\d.eE]+) ([-\d.eE]+) ([\d.eE+]+) ([\d.eE+]+)"', svg)
     opening = svg[: svg.index(">") + 1]
     if box and 'width="100%"' in opening:
@@ -88,29 +118,58 @@ def clean(svg: str) -> str:
     return svg
 
 
-@functools.lru_cache(maxsize=256)
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """``wrong``: the formulas that MathJax cannot set, with its reasons; they show as they are written."""
+
+    svg: str
+    wrong: tuple[tuple[Formula, str], ...] = ()
+
+
 def draw(source: str, theme: str = "default") -> str:
     """Mermaid source to SVG. Raises DiagramError with the line of the mistake."""
-    if re.search(r"\$\$.+?\$\$", source):
-        line = source[: source.index("$$")].count("\n") + 1
-        raise DiagramError("formulas ($$…$$) in diagram labels are not supported; use unicode symbols", line)
-    name = "d" + hashlib.sha256(f"{theme}\n{source}".encode()).hexdigest()[:10]
+    return _draw(tuple(split(source)), theme, ()).svg
+
+
+@functools.lru_cache(maxsize=256)
+def _draw(parts: tuple[str | Formula, ...], theme: str, extra: tuple[str, ...]) -> Drawing:
+    labels = Labels.read(parts, extra)
+    try:
+        svg = _render(labels, theme)
+        if labels.formulas:
+            labels.padding = shortage(svg, labels)
+            if labels.padding:
+                with contextlib.suppress(DiagramError):  # it can be drawn as it is
+                    svg = _render(labels, theme)
+    except DiagramError as error:
+        raise DiagramError(labels.readable(str(error)), labels.line(error.line)) from None
+    return Drawing(place(svg, labels), tuple(labels.errors()))
+
+
+def _render(labels: Labels, theme: str) -> str:
+    """The drawing with the characters that stand for formulas."""
+    global _sizes
+    source = labels.source()
+    whole = "".join(part if isinstance(part, str) else part.tex for part in labels.pieces)
+    name = "d" + hashlib.sha256(f"{theme}\n{whole}".encode()).hexdigest()[:10]
     engine = _engine()
     if engine is not None:
-        try:
-            # "readable" checks labels; "resvg-safe" alone answers a malformed one with blank labels.
-            engine.render_svg(source, _options("readable", name, theme))
-            return clean(engine.render_svg(source, _options("resvg-safe", name, theme)))
-        except Exception as error:
-            failure = _located(engine, source, error)
-            if getattr(error, "code_name", "") == "MERMAN_PARSE_ERROR" or "ill-formed" in str(failure):
-                raise failure from None
+        with _drawing:
+            _sizes = labels.sizes
+            try:
+                # "readable" checks labels; "resvg-safe" alone answers a malformed one with blank labels.
+                engine.render_svg(source, _options("readable", name, theme, source))
+                return clean(engine.render_svg(source, _options("resvg-safe", name, theme, source)))
+            except Exception as error:
+                failure = _located(engine, source, error)
+                if getattr(error, "code_name", "") == "MERMAN_PARSE_ERROR" or "ill-formed" in str(failure):
+                    raise failure from None
     else:
         failure = DiagramError("no Mermaid renderer is installed")
     try:
         import mermaid_render
 
-        return clean(str(mermaid_render.mermaid_to_svg(source)))
+        return clean(bytes(mermaid_render.mermaid_to_svg(labels.source(wide=True))).decode())
     except Exception:
         raise failure from None
 
@@ -133,10 +192,38 @@ def doc_diagrams(doc: Any) -> list[Any]:
     return found
 
 
-def draw_diagrams(doc: Any, note: Note, media: Media, *, keep: bool = False) -> list[Problem]:
+def _expanded(parts: Sequence[str | Formula], macros: Macros) -> tuple[str | Formula, ...]:
+    """The diagram with the macros in its formulas replaced, and what only some engines read."""
+    import panflute as pf
+
+    formulas = [part for part in parts if isinstance(part, Formula)]
+    if not formulas:
+        return tuple(parts)
+    written = [pf.Math(formula.tex) for formula in formulas]
+    maths.expand_formulas(pf.Doc(pf.Para(*written)), macros)
+    changed = iter([replace(f, tex=m.text) for f, m in zip(formulas, written, strict=True)])
+    return tuple(next(changed) if isinstance(part, Formula) else part for part in parts)
+
+
+def _learn(element: Any, macros: Macros) -> None:
+    """What a formula or raw TeX on the way defines."""
+    with contextlib.suppress(MacroError):
+        learn(element.text, macros)
+
+
+def draw_diagrams(
+    doc: Any,
+    note: Note,
+    media: Media,
+    *,
+    keep: bool = False,
+    macros: Macros | None = None,
+    extra: Sequence[str] = (),
+) -> list[Problem]:
     """Replaces every Mermaid block by its picture; one that is wrong stays as source under its error.
 
     ``keep``: the source stays, for a target that draws it by itself; it is checked all the same.
+    ``macros`` are those of the preamble, and ``extra`` MathJax's packages, for formulas in labels.
     """
     import panflute as pf
 
@@ -145,8 +232,13 @@ def draw_diagrams(doc: Any, note: Note, media: Media, *, keep: bool = False) -> 
         return []
     captions = read_captions([c for c in map(_caption_of, diagrams) if c])  # one pandoc process for all
     problems: list[Problem] = []
+    known = macros.copy() if macros is not None else Macros()
 
     def visit(element: Any, doc: Any) -> Any:
+        if not isinstance(element, pf.CodeBlock):
+            if isinstance(element, pf.Math) or element.format in ("tex", "latex"):
+                _learn(element, known)
+            return None
         if not _is_diagram(element):
             return None
         attributes = dict(element.attributes)
@@ -161,10 +253,11 @@ def draw_diagrams(doc: Any, note: Note, media: Media, *, keep: bool = False) -> 
                 problems.append(
                     Problem("error", message, note.shown, line, hint, exit_code=2, code="unknown-option")
                 )
+        parts = _expanded(split(element.text), known)
         try:
             if theme not in THEMES:
                 raise DiagramError(f"unknown theme {theme!r}: one of {', '.join(THEMES)}", 0)
-            svg = draw(element.text, theme)
+            drawing = _draw(parts, theme, tuple(extra))
         except DiagramError as error:
             at = start + error.line - 1 if start else None
             problems.append(
@@ -172,12 +265,16 @@ def draw_diagrams(doc: Any, note: Note, media: Media, *, keep: bool = False) -> 
             )
             message = output_block(f"mermaid: line {at}: {error}", "error", str(doc.format))
             return [message, pf.CodeBlock(element.text)]
+        for formula, reason in drawing.wrong:
+            at = start + formula.line - 1 if start else None
+            message = f"formula {' '.join(formula.written.split())[:80]}: MathJax says: {reason}"
+            problems.append(Problem("error", message, note.shown, at, exit_code=1, code="formula"))
         caption = _caption_of(element)
         stem = attributes.get("filename") or element.identifier or "diagram"
         if keep:
-            content: Any = pf.CodeBlock(element.text, classes=[MERMAID])
+            content: Any = pf.CodeBlock(for_github(parts), classes=[MERMAID])
         else:
-            url = media.add(svg.encode(), ".svg", stem)
+            url = media.add(drawing.svg.encode(), ".svg", stem)
             if url is None:
                 return pf.Para(placeholder("diagram not shown"))
             shown = {key: attributes[key] for key in ("width", "height") if key in attributes}
@@ -191,5 +288,5 @@ def draw_diagrams(doc: Any, note: Note, media: Media, *, keep: bool = False) -> 
             identifier=element.identifier,
         )
 
-    pandoc.walk(doc, visit, pf.CodeBlock)
+    pandoc.walk(doc, visit, pf.CodeBlock, pf.Math, pf.RawBlock, pf.RawInline)
     return problems
