@@ -14,6 +14,7 @@ import collections
 import contextlib
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -25,13 +26,12 @@ import uuid
 from pathlib import Path
 
 import psutil
-from conftest import environment
+from conftest import MARK, environment, outlived
 from worlds import World, from_nothing, pages
 
 from fitnotes.execute.sessions import start_server, stop_server
 
 DISK = 24_000_000
-MARK = "FITNOTES_CAMPAIGN"
 
 
 class Campaign:
@@ -63,6 +63,17 @@ class Campaign:
         assert "internal error" not in out, out
         return out
 
+    def begun(self, process: subprocess.Popen[str]) -> None:
+        """Waits until the command itself answers signals: while it is still being loaded, Python does."""
+        status = Path(f"/proc/{process.pid}/status")
+        if not status.exists():
+            time.sleep(0.3)
+        while process.poll() is None and status.exists():
+            caught = re.search(r"^SigCgt:\s*(\w+)$", status.read_text(), re.MULTILINE)
+            if caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1:
+                return
+            time.sleep(0.01)
+
     # The faults ------------------------------------------------------------------------------------
 
     def kill(self) -> None:
@@ -73,7 +84,8 @@ class Campaign:
 
     def interrupt(self) -> None:
         process = self.start()
-        time.sleep(self.chance.uniform(0.3, 1.0))
+        self.begun(process)
+        time.sleep(self.chance.uniform(0.0, 0.7))
         process.send_signal(self.chance.choice([signal.SIGINT, signal.SIGTERM]))
         self.end(process)
         # Minus the signal's number: it came before anything had begun.
@@ -93,7 +105,8 @@ class Campaign:
 
     def kill_a_watch(self) -> None:
         process = self.start("watch", "notes")
-        time.sleep(self.chance.uniform(0.3, 1.2))
+        self.begun(process)
+        time.sleep(self.chance.uniform(0.0, 0.9))
         self.change()
         time.sleep(self.chance.uniform(0.0, 0.4))
         process.send_signal(self.chance.choice([signal.SIGKILL, signal.SIGINT]))
@@ -167,7 +180,8 @@ class Campaign:
         assert set(before) <= set(after), f"{fault.__name__}: a page is lost"
         for name, page in after.items():
             assert page.rstrip().endswith("</html>"), f"{fault.__name__}: half of {name}"
-        assert not self.left(), f"{fault.__name__}: left {self.left()}"
+        left = outlived(self.mark, 5)
+        assert not left, f"{fault.__name__}: left {left}"
         process = self.start()
         out = self.end(process)
         expected, codes = from_nothing(self.world, self.folder / "clean" / "project")
@@ -175,20 +189,6 @@ class Campaign:
         assert pages(self.project) == expected, f"{fault.__name__}: {out}"
         shutil.rmtree(self.folder / "tmp")
         (self.folder / "tmp").mkdir()
-
-    def left(self) -> list[str]:
-        """Processes that outlive their build by five seconds."""
-        end = time.monotonic() + 5
-        while True:
-            found = []
-            for process in psutil.process_iter():
-                with contextlib.suppress(psutil.Error, OSError):
-                    alive = process.status() != psutil.STATUS_ZOMBIE
-                    if alive and process.environ().get(MARK) == self.mark:
-                        found.append(" ".join(process.cmdline()))
-            if not found or time.monotonic() > end:
-                return found
-            time.sleep(0.05)
 
     def run(self, rounds: int) -> None:
         (self.folder / "tmp").mkdir()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -17,11 +21,30 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("FITNOTES_NO_SKIP"):
     settings.load_profile("ci")
 
+# As in the sessions of notes: two processes test at once, and threads that wait for a core cost more than they bring.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell starts what runs in the background (`sh run tests &`) deaf to Ctrl-C, and all commands would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--accept", action="store_true", help="rewrite the expected output of command tests")
+
+
+# The files that take longest. `sh run tests` hands out whole files to two processes, since the tests of a file
+# share what its fixtures built: those that are begun last should be short.
+LONG = [
+    "pages", "corpus", "rebuilds", "engine", "targets", "command", "fits", "readme", "execute", "campaign",
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {f"test_{name}": at for at, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -40,6 +63,32 @@ def environment() -> dict[str, str]:
     path = [str(Path(sys.executable).parent), str(ROOT / "tests" / "bin"), str(Path(program()).parent)]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("FITNOTES_", "PYTHON", "OMP_", "MKL_"))}
     return {**kept, "PATH": os.pathsep.join([*path, os.environ["PATH"]]), "COLUMNS": "80", "TERM": "dumb"}
+
+
+MARK = "FITNOTES_TEST"  # a variable: all that a command starts inherits it, whoever its parent is later
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """The living processes that have this mark in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark:
+                found.append(process)
+    return found
+
+
+def outlived(mark: str, seconds: float) -> list[str]:
+    """The commands with this mark that are still there after so many seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        found = []
+        for process in marked(mark):
+            with contextlib.suppress(psutil.Error):
+                found.append(" ".join(process.cmdline()))
+        if not found or time.monotonic() > end:
+            return found
+        time.sleep(0.05)
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -12,12 +12,11 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from pathlib import Path
 
-import psutil
 import pytest
-from conftest import environment
-from test_execute import gone
+from conftest import MARK, environment, marked, outlived
 from worlds import Silent
 
 from fitnotes.build import Build, Outcome, Request
@@ -412,7 +411,7 @@ def test_output_does_not_depend_on_jobs(project, write, fitnotes) -> None:
 
 def test_long_notes_start_first(project, write, fitnotes) -> None:
     code = "open('order.log', 'a').write('{0} ')\nimport time\ntime.sleep({1})"
-    lengths = {"a": 0, "b": 0.6, "c": 0.2}
+    lengths = {"a": 0, "b": 1.4, "c": 0.6}
     for name, seconds in lengths.items():
         write(f"notes/{name}.md", blocks(code.format(name, seconds)))
     fitnotes("build")
@@ -697,10 +696,10 @@ def test_a_copy_that_was_killed_is_done_without(project, write, kept) -> None:
 # Watching
 
 
-def start(project: Path, *args: str, **env: str) -> subprocess.Popen[str]:
+def start(project: Path, *args: str, stderr: object = subprocess.PIPE, **env: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "fitnotes", *args], cwd=project, env={**environment(), **env},
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, stdout=subprocess.PIPE, stderr=stderr,
     )  # fmt: skip
 
 
@@ -714,23 +713,14 @@ def wait_until(condition, what: str, seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-def family_of(pid: int) -> list[psutil.Process]:
-    """The process's children, and those that they left to others: they hold its files."""
-    family = psutil.Process(pid).children(recursive=True)
-    groups = {p.pid for p in family}
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.pid not in groups and process.name().startswith("python") and process.ppid() == 1:
-                family.append(process)
-    return family
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
-def test_watch_builds_what_is_saved_and_leaves_nothing(project, write, number) -> None:
-    before = {p.pid for p in psutil.process_iter()}
+def test_watch_builds_what_is_saved_and_leaves_nothing(project, write, number, tmp_path_factory) -> None:
+    mark = uuid.uuid4().hex
+    log = tmp_path_factory.mktemp("log") / "errors"
     write("notes/helper.py", "A = 1\n")
     write("notes/note.md", blocks("import helper\nprint('helper', helper.A)", "print('one')"))
-    watch = start(project, "watch", "--explain")
+    with open(log, "w") as errors:
+        watch = start(project, "watch", "--explain", stderr=errors, **{MARK: mark})
     try:
         wait_until(lambda: "<code>one</code>" in page(project), "the first build")
         write("notes/note.md", blocks("import helper\nprint('helper', helper.A)", "print('two')"))
@@ -744,21 +734,19 @@ def test_watch_builds_what_is_saved_and_leaves_nothing(project, write, number) -
         write("notes/new.md", "A new note.\n")
         wait_until(lambda: "A new note." in page(project, "new"), "a new note")
         write("fitnotes.toml", "seed = 'x'\n")
-        time.sleep(0.3)
+        wait_until(lambda: "seed: expected a whole number" in log.read_text(), "a wrong setting")
         write("fitnotes.toml", "toc = false\n")
         write("notes/new.md", "Changed.\n")
         wait_until(lambda: "Changed." in page(project, "new"), "after a wrong setting")
-        family = [p for p in family_of(watch.pid) if p.pid not in before]
-        assert len(family) >= 2
+        assert len(marked(mark)) >= 3, "the command and two that it started"
     finally:
         watch.send_signal(number)
-        out, errors = watch.communicate(timeout=20)
+        out, _ = watch.communicate(timeout=20)
     if number != signal.SIGKILL:
-        assert watch.returncode == 0, errors
+        assert watch.returncode == 0, log.read_text()
         assert "run: notes/helper.py:1 changed" in out
-        assert "seed: expected a whole number" in errors
-    assert "Traceback" not in errors
-    assert gone(family, 10), [p.cmdline() for p in family if p.is_running()]
+    assert "Traceback" not in log.read_text()
+    assert outlived(mark, 10) == []
 
 
 def test_watch_follows_the_last_save(project, write) -> None:

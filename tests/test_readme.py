@@ -45,7 +45,7 @@ def test_the_pandoc_commands_run(tmp_path: Path) -> None:
     commands = re.findall(r"^pandoc .*$", README, re.M)
     assert len(commands) == 2
     for name in ("notes", "filters", "fitnotes", "templates"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for command in commands:
         done = subprocess.run(
             ["sh", "-c", command],
