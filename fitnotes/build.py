@@ -475,6 +475,18 @@ class Build:
             if target == "tex":
                 return write_tex(document, results, page, place)
             return write_latex_pdf(document, results, page, engine, place)
+        if target == "slides":
+            from fitnotes.render.reveal import write_slides
+
+            return write_slides(document, results, page, place)
+        if target == "slides-pdf" and engine in ("typst", "chromium"):
+            from fitnotes.render.typst_slides import write_typst_slides
+
+            return write_typst_slides(document, results, page, place)
+        if target == "slides-pdf":
+            from fitnotes.render.beamer import write_beamer
+
+            return write_beamer(document, results, page, engine, place)
         if target == "gfm":
             from fitnotes.render.gfm import write_gfm
 

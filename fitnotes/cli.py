@@ -16,7 +16,7 @@ from fitnotes.settings import MATH, PDF_ENGINES
 if TYPE_CHECKING:
     from fitnotes.settings import Project
 
-TARGETS = ("html", "pdf", "tex", "gfm", "docx", "epub")
+TARGETS = ("html", "pdf", "slides", "slides-pdf", "tex", "gfm", "docx", "epub")
 SUFFIXES = {
     ".html": "html",
     ".htm": "html",
@@ -26,6 +26,7 @@ SUFFIXES = {
     ".docx": "docx",
     ".epub": "epub",
 }
+SLIDES = {"html": "slides", "pdf": "slides-pdf"}  # the other format of a file with this suffix
 
 
 class _Group(click.Group):
@@ -124,7 +125,7 @@ def build(
             chosen = (wanted,)
         if len(sources) != 1 or len(chosen) != 1:
             raise click.UsageError(f"--output {output} is one file: give one note and one --to")
-        if chosen[0] != wanted:
+        if chosen[0] not in (wanted, SLIDES.get(wanted)):
             raise click.UsageError(f"--output {output} does not fit --to {chosen[0]}")
         if page == sources[0].path:
             raise click.UsageError(f"--output {output} is the note itself")
@@ -257,21 +258,26 @@ def info() -> None:
 def gc(days: float) -> None:
     """Remove results that were not used for some time, and what killed builds left."""
     from fitnotes.execute.cache import Cache
+    from fitnotes.render import pictures
     from fitnotes.settings import find_project, show_size
 
     project = find_project(Path.cwd())
     count, freed = Cache(project.root, project.results).trim(project.settings.cache_size, days)
+    others, bytes_ = pictures.trim(pictures.folder_of(project.root), days)
+    count, freed = count + others, freed + bytes_
     click.echo(f"removed {count} file{'' if count == 1 else 's'}, {show_size(freed)}")
 
 
 @cache.command()
 def clear() -> None:
-    """Remove all stored results: the next build runs everything."""
+    """Remove all stored results and converted pictures: the next build runs everything."""
     from fitnotes.execute.cache import Cache
+    from fitnotes.render import pictures
     from fitnotes.settings import find_project
 
     project = find_project(Path.cwd())
     count, _ = Cache(project.root, project.results).trim(1)
+    pictures.trim(pictures.folder_of(project.root))
     click.echo(f"removed {count} result{'' if count == 1 else 's'}")
 
 

@@ -12,7 +12,13 @@ _ADMONITIONS = {
     "warning": "warning", "attention": "warning", "caution": "caution", "danger": "caution", "error": "caution",
 }  # fmt: skip
 # Those whose name is not the word for their kind have it as their title.
-_TITLES = {"seealso": "See also", "hint": "Hint", "attention": "Attention", "danger": "Danger", "error": "Error"}
+_TITLES = {
+    "seealso": "See also",
+    "hint": "Hint",
+    "attention": "Attention",
+    "danger": "Danger",
+    "error": "Error",
+}
 _OTHERS = {"tab-set": "panel-tabset", "tab-item": "tab-item", "dropdown": "callout-note"}
 _OPENING = re.compile(
     r"^(?P<indent>[ \t]*)(?P<fence>:{3,}|`{3,}|~{3,})[ \t]*\{(?P<name>[\w:-]+)\}[ \t]*(?P<argument>[^`]*)$"

@@ -102,7 +102,8 @@ def run_blocks(doc: Any, target: str) -> list[Problem]:
 def draw_mermaid(doc: Any, target: str) -> list[Problem]:
     """Draws the Mermaid blocks of ``doc``."""
     note = input_note(Path.cwd())
-    problems = diagrams.draw_diagrams(doc, note, _media(note, target))
+    macros = read_preamble(doc, note, []).macros
+    problems = diagrams.draw_diagrams(doc, note, _media(note, target), macros=macros)
     if RAN in doc.metadata.content or not _has_python(doc):
         problems += _references(doc, note, target)
     return problems
@@ -148,7 +149,7 @@ def _refuse_unread_fences(doc: Any, note: Note) -> None:
         ):
             head = element.content[0].text.split("}")[0]
             language = head[1:].replace(",", " ").split()[:1]
-            if head.startswith("{") and language and language[0] in (*PYTHON, MERMAID):
+            if head.startswith("{") and language and language[0] in PYTHON | {MERMAID}:
                 raise FitnotesError(
                     f"pandoc does not read ```{head}}} as a block",
                     path=note.shown if note.text else None,

@@ -1,7 +1,7 @@
 """A note as frozen records: its text, its blocks with their line numbers and options.
 
 Pandoc's Markdown reader keeps no source positions. So the text is *marked* before it is read: every
-fence that opens a Python or Mermaid block gets an attribute with its line, and the spellings that
+fence that opens a Python, Mermaid or TikZ block gets an attribute with its line, and the spellings that
 pandoc does not know (```` ```{python} ````) become the one it does. Pandoc alone then decides what is a
 code block; `unmark` takes the marks back out of anything it read as literal text.
 """
@@ -20,7 +20,8 @@ from fitnotes.errors import UsageError
 from fitnotes.settings import Settings, display_path, nearest, seconds, to_bool
 
 PYTHON = frozenset({"python", "py", "python3", "ipython", "ipython3"})
-MERMAID = "mermaid"
+MERMAID, TIKZ = "mermaid", "tikz"
+DRAWN = frozenset({MERMAID, TIKZ})
 LINE = "fitnotes-line"
 SUFFIXES = (".md", ".markdown", ".qmd")
 
@@ -44,6 +45,7 @@ class Options:
     lst_cap: str = ""
     fig_alt: str = ""
     fig_width: str = ""
+    fig_dark: bool = False
     layout_ncol: str = ""
     session: str = ""
     timeout: float = 300.0
@@ -85,11 +87,17 @@ _CONVERT: dict[str, Any] = {
     "error": to_bool,
     "timeout": seconds,
     "depends": _files,
+    "fig_dark": to_bool,
     "fig_subcap": _captions,
     "layout_ncol": _columns,
 }
-_ALIASES = {"results": "output", "fig_caption": "fig_cap", "caption": "fig_cap", "out_width": "fig_width",
-            "lst_label": "label"}
+_ALIASES = {
+    "results": "output",
+    "fig_caption": "fig_cap",
+    "caption": "fig_cap",
+    "out_width": "fig_width",
+    "lst_label": "label",
+}
 OPTION_NAMES = frozenset(f.name for f in fields(Options))
 
 # Attributes that belong to pandoc's own code blocks, not to us; they stay on the shown code.
@@ -224,15 +232,13 @@ def _knitr(rest: str) -> str:
 
 
 def fence_info(info: str, line: int) -> str | None:
-    """The info string of a Python or Mermaid fence with its line marked; None for any other fence."""
+    """The info string of a Python, Mermaid or TikZ fence with its line marked; None for any other fence."""
     if braced := _BRACED.match(info):
         language, rest = braced["language"], braced["rest"]
-        if language not in PYTHON and language != MERMAID:
+        if language not in PYTHON | DRAWN:
             # The language need not come first: pandoc itself writes {.sourceCode .python}.
             later = re.search(r"(?<!\S)\.([\w-]+)(?=[\s}])", rest)
-            if not (
-                braced["dot"] and later and later[1] in PYTHON | {MERMAID} and rest.rstrip().endswith("}")
-            ):
+            if not (braced["dot"] and later and later[1] in PYTHON | DRAWN and rest.rstrip().endswith("}")):
                 return None
             inside = f".{language}{rest.rstrip()[:-1]}".replace(later[0], "", 1)
             return f'{{.{later[1]} {inside.strip()} {LINE}="{line}"}}'
@@ -242,12 +248,12 @@ def fence_info(info: str, line: int) -> str | None:
         return f'{{.{language}{attributes.rstrip()} {LINE}="{line}"}}'
     if bare := _BARE.match(info):
         language = bare["language"]
-        if language not in PYTHON and language != MERMAID:
+        if language not in PYTHON | DRAWN:
             return None
         attributes = " " + (bare["attributes"] or "{}")[1:-1].strip()
         return f'{{.{language}{attributes.rstrip()} {LINE}="{line}"}}'
     words = re.match(r"([\w-]+)[ \t]+([^{}`]+)$", info)
-    if words and (words[1] in PYTHON or words[1] == MERMAID):
+    if words and words[1] in PYTHON | DRAWN:
         # ```python numberLines title="x": pandoc would read no block at all.
         parts = re.findall(r"""[^\s=]+=(?:"[^"]*"|'[^']*'|\S+)|\S+""", words[2])
         attributes = " ".join(part if "=" in part or part[0] in "#." else f".{part}" for part in parts)
@@ -256,7 +262,7 @@ def fence_info(info: str, line: int) -> str | None:
 
 
 def mark(text: str) -> str:
-    """The text with the line of every Python and Mermaid fence written into its attributes.
+    """The text with the line of every Python, Mermaid and TikZ fence written into its attributes.
 
     Keeps the number of lines. A fence inside a longer fence is text and stays as it is.
     """
@@ -275,7 +281,7 @@ def _shorthands(text: str) -> dict[str, str]:
 
 
 def unclosed_fence(text: str) -> int | None:
-    """The line of a Python or Mermaid fence that is never closed: pandoc takes it for text."""
+    """The line of a Python, Mermaid or TikZ fence that is never closed: pandoc takes it for text."""
     return _mark(text)[1]
 
 
@@ -543,7 +549,9 @@ def parse_options(
     if identifier:
         values["label"] = identifier
     kind = re.split("[-:]", values.get("label", ""))[0]
-    if kind in ("lst", "tbl", "tab") and "fig_cap" in values:  # a plain `caption` is that of what has the label
+    if (
+        kind in ("lst", "tbl", "tab") and "fig_cap" in values
+    ):  # a plain `caption` is that of what has the label
         values.setdefault("lst_cap" if kind == "lst" else "tbl_cap", values.pop("fig_cap"))
     if "no-run" in classes:
         values["eval"] = False
@@ -582,7 +590,11 @@ def split_spec(source: str) -> tuple[str, str, str]:
 
 def default_options(settings: Settings) -> Options:
     return Options(
-        echo=settings.echo, warning=settings.warning, error=settings.error, timeout=settings.timeout
+        echo=settings.echo,
+        warning=settings.warning,
+        error=settings.error,
+        timeout=settings.timeout,
+        fig_dark=settings.fig_dark,
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import Problem, UsageError
 from fitnotes.note import (
+    DRAWN,
     LINE,
-    MERMAID,
     PYTHON,
     Block,
     Note,
@@ -129,7 +129,7 @@ def note_settings(
 
 
 # What is left of a fence that pandoc took for inline code: braces never closed, or options and then code.
-_UNREAD = re.compile(r"\{\s*\.?(?:python|py|mermaid)\b(?:[^}]*$|[ ,][^}]*\}\s*\S)", re.DOTALL)
+_UNREAD = re.compile(r"\{\s*\.?(?:python|py|mermaid|tikz)\b(?:[^}]*$|[ ,][^}]*\}\s*\S)", re.DOTALL)
 
 
 def _runs(execute: str, classes: list[str]) -> bool:
@@ -157,13 +157,13 @@ def number_blocks(doc: Any, note: Note, settings: Settings) -> list[Block]:
             if mark is not None and mark.isdigit():
                 line_now = int(mark)
             element.text = unmark(element.text, source)
-            language = next((c for c in element.classes if c in PYTHON or c == MERMAID), "")
+            language = next((c for c in element.classes if c in PYTHON | DRAWN), "")
             if language and element.classes[0] != language:
                 element.classes = [
                     language,
                     *(c for c in element.classes if c not in (language, "sourceCode")),
                 ]
-            if language == MERMAID and mark is not None:
+            if language in DRAWN and mark is not None:
                 element.attributes[LINE] = mark
             if language not in PYTHON:
                 return None

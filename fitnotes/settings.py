@@ -38,6 +38,7 @@ class Settings:
     warning: bool = True
     error: bool = False
     fold: int = 30
+    fig_dark: bool = False
     toc: bool = True
     pdf_engine: str = "typst"
     math: str = "mathjax"
@@ -148,6 +149,7 @@ CONVERTERS: dict[str, Callable[[object], Any]] = {
     "warning": to_bool,
     "error": to_bool,
     "fold": _number(int, 1, "a number of lines from 1"),
+    "fig_dark": to_bool,
     "toc": to_bool,
     "pdf_engine": _choice(PDF_ENGINES),
     "math": _choice(MATH),

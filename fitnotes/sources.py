@@ -13,7 +13,7 @@ from fitnotes.settings import Project, display_path
 
 
 def page_suffix(target: str) -> str:
-    return ".md" if target == "gfm" else f".{target}"
+    return {"gfm": ".md", "slides": ".html", "slides-pdf": ".pdf"}.get(target, f".{target}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,9 @@ def _tabset(element: Any, titles: dict[str, list[Any]]) -> Any:
     return [*before, pf.Div(*made, identifier=element.identifier, classes=[TABSET])]
 
 
-def dress(doc: Any, box: Dress, tabs: Callable[[list[tuple[list[Any], list[Any], Any]]], list[Any]] | None = None) -> None:
+def dress(
+    doc: Any, box: Dress, tabs: Callable[[list[tuple[list[Any], list[Any], Any]]], list[Any]] | None = None
+) -> None:
     """Replaces every callout by ``box(kind, title, content, element)`` and every tabset by ``tabs`` of its
     (title, content, element); without ``tabs`` they stand below one another."""
     import panflute as pf

@@ -56,7 +56,9 @@ def _files(page: Page, key: str) -> list[str]:
             continue
         reason = "lies on the network; save it beside the note" if "://" in name else "not found"
         line = note.line_of(name)
-        page.problems.append(Problem("warning", f"{key} {name} {reason}", note.shown, line, code="missing-file"))
+        page.problems.append(
+            Problem("warning", f"{key} {name} {reason}", note.shown, line, code="missing-file")
+        )
     return found
 
 
@@ -76,7 +78,6 @@ def _project_files(page: Page, names: tuple[str, ...], key: str) -> list[str]:
 
 
 def _process(page: Page, files: list[str], styles: list[str]) -> None:
-    import panflute as pf
 
     note = page.document.note
     metadata = page.doc.metadata
@@ -183,7 +184,9 @@ def _back(names: list[str], target: str) -> list[Any]:
         return [pf.RawInline(f"#citedon(({labels}))", format="typst")]
     if target == "latex":
         return [pf.RawInline(f"\\citedon{{{','.join(names)}}}", format="latex")]
-    links = [pf.Link(pf.Str("↩"), url=f"#{name}", title=f"cited here ({n})") for n, name in enumerate(names, 1)]
+    links = [
+        pf.Link(pf.Str("↩"), url=f"#{name}", title=f"cited here ({n})") for n, name in enumerate(names, 1)
+    ]
     return [pf.Span(*links, classes=[BACK])]
 
 

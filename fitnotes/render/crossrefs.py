@@ -192,7 +192,9 @@ def number(
     def parts(element: Any, given: str, kind: str) -> None:
         """Letters for the figures inside a figure."""
         inner: list[Any] = []
-        pandoc.walk(element, lambda e, d: inner.append(e) if SUBFIGURE in e.classes else None, pf.Figure, pf.Table)
+        pandoc.walk(
+            element, lambda e, d: inner.append(e) if SUBFIGURE in e.classes else None, pf.Figure, pf.Table
+        )
         for letter, part in zip(string.ascii_lowercase, inner, strict=False):
             part.attributes["number"] = f"({letter})"
             if part.identifier:
@@ -241,7 +243,30 @@ def number(
 
 # What stands before a reference and leaves it its name: "see Figure 1", but "Fig. 1" where Fig. is written.
 _LEADING = frozenset(
-    "see cf. cf e.g. eg. also compare in from by and or as siehe vgl. vgl in aus voir cfr. ver zie".split()
+    [
+        "see",
+        "cf.",
+        "cf",
+        "e.g.",
+        "eg.",
+        "also",
+        "compare",
+        "in",
+        "from",
+        "by",
+        "and",
+        "or",
+        "as",
+        "siehe",
+        "vgl.",
+        "vgl",
+        "in",
+        "aus",
+        "voir",
+        "cfr.",
+        "ver",
+        "zie",
+    ]
 )
 Link = Callable[[str, Target, str], Any]  # (address, target, prefix) → what the page shows
 
@@ -262,7 +287,7 @@ def resolve(
         """The label that a citation means; None for one of a book."""
         for name in (citation.id, citation.id[:1].lower() + citation.id[1:]):
             if REFERENCE.match(name) or name in refs.targets:
-                return name
+                return str(name)
         return None
 
     def visit(element: Any, doc: Any) -> Any:
@@ -284,7 +309,12 @@ def resolve(
             target = found[citation.id]
             last = found[groups[-1][-1].id] if groups else None
             alike = target and last and target[1].kind == last[1].kind and target[1].number and last[1].number
-            if alike and not citation.prefix and citation.mode == groups[-1][-1].mode and not groups[-1][-1].suffix:
+            if (
+                alike
+                and not citation.prefix
+                and citation.mode == groups[-1][-1].mode
+                and not groups[-1][-1].suffix
+            ):
                 groups[-1].append(citation)
             else:
                 groups.append([citation])
@@ -342,18 +372,29 @@ def _runs(numbers: Sequence[str]) -> list[list[int]]:
     [[0, 1, 2], [3], [4, 5]]
     """
     groups: list[list[int]] = []
+    before: tuple[str, int, str] | None = None
     for i, given in enumerate(numbers):
-        before = re.fullmatch(r"(.*?)(\d+)([a-z]?)", numbers[i - 1]) if i else None
-        now = re.fullmatch(r"(.*?)(\d+)([a-z]?)", given)
-        follows = bool(before and now) and (
-            (before[1], before[3], int(before[2]) + 1) == (now[1], now[3], int(now[2]))
-            or ((before[1], before[2]) == (now[1], now[2]) and before[3] and ord(before[3]) + 1 == ord(now[3] or "\0"))
-        )  # type: ignore[index]
-        if follows:
+        match = re.fullmatch(r"(.*?)(\d+)([a-z]?)", given)
+        now = (match[1], int(match[2]), match[3]) if match else None
+        if groups and before and now and now in (_next(before), (*before[:2], _letter(before[2]))):
             groups[-1].append(i)
         else:
             groups.append([i])
+        before = now
     return groups
+
+
+def _next(number: tuple[str, int, str]) -> tuple[str, int, str]:
+    return number[0], number[1] + 1, number[2]
+
+
+def _letter(letter: str) -> str:
+    """The letter behind this one.
+
+    >>> _letter("a")
+    'b'
+    """
+    return chr(ord(letter) + 1) if letter else "-"
 
 
 def plain_link(address: str, target: Target, prefix: str) -> Any:

@@ -34,6 +34,8 @@ def read_floats(doc: Any, note: Note) -> list[Problem]:
     _read_listings(doc)
 
     def visit(element: Any, doc: Any) -> Any:
+        if "columns" in element.classes:
+            return _columns(element)
         kind = _KIND.match(element.identifier)
         laid_out = [name for name in _OPTIONS if name in element.attributes]
         if {LISTING, PANEL} & set(element.classes) or not (kind or laid_out):
@@ -232,9 +234,26 @@ def _side_by_side(blocks: Sequence[Any], shape: list[list[float]] | int | None, 
     return made
 
 
-def _float(
-    element: Any, kind: str, blocks: list[Any], shape: list[list[float]] | int | None
-) -> Any:
+def _columns(element: Any) -> list[Any] | None:
+    """Pandoc's columns, or Marp's habit: a div of that class with a div for each column in it."""
+    import panflute as pf
+
+    cells = [block for block in element.content if isinstance(block, pf.Div)]
+    if not cells:
+        return None
+    given = [re.match(r"([\d.]+)%$", cell.attributes.get("width", "")) for cell in cells]
+    said = [float(match[1]) if match else None for match in given]
+    rest = max(100 - sum(w for w in said if w), 0) / (said.count(None) or 1)
+    widths = [w or rest or 100 / len(cells) for w in said]
+    columns = [pf.Div(*cell.content, identifier=cell.identifier, classes=["layout-cell"]) for cell in cells]
+    before = [block for block in element.content if not isinstance(block, pf.Div)]
+    whole = sum(widths)
+    row = pf.Div(*columns, classes=[LAYOUT], identifier=element.identifier,
+                 attributes={"widths": " ".join(f"{100 * w / whole:.4g}" for w in widths)})  # fmt: skip
+    return [*before, row]
+
+
+def _float(element: Any, kind: str, blocks: list[Any], shape: list[list[float]] | int | None) -> Any:
     """A Div with the id of a figure, table or listing as one: its last paragraph is the caption."""
     import panflute as pf
 

@@ -8,6 +8,7 @@ means something to it. Some macros are refused (https://github.com/github/markup
 from __future__ import annotations
 
 import functools
+import html
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,6 @@ from fitnotes.render.media import Media, remove_old
 from fitnotes.render.page import (
     Page,
     Place,
-   
     compose,
     converter_warnings,
     formula_line,
@@ -168,7 +168,13 @@ def _plain_structure(page: Page) -> None:
             element.classes = ["text"] if language in ("", "output", "error", "warning") else [language]
             element.attributes, element.identifier = {}, ""
         if isinstance(element, pf.Image):
+            size = _size(element.attributes)
             element.classes, element.attributes = [], {}
+            if size:
+                alt = html.escape(pf.stringify(element))
+                return pf.RawInline(
+                    f'<img src="{html.escape(element.url)}" alt="{alt}"{size}>', format="html"
+                )
         if isinstance(element, pf.Link):
             element.classes, element.attributes, element.identifier = [], {}, ""
         if isinstance(element, pf.Header):
@@ -180,6 +186,21 @@ def _plain_structure(page: Page) -> None:
 
     kinds = (pf.Figure, pf.Table, pf.Div, pf.Span, pf.CodeBlock, pf.Image, pf.Link, pf.Header)
     pandoc.walk(page.doc, visit, *kinds)
+
+
+_PIXELS = {"px": 1.0, "": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
+
+
+def _size(attributes: Mapping[str, str]) -> str:
+    """The size of an image as GitHub takes it: in pixels or percent, as attributes of HTML."""
+    made = ""
+    for key in ("width", "height"):
+        match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*(%|[a-z]*)", str(attributes.get(key, "")).strip())
+        if match and match[2] == "%":
+            made += f' {key}="{float(match[1]):g}%"'
+        elif match and match[2] in _PIXELS:
+            made += f' {key}="{float(match[1]) * _PIXELS[match[2]]:.0f}"'
+    return made
 
 
 def _slug(text: str) -> str:

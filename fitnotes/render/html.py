@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import html
@@ -20,11 +21,10 @@ from fitnotes.read import Document
 from fitnotes.render import callouts, crossrefs, floats, mathjax, pictures, rawtex, theorems
 from fitnotes.render.citations import cite
 from fitnotes.render.environments import take_labels
-from fitnotes.render.media import Media, remove_old
+from fitnotes.render.media import DARK, Media, remove_old
 from fitnotes.render.page import (
     Page,
     Place,
-   
     compose,
     converter_warnings,
     formula_problem,
@@ -224,7 +224,9 @@ def _tabs(tabs: list[tuple[list[Any], list[Any], Any]]) -> list[Any]:
         name = f"{group}-{n}"
         chosen = " checked" if n == 1 else ""
         made += [
-            pf.RawBlock(f'<input type="radio" name="{group}" id="{name}"{chosen}><label for="{name}">', format="html"),
+            pf.RawBlock(
+                f'<input type="radio" name="{group}" id="{name}"{chosen}><label for="{name}">', format="html"
+            ),
             pf.Plain(*title),
             pf.RawBlock("</label>", format="html"),
             pf.Div(*content, identifier=element.identifier, classes=[callouts.TAB]),
@@ -246,6 +248,25 @@ def dress(page: Page) -> None:
     anchor_formulas(page)
 
 
+def pair_images(page: Page, *, embed: bool) -> None:
+    """An image that has another for dark pages as a pair, of which the browser shows one."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> Any:
+        dark = element.attributes.pop(DARK, "")
+        if not dark:
+            return None
+        if embed:  # pandoc does not look into a srcset
+            data = page.media.files[dark.removeprefix(page.media.prefix)].read_bytes()
+            kind = "svg+xml" if dark.endswith(".svg") else dark.rpartition(".")[2].replace("jpg", "jpeg")
+            dark = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        source = f'<source media="(prefers-color-scheme: dark)" srcset="{html.escape(dark)}">'
+        start, end = f"<picture>{source}", "</picture>"
+        return [pf.RawInline(start, format="html"), element, pf.RawInline(end, format="html")]
+
+    pandoc.walk(page.doc, visit, pf.Image)
+
+
 def write_html(
     document: Document,
     results: Mapping[int, Result],
@@ -263,6 +284,7 @@ def write_html(
         media = Media(files, prefix, convert=pictures.converter("html", place.root))
         page = compose(document, results, "html", media, place)
         dress(page)
+        pair_images(page, embed=embed)
         title = page_title(page)
         extra = mathjax.packages(page.preamble.tex)
         formulas = formulas_of(page)

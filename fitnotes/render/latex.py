@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,16 @@ from fitnotes.render import (
     texpreamble,
     theorems,
 )
-from fitnotes.render.engines import TIME_LIMIT, find_engine, run_latex
 from fitnotes.render.citations import cite
+from fitnotes.render.engines import TIME_LIMIT, find_engine, run_latex
 from fitnotes.render.macros import brace_scripts
 from fitnotes.render.media import Media, remove_old
 from fitnotes.render.numbering import within
 from fitnotes.render.page import Page, Place, compose, converter_warnings
 
 REPAIRS = 25  # at most so many things that LaTeX stops at are taken out of its way
+
+
 def prepare(page: Page, plain: bool) -> set[str]:
     """References, braces and page breaks as LaTeX wants them; its own raw TeX stays as it is.
 
@@ -143,7 +145,9 @@ def _parts(page: Page) -> None:
             )
             return _whole(element) if several else None
         anchor = f"\\phantomsection\\label{{{element.identifier}}}" if element.identifier else ""
-        words = list(element.caption.content[0].content) if element.caption and element.caption.content else []
+        words = (
+            list(element.caption.content[0].content) if element.caption and element.caption.content else []
+        )
         start = pf.RawInline(f"{anchor}{{\\small {number} ", format="latex")
         caption = pf.Para(start, *words, pf.RawInline("\\par}", format="latex"))
         element.identifier, element.caption = "", pf.Caption()
@@ -151,7 +155,11 @@ def _parts(page: Page) -> None:
             element.classes = []
             return [caption, element]
         centred = pf.RawBlock("\\centering", format="latex")
-        return [centred, *[pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in element.content], caption]
+        return [
+            centred,
+            *[pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in element.content],
+            caption,
+        ]
 
     pandoc.walk(page.doc, visit, pf.Figure, pf.Table, pf.Div)
 
@@ -240,10 +248,18 @@ MARK = "%%PREAMBLE%%"  # in the template: where `texpreamble.write` goes, once t
 
 
 def write_latex(
-    document: Document, results: Mapping[int, Result], media: Media, place: Place, *, plain: bool = False
+    document: Document,
+    results: Mapping[int, Result],
+    media: Media,
+    place: Place,
+    *,
+    plain: bool = False,
+    arrange: Callable[[Page], list[str]] | None = None,
 ) -> tuple[Page, str]:
-    """The document as LaTeX. ``plain``: code without colours, for someone to go on writing in."""
-    page = compose(document, results, "latex", media, place, suffix=".tex" if plain else "")
+    """The document as LaTeX. ``plain``: code without colours, for someone to go on writing in. ``arrange`` makes
+    slides of the page, and gives pandoc's arguments for them."""
+    suffix = ".tex" if plain else ""
+    page = compose(document, results, "latex", media, place, suffix=suffix, deck=arrange is not None)
     met = prepare(page, plain)
     metadata = page.doc.metadata.content
     mainfont, geometry = "mainfont" in metadata, metadata.get("geometry")
@@ -252,6 +268,7 @@ def write_latex(
         "--wrap=none",
         f"--template={pandoc.template('fitnotes.latex')}",
     ]
+    args += arrange(page) if arrange else []
     args += ["--syntax-highlighting=none"] * plain
     numbered = page.numbered
     args += ["--number-sections"] * numbered
@@ -261,7 +278,7 @@ def write_latex(
         or any(kind.within for kind in page.theorems.values())
     )
     args += ["--variable", "hiddensections"] * bool(inside and not numbered)
-    if document.settings.toc and page.asks("toc", True) and page.headings > 7:
+    if not arrange and document.settings.toc and page.asks("toc", True) and page.headings > 7:
         args += ["--toc", "--toc-depth=2"]
     output = pandoc.write(pandoc.dump(page.doc), "latex", args, cwd=document.note.path.parent)
     converter_warnings(page, output.warnings)
@@ -272,8 +289,15 @@ def write_latex(
     body = text.split(MARK, 1)[1]
     theorems_needed = "\n".join([theorems.declarations(met, page.theorems), *_captions(page)])
     definitions = [texpreamble.renewed("\n".join(page.maths.definitions))]
-    preamble = texpreamble.write(body, texpreamble.renewed(own), definitions, theorems_needed,
-                                 geometry=geometry is not None, mainfont=mainfont)  # fmt: skip
+    preamble = texpreamble.write(
+        body,
+        texpreamble.renewed(own),
+        definitions,
+        theorems_needed,
+        geometry=geometry is not None,
+        mainfont=mainfont,
+        beamer=arrange is not None,
+    )
     text = text.replace(MARK, preamble, 1)
     return page, re.sub(r"\n{3,}", "\n\n", text)
 
@@ -303,20 +327,31 @@ def _options(value: Any) -> str:
 
 
 def write_latex_pdf(
-    document: Document, results: Mapping[int, Result], target: Path, engine: str, place: Place
+    document: Document,
+    results: Mapping[int, Result],
+    target: Path,
+    engine: str,
+    place: Place,
+    *,
+    arrange: Callable[[Page], list[str]] | None = None,
+    again: Callable[[Page, str, str], str] | None = None,
 ) -> Page:
-    """Writes ``target``. Raises MissingProgram, and ConversionError with its line and the reason."""
+    """Writes ``target``, as `write_latex` has it. Raises MissingProgram, and ConversionError with its line and the
+    reason. ``again(page, tex, log)`` looks at what came of it, and may give another text to be set instead."""
     find_engine(engine)  # before anything is made for it
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
         folder = Path(scratch)
         media = Media(folder, "", convert=pictures.converter("latex", place.root))
-        page, text = write_latex(document, results, media, place)
+        page, text = write_latex(document, results, media, place, arrange=arrange)
         source = folder / "note.tex"
         for _ in range(REPAIRS):
             source.write_text(text, encoding="utf-8")
             try:
-                _run(engine, source, page)
-                break
+                log = _run(engine, source, page)
+                other = again(page, text, log) if again else text
+                if other == text:
+                    break
+                text, again = other, None
             except _Failed as failure:
                 repaired = _repaired(failure.log, text, page, engine)
                 if repaired is None or repaired == text:
@@ -405,7 +440,8 @@ def write_tex(document: Document, results: Mapping[int, Result], target: Path, p
     return page
 
 
-def _run(engine: str, source: Path, page: Page) -> None:
+def _run(engine: str, source: Path, page: Page) -> str:
+    """The log of the last run."""
     note = page.document.note
     for turn in range(4):
         try:
@@ -428,6 +464,7 @@ def _run(engine: str, source: Path, page: Page) -> None:
         message = f"{engine}: its fonts have no {sign}, which is missing in the PDF"
         hint = "set mainfont in the header to a font that has it, or use typst"
         page.problems.append(Problem("warning", message, note.shown, note.line_of(sign), hint))
+    return log
 
 
 def _error(engine: str, log: str, source: Path, page: Page) -> ConversionError:

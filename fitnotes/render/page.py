@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
-from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document, plain
 from fitnotes.render import (
     callouts,
@@ -20,11 +19,14 @@ from fitnotes.render import (
     diagrams,
     floats,
     links,
+    marp,
+    mathjax,
     maths,
     rawhtml,
     rawtex,
     results,
     theorems,
+    tikz,
 )
 from fitnotes.render.media import Media, place_images
 from fitnotes.render.preamble import KEYS, Preamble, read_preamble, unheard
@@ -51,6 +53,7 @@ class Page:
     problems: list[Problem]
     root: Path
     numbered: bool = False  # its sections
+    marp: Mapping[str, str] = field(default_factory=dict)  # Marp's settings, in a note written for it
 
     @property
     def words(self) -> Words:
@@ -111,8 +114,10 @@ def compose(
     place: Place,
     *,
     suffix: str = "",
+    deck: bool = False,
 ) -> Page:
-    """The page for one target. ``found`` are the results by block index. ``suffix``: that of the pages."""
+    """The page for one target. ``found`` are the results by block index. ``suffix``: that of the pages;
+    ``deck``: it is going to be slides."""
     import panflute as pf
 
     note = document.note
@@ -120,12 +125,30 @@ def compose(
     problems = results.splice(
         doc, note, document.blocks, found, target=target, fold=document.settings.fold, media=media
     )
+    for_marp = marp.settings(doc, note.text)
+    if for_marp:
+        marp.read_marp(doc)
+    _choose(doc, {"slides", "revealjs", "beamer", target} if deck else {*FORMATS.get(target, ()), target})
+    if not deck:
+        _without_speaker(doc)
     if not document.settings.error:  # said of single blocks, not of all of them
         problems += results.missing_errors(note, document.blocks, found)
-    problems += diagrams.draw_diagrams(doc, note, media, keep=target == "gfm")
     suffix = suffix or SUFFIXES[target]
     preamble = read_preamble(doc, note, document.settings.preamble_files(note.path.parent, place.root))
     media.inputs.update(preamble.inputs)
+    extra = mathjax.packages(preamble.tex)
+    problems += diagrams.draw_diagrams(
+        doc, note, media, keep=target == "gfm", macros=preamble.macros, extra=extra
+    )
+    drawer = tikz.Drawer(
+        note,
+        media,
+        preamble,
+        place.root,
+        engine=document.settings.pdf_engine,
+        dark=document.settings.fig_dark,
+    )
+    problems += drawer.draw_blocks(doc)
     for key in KEYS:  # each target puts its own preamble in
         doc.metadata.content.pop(key, None)
     words = read_words(doc.metadata.content)
@@ -136,6 +159,7 @@ def compose(
     if target != "latex":
         problems += unheard(preamble, target)
         problems += rawtex.read_raw_tex(doc, note, preamble, kinds)
+        problems += drawer.draw_raw(doc)
     else:
         rawtex.read_citations(doc)
     theorems.read_titles(doc)
@@ -166,7 +190,40 @@ def compose(
         crossrefs.shift_headings(doc, raised)
     if target != "latex":
         maths.resolve_inside(doc, refs, known)
-    return Page(document, doc, target, media, preamble, known, refs, kinds, problems, place.root, numbered)
+    return Page(
+        document, doc, target, media, preamble, known, refs, kinds, problems, place.root, numbered, for_marp
+    )
+
+
+FORMATS = {"typst": ("pdf",), "latex": ("pdf", "tex"), "epub": ("html",)}  # as Quarto names them
+
+
+def _choose(doc: Any, formats: set[str]) -> None:
+    """``::: {.content-visible when-format="slides"}`` and ``.content-hidden``: for some formats only."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> Any:
+        shown = "content-visible" in element.classes
+        if not shown and "content-hidden" not in element.classes:
+            return None
+        wanted = {w.strip() for w in element.attributes.get("when-format", "").split(",") if w.strip()}
+        unless = {w.strip() for w in element.attributes.get("unless-format", "").split(",") if w.strip()}
+        holds = bool(wanted & formats) if wanted else not unless & formats
+        return list(element.content) if holds == shown else []
+
+    pandoc.walk(doc, visit, pf.Div)
+
+
+def _without_speaker(doc: Any) -> None:
+    """Takes out what is for slides alone: the speaker's notes, and pauses."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> Any:
+        if isinstance(element, pf.Para):
+            return [] if re.fullmatch(r"\.\s\.\s\.", pf.stringify(element).strip()) else None
+        return [] if {marp.NOTES, marp.DIRECTIVE} & set(element.classes) else None
+
+    pandoc.walk(doc, visit, pf.Div, pf.Span, pf.Para)
 
 
 def _drop_unseen(doc: Any) -> None:

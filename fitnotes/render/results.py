@@ -17,10 +17,11 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
-from fitnotes.note import MERMAID, PANDOC_ATTRIBUTES, Block, Note
+from fitnotes.note import DRAWN, PANDOC_ATTRIBUTES, Block, Note
 from fitnotes.read import INDEX
+from fitnotes.render import darken
 from fitnotes.render.fragments import HTML, MARKDOWN, Fragments
-from fitnotes.render.media import Media, placeholder
+from fitnotes.render.media import DARK, Media, placeholder
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")
 # "99 2141.49" as the usual loops print it, or with the words in: "step 99: loss 2141.49".
@@ -275,14 +276,17 @@ class _Builder:
                 alt = self.fragments.inlines(words) if words else []
                 name = f"{options.label}-{n + 1}" if options.label.startswith("fig") else ""
             attributes = {"width": options.fig_width} if options.fig_width else {}
+            if options.fig_dark and self.target in darken.TARGETS and picture.suffix == ".svg":
+                dark = self.media.add(darken.darkened(picture.data), picture.suffix, f"{stem}-dark")
+                attributes[DARK] = dark or ""
             images.append(pf.Plain(pf.Image(*alt, url=url, attributes=attributes, identifier=name)))
-        if not options.fig_cap and not options.label.startswith("fig"):
-            return [pf.Para(*image.content) for image in images]
         caption = self.fragments.inlines(options.fig_cap) if options.fig_cap else []
         if parted:
             columns = {"layout-ncol": options.layout_ncol or str(len(found))}
-            words = [pf.Para(*caption)] if caption else []
-            return [pf.Div(*images, *words, identifier=self.figure_id(block), attributes=columns)]
+            below = [pf.Para(*caption)] if caption else []
+            return [pf.Div(*images, *below, identifier=self.figure_id(block), attributes=columns)]
+        if not options.fig_cap and not options.label.startswith("fig"):
+            return [pf.Para(*image.content) for image in images]
         return [pf.Figure(*images, caption=pf.Caption(pf.Plain(*caption)), identifier=self.figure_id(block))]
 
     @staticmethod
@@ -308,12 +312,12 @@ class _Builder:
         return blocks
 
     def diagram(self, built: list[Any], block: Block) -> bool:
-        """The first Mermaid diagram of a result, if there is one, takes the block's caption and label."""
+        """The first diagram in the text of a result, if there is one, takes the block's caption and label."""
         import panflute as pf
 
         options = block.options
         for element in built:
-            if isinstance(element, pf.CodeBlock) and element.classes[:1] == [MERMAID]:
+            if isinstance(element, pf.CodeBlock) and element.classes and element.classes[0] in DRAWN:
                 element.identifier = element.identifier or self.figure_id(block)
                 own = {"fig-cap": options.fig_cap, "fig-alt": options.fig_alt, "width": options.fig_width}
                 for name, value in own.items():

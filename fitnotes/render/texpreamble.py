@@ -42,6 +42,11 @@ PACKAGES: tuple[tuple[str, str, str], ...] = (
     ("amscd", "", r"\\begin\{CD\}"),
     ("amsthm", "", r"\\newtheorem|\\theoremstyle|\\begin\{proof\}"),
     ("graphicx", "", r"\\includegraphics|\\resizebox|\\scalebox"),
+    ("tikz", "", r"\\begin\{tikzpicture|\\tikz(?:set)?(?![A-Za-z])|\\usetikzlibrary"),
+    ("pgfplots", "", r"\\begin\{(?:\w*axis|groupplot)\}|\\addplot|\\pgfplotsset|\\usepgfplotslibrary"),
+    ("tikz-cd", "", r"\\begin\{tikzcd"),
+    ("circuitikz", "", r"\\begin\{circuitikz"),
+    ("forest", "", r"\\begin\{forest"),
     ("longtable", "", r"\\begin\{longtable"),
     ("booktabs", "", r"\\(?:top|mid|bottom)rule\b"),
     ("array", "", r"\\arraybackslash|\\begin\{tabular|\\begin\{longtable"),
@@ -66,12 +71,13 @@ CALLOUT = r"""\definecolor{fitnotesnote}{HTML}{1F6FB5}\definecolor{fitnotestip}{
 \definecolor{fitnotescaution}{HTML}{B3261E}
 \newenvironment{fitnotescallout}[1]{\def\FrameCommand{{\color{#1}\vrule width 2pt}\hspace{8pt}}%
   \MakeFramed{\advance\hsize-\width\FrameRestore}}{\endMakeFramed}"""
-PICTURE = r"""% A picture wider or higher than the page is made to fit.
+PICTURE = r"""% A picture higher or wider than there is room is made to fit.
 \newsavebox{\picturebox}
+\newcommand{\pictureshare}{0.9}
 \newcommand{\pandocbounded}[1]{\sbox{\picturebox}{#1}%
-  \ifdim\wd\picturebox>\linewidth\resizebox{\linewidth}{!}{\usebox{\picturebox}}%
-  \else\ifdim\ht\picturebox>0.9\textheight\resizebox{!}{0.9\textheight}{\usebox{\picturebox}}%
-  \else\usebox{\picturebox}\fi\fi}"""
+  \ifdim\ht\picturebox>\pictureshare\textheight
+    \sbox{\picturebox}{\resizebox{!}{\pictureshare\textheight}{\usebox{\picturebox}}}\fi
+  \ifdim\wd\picturebox>\linewidth\resizebox{\linewidth}{!}{\usebox{\picturebox}}\else\usebox{\picturebox}\fi}"""
 CITATIONS = r"""\newcommand{\citeproctext}{}
 \newcommand{\citeproc}[2]{\hyperlink{cite.#1}{#2}}
 \newenvironment{CSLReferences}[2]{%
@@ -109,6 +115,17 @@ CJK_FONTS = ("Noto Serif CJK SC", "Noto Sans CJK SC", "Source Han Serif SC", "Dr
 CJK = re.compile("[\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef]")
 
 
+BEAMER = {
+    "geometry",
+    "hyperref",
+    "xcolor",
+    "amsmath",
+    "amssymb",
+    "amsthm",
+    "graphicx",
+}  # which it loads itself
+
+
 def loaded(preamble: str) -> set[str]:
     """The packages that a preamble loads itself."""
     groups = re.findall(
@@ -138,10 +155,17 @@ def renewed(preamble: str) -> str:
 
 
 def write(
-    body: str, own: str, definitions: Iterable[str], theorems: str, *, geometry: bool, mainfont: bool
+    body: str,
+    own: str,
+    definitions: Iterable[str],
+    theorems: str,
+    *,
+    geometry: bool,
+    mainfont: bool,
+    beamer: bool = False,
 ) -> str:
     """The preamble for a ``body``. ``own`` is the note's, as written; ``theorems`` declares what it lacks."""
-    have = loaded(own)
+    have = loaded(own) | (BEAMER if beamer else set())
     defined = "\n".join(definitions)
     text = "\n".join((body, uncommented(own), defined, theorems))
     wanted = [
@@ -168,7 +192,7 @@ def write(
     if "\\fitnotesproblem" in body:
         parts.append(r"\newcommand{\fitnotesproblem}[1]{\textcolor{red!70!black}{#1}}")
     if "\\pandocbounded" in body:
-        parts.append(PICTURE)
+        parts.append(PICTURE.replace("{0.9}", "{0.66}") if beamer else PICTURE)
     if "CSLReferences" in body:
         parts.append(CITATIONS)
     if "\\citedon" in body:

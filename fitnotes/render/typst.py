@@ -11,7 +11,7 @@ import functools
 import json
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -387,14 +387,21 @@ def write_typst_pdf(
     results: Mapping[int, Result],
     target: Path,
     place: Place,
+    *,
+    arrange: Callable[[Page], list[str]] | None = None,
+    asked: tuple[str, Callable[[Page, list[Any]], None]] | None = None,
 ) -> Page:
-    """Writes ``target``. Raises ConversionError; the PDF that was there stays then."""
+    """Writes ``target``. Raises ConversionError; the PDF that was there stays then.
+
+    ``arrange`` makes slides of the page, and gives pandoc's arguments for it; ``asked``: a selector of Typst's,
+    and what is done with the values found by it.
+    """
     refused: frozenset[str] = frozenset()
     for attempt in (1, 2):
         with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
             folder = Path(scratch)
             media = Media(folder, "", convert=pictures.converter("typst", place.root))
-            page = compose(document, results, "typst", media, place)
+            page = compose(document, results, "typst", media, place, deck=arrange is not None)
             references(page)
             crossrefs.caption_prefixes(page.doc, page.words)
             theorems.dress(page.doc, page.theorems, _theorem)
@@ -403,11 +410,10 @@ def write_typst_pdf(
             sources = set_formulas(page, refused)
             dress(page)
             _paper(page)
-            args = [
-                "--standalone", "--wrap=none", f"--template={pandoc.template('fitnotes.typst')}",
-            ]  # fmt: skip
+            args = ["--standalone", "--wrap=none"]
+            args += arrange(page) if arrange else [f"--template={pandoc.template('fitnotes.typst')}"]
             args += ["--number-sections"] * page.numbered
-            if document.settings.toc and page.asks("toc", True) and page.headings > 7:
+            if not arrange and document.settings.toc and page.asks("toc", True) and page.headings > 7:
                 args += ["--toc", "--toc-depth=2"]
             output = pandoc.write(pandoc.dump(page.doc), "typst", args, cwd=document.note.path.parent)
             converter_warnings(page, output.warnings)
@@ -421,6 +427,10 @@ def write_typst_pdf(
                     refused = bad
                     continue
                 raise _place(error, output.text, page) from None
+            if asked is not None:
+                import typst
+
+                asked[1](page, json.loads(typst.query(str(source), asked[0], field="value", root="/")))
             if foreign := FOREIGN.search(output.text):
                 note = document.note
                 message = (

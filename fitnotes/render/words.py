@@ -102,12 +102,11 @@ class Words:
 
 
 def _pair(language: str, kind: str) -> tuple[str, str]:
-    names = [tuple(name.split("|")) for name in _NAMES[language].split()]
+    names = [(one, several) for one, several in (name.split("|") for name in _NAMES[language].split())]
     if kind in _ORDER:
-        one, several = names[_ORDER.index(kind)]
-        return one, several
-    several = dict(names).get(kind, f"{kind}s" if language == "en" else kind)  # a title that is translated
-    return _OTHERS[language].get(kind, kind), several
+        return names[_ORDER.index(kind)]
+    plural = dict(names).get(kind, f"{kind}s" if language == "en" else kind)  # a title that is translated
+    return _OTHERS[language].get(kind, kind), plural
 
 
 def read_words(metadata: Any) -> Words:
@@ -135,7 +134,10 @@ def read_words(metadata: Any) -> Words:
     if "chapters" in metadata:
         chapters = plain(metadata.pop("chapters"))
     return Words(
-        language if language in LANGUAGES else "en", prefixes, titles, str(chapters).lower() in ("true", "yes")
+        language if language in LANGUAGES else "en",
+        prefixes,
+        titles,
+        str(chapters).lower() in ("true", "yes"),
     )
 
 

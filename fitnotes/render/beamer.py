@@ -1,0 +1,134 @@
+"""A note as a PDF deck through an installed LaTeX: its slides as frames of beamer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fitnotes import pandoc
+from fitnotes.execute.cache import Result
+from fitnotes.read import Document
+from fitnotes.render.deck import SIZES, Slide, colours, pause, say_full, scale_pixels, size, split
+from fitnotes.render.latex import write_latex_pdf
+from fitnotes.render.page import Page, Place
+
+PIXEL = 0.356  # pt: a frame is 455 pt wide, a slide 1280 pixels
+
+
+def write_beamer(
+    document: Document, results: Mapping[int, Result], target: Path, engine: str, place: Place
+) -> Page:
+    """Writes ``target``. Raises MissingProgram, ConversionError."""
+    slides: list[Slide] = []
+
+    def arrange(page: Page) -> list[str]:
+        slides[:] = split(page)
+        return _frames(page, slides)
+
+    def again(page: Page, tex: str, log: str) -> str:
+        return _shrunk(page, slides, tex, log)
+
+    return write_latex_pdf(document, results, target, engine, place, arrange=arrange, again=again)
+
+
+def _tex(text: str) -> Any:
+    import panflute as pf
+
+    return pf.RawBlock(text, format="latex")
+
+
+def _frames(page: Page, slides: list[Slide]) -> list[str]:
+    """The slides as beamer's frames. Returns what the template has to know."""
+    page.doc.content = [block for slide in slides for block in _frame(page, slide)]
+    args = [
+        "--variable",
+        "beamer",
+        "--variable",
+        f"aspectratio={'43' if size(page) == SIZES['4:3'] else '169'}",
+    ]
+    return args if page.marp else [*args, "--variable", "titleslide"]
+
+
+def _shrunk(page: Page, slides: list[Slide], tex: str, log: str) -> str:
+    """The frames that TeX has found too high, with beamer's option to shrink; and the warnings about them."""
+    lines = tex.split("\n")
+    by_line = {slide.line: slide for slide in slides}
+    for height, at in re.findall(r"Overfull \\vbox \(([\d.]+)pt too high\) detected at line (\d+)", log):
+        if float(height) < 3:
+            continue
+        start = next((n for n in range(int(at) - 1, -1, -1) if lines[n].startswith("\\begin{frame}")), None)
+        if start is None or ",shrink" in lines[start]:
+            continue
+        lines[start] = lines[start].replace("[fragile", "[fragile,shrink=50", 1)
+        found = re.search(r"%fitnotes-line:(\d+)", lines[start])
+        slide = by_line.get(int(found[1])) if found else None
+        say_full(page, slide or Slide())
+    return "\n".join(lines)
+
+
+def _frame(page: Page, slide: Slide) -> list[Any]:
+    import panflute as pf
+
+    lines = f"%fitnotes-line:{slide.line}"
+    words = list(slide.title.content) if slide.title is not None else []
+    label = slide.title.identifier if slide.title is not None else ""
+    centred = slide.section or "lead" in slide.classes
+    made: list[Any] = []
+    back, text = colours(slide.style, slide.classes)
+    if back or text:
+        made.append(_tex("\\begingroup"))
+    for name, colour in (("background canvas", back), ("normal text", text)):
+        if colour:
+            value = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
+            part = "bg" if colour is back else "fg"
+            made.append(_tex(f"\\definecolor{{fitnotes{part}}}{{HTML}}{{{value.upper()}}}"))
+            made.append(
+                _tex(f"\\setbeamercolor{{{name}}}{{{part}=fitnotes{part}}}\\usebeamercolor*{{{name}}}")
+            )
+            if part == "fg":
+                made.append(
+                    _tex("\\setbeamercolor{frametitle}{fg=fitnotesfg}\\setbeamercolor{title}{fg=fitnotesfg}")
+                )
+    made.append(_tex(f"\\begin{{frame}}[fragile{',c' if centred else ',t'}] {lines}"))
+    anchor = f"\\phantomsection\\label{{{label}}}" if label else ""
+    if words and not centred:
+        made.append(pf.Plain(pf.RawInline(f"{anchor}\\frametitle{{", format="latex"), *words,
+                             pf.RawInline("}", format="latex")))  # fmt: skip
+    elif words:
+        start = f"{anchor}{{\\centering\\usebeamerfont{{title}}\\usebeamercolor[fg]{{title}} "
+        end = pf.RawInline("\\par}", format="latex")
+        made.append(pf.Plain(pf.RawInline(start, format="latex"), *words, end))
+    content = [b for b in slide.blocks if not pause(b)]
+    if centred and content:
+        content = [_tex("\\begin{center}"), *content, _tex("\\end{center}")]
+    side = next((i.attributes["side"] for i in slide.backgrounds if i.attributes.get("side")), "")
+    if slide.backgrounds:
+        content = _beside(slide.backgrounds, side, content)
+    for block in content:
+        pandoc.walk(pf.Div(block), lambda e, d: scale_pixels(e, PIXEL), pf.Image)
+    made += content
+    if slide.notes:
+        note = " ".join(pf.stringify(block) for block in slide.notes)
+        made.append(
+            pf.Plain(pf.RawInline("\\note{", format="latex"), pf.Str(note), pf.RawInline("}", format="latex"))
+        )
+    made.append(_tex("\\end{frame}"))
+    return [*made, *([_tex("\\endgroup")] if back or text else [])]
+
+
+def _beside(images: list[Any], side: str, content: list[Any]) -> list[Any]:
+    """The pictures of a slide in a column of their own; without a side, above the words."""
+    import panflute as pf
+
+    share = float(images[0].attributes.get("share", "100")) / 100
+    for image in images:
+        image.attributes.clear()
+    picture = [pf.Para(image) for image in images]
+    if not side:
+        return [*picture, *content]
+    words = [_tex(f"\\begin{{column}}{{{1 - share:.2f}\\textwidth}}"), *content, _tex("\\end{column}")]
+    beside = [_tex(f"\\begin{{column}}{{{share - 0.02:.2f}\\textwidth}}"), *picture, _tex("\\end{column}")]
+    both = [*beside, *words] if side == "left" else [*words, *beside]
+    return [_tex("\\begin{columns}[T]"), *both, _tex("\\end{columns}")]

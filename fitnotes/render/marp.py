@@ -1,0 +1,148 @@
+"""Notes written for Marp: its comments, image directives and columns, in the words of the rest of fitnotes.
+
+As in Marpit's documentation ("Directives", "Image syntax"): ``<!-- _class: lead -->`` is for its slide,
+``<!-- class: lead -->`` from there on, any other comment is a speaker's note; ``![bg right:40%](a.png)`` is a
+background. `read_marp` leaves Divs and attributes for `deck`; a page that is no deck shows the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fitnotes import pandoc
+from fitnotes.read import plain
+
+DIRECTIVE = "slide-directive"  # the class of an empty Div whose attributes hold from there on, or here ("_")
+BACKGROUND = "slide-background"  # the class of an image behind or beside a slide's words
+NOTES = "notes"
+LOCAL = ("paginate", "class", "header", "footer", "backgroundColor", "backgroundImage", "color",
+         "backgroundSize", "backgroundPosition", "backgroundRepeat")  # fmt: skip
+GLOBAL = ("marp", "theme", "style", "size", "headingDivider", "math", "lang", "title", "author", "description",
+          "transition", "keywords", "url", "image")  # fmt: skip
+_COMMENT = re.compile(r"^\s*<!--(.*?)-->\s*$", re.DOTALL)
+_LENGTH = r"(\d+(?:\.\d+)?)(px|cm|mm|in|pt|pc|em|%)?"
+_KEYWORDS = re.compile(
+    rf"^(?:bg|(?:left|right)(?::\d+%)?|vertical|cover|contain|fit|auto|[wh](?:idth|eight)?:{_LENGTH}|\d+%"
+    r"|(?:blur|brightness|contrast|drop-shadow|grayscale|hue-rotate|invert|opacity|saturate|sepia)(?::\S+)?)$"
+)
+
+
+def settings(doc: Any, text: str) -> dict[str, str]:
+    """Marp's settings in the header of a note written for it, which are taken out; else nothing.
+
+    ``text`` is the note's: Marp takes ``color: #fff`` for a colour, YAML for nothing and a comment.
+    """
+    metadata = doc.metadata.content
+    if str(plain(metadata["marp"])).lower() != "true" if "marp" in metadata else True:
+        return {}
+    found = {}
+    for key in (*LOCAL, *GLOBAL):
+        if key in metadata:
+            value = plain(metadata[key])
+            found[key] = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+            if key not in ("lang", "title", "author", "description", "keywords"):
+                metadata.pop(key)
+            if not found[key] and (colour := re.search(rf"(?m)^{key}:\s*(#\w+)\s*$", text)):
+                found[key] = colour[1]
+    return found
+
+
+def read_marp(doc: Any) -> None:
+    """Reads what is written for Marp alone. Call it for notes with ``marp: true``."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> Any:
+        if isinstance(element, (pf.RawBlock, pf.RawInline)):
+            return _comment(element)
+        if isinstance(element, pf.Image):
+            _image(element)
+            return None
+        if isinstance(element, pf.Figure):  # Marp knows no captions
+            images: list[Any] = []
+            pandoc.walk(element, lambda e, d: images.append(e), pf.Image)
+            return pf.Para(*images) if images and not element.identifier else None
+        return None
+
+    pandoc.walk(doc, visit, pf.Image, pf.RawBlock, pf.RawInline, pf.Figure)
+
+
+def _comment(element: Any) -> Any:
+    import panflute as pf
+
+    match = _COMMENT.match(element.text) if element.format == "html" else None
+    if match is None:
+        return None
+    inside = match[1].strip()
+    block = isinstance(element, pf.RawBlock)
+    if inside == "fit":
+        return []
+    found = _directives(inside)
+    if found:
+        return (
+            pf.Div(classes=[DIRECTIVE], attributes=found)
+            if block
+            else pf.Span(classes=[DIRECTIVE], attributes=found)
+        )
+    if not block or not inside:
+        return []
+    return pf.Div(
+        *[pf.Para(pf.Str(" ".join(part.split()))) for part in re.split(r"\n\s*\n", inside)], classes=[NOTES]
+    )
+
+
+def _directives(text: str) -> dict[str, str]:
+    """The directives of a comment, or nothing where it is a note."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(re.sub(r"(?m)^(\s*\w+:[ \t]*)(#\w+)[ \t]*$", r'\1"\2"', text))
+    except yaml.YAMLError:
+        return {}
+    if not isinstance(values, Mapping):
+        return {}
+    known = {*LOCAL, *GLOBAL, *(f"_{name}" for name in LOCAL)}
+    if not all(str(key) in known for key in values):
+        return {}
+    return {
+        str(k): (
+            " ".join(map(str, v))
+            if isinstance(v, list)
+            else str(v).lower()
+            if isinstance(v, bool)
+            else str(v)
+        )
+        for k, v in values.items()
+        if v is not None
+    } or {"_": ""}
+
+
+def _image(element: Any) -> None:
+    """``![bg right:40% w:200px words](…)``: what the words say about the picture goes into its attributes."""
+    import panflute as pf
+
+    words = pf.stringify(pf.Para(*element.content)).split()
+    said = [word for word in words if _KEYWORDS.match(word)]
+    if not said:
+        return
+    rest = " ".join(word for word in words if word not in said)
+    element.content = [pf.Str(rest)] if rest else []
+    attributes = element.attributes
+    for word in said:
+        name, _, value = word.partition(":")
+        if name in ("w", "width", "h", "height"):
+            attributes["width" if name.startswith("w") else "height"] = (
+                value if re.search(r"\D$", value) else f"{value}px"
+            )
+        elif name in ("left", "right"):
+            attributes["side"] = name
+            attributes["share"] = (value or "50%").rstrip("%")
+        elif name in ("cover", "contain", "fit", "auto"):
+            attributes["fit"] = {"fit": "contain", "auto": "none"}.get(name, name)
+        elif re.fullmatch(r"\d+%", word):
+            attributes["zoom"] = word.rstrip("%")
+        elif name == "opacity":
+            attributes["opacity"] = value or ".5"
+    if "bg" in said:
+        element.classes = [*element.classes, BACKGROUND]

@@ -1,0 +1,207 @@
+"""A note as a deck in one HTML file: reveal.js, the formulas set when built, nothing asked of any network."""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fitnotes import pandoc
+from fitnotes.errors import MissingProgram
+from fitnotes.execute.cache import Result, write_atomically
+from fitnotes.read import Document
+from fitnotes.render import mathjax, pictures
+from fitnotes.render.deck import Slide, pause, size, split
+from fitnotes.render.html import dress, page_title, set_formulas
+from fitnotes.render.marp import BACKGROUND
+from fitnotes.render.media import Media
+from fitnotes.render.page import Page, Place, compose, converter_warnings
+from fitnotes.render.typst_slides import write_typst_slides
+
+# The window with the speaker's notes shows the deck in frames.
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' data:; style-src 'unsafe-inline' data:; img-src data:; "
+    "font-src data:; frame-src 'self' file:; base-uri 'none'; form-action 'none'"
+)
+_COLOUR = re.compile(r"^#?[\w]+$|^rgba?\([\d.,%\s]+\)$|^hsla?\([\d.,%\s]+\)$")
+
+
+def reveal() -> Path:
+    """The folder of reveal.js's own files. Raises MissingProgram."""
+    spec = importlib.util.find_spec("pyreveal")
+    if spec is None or spec.origin is None:
+        raise MissingProgram("reveal.js is not installed", hint="pip install pyreveal")
+    return Path(spec.origin).parent / "revealjs" / "dist"
+
+
+def write_slides(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
+    """Writes ``target``, a deck with everything inside. Raises ConversionError, MissingProgram."""
+    with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
+        files = Path(scratch) / "files"
+        media = Media(files, f"{files}/", convert=pictures.converter("html", place.root))
+        page = compose(document, results, "html", media, place, deck=True)
+        dress(page)
+        title = page_title(page)
+        set_formulas(page, "static", mathjax.packages(page.preamble.tex))
+        glyphs = _take_glyphs(page)
+        slides = split(page)
+        page.doc.content = _sections(page, slides)
+        width, height = size(page)
+        assets = f"{pandoc.data_dir() / 'templates'}/"
+        args = [
+            "--standalone", "--wrap=none", "--embed-resources",
+            f"--template={pandoc.template('fitnotes-slides.html')}",
+            "--variable", f"policy={POLICY}",
+            "--variable", f"assets={assets}",
+            "--variable", f"reveal={reveal()}/",
+            "--variable", f"width={width}", "--variable", f"height={height}",
+            "--metadata", f"pagetitle={title}",
+        ]  # fmt: skip
+        args += [a for text in _styles(page) for a in ("--variable", f"head={text}")]
+        args += ["--variable", f"glyphs={glyphs}"] * bool(glyphs)
+        output = pandoc.write(pandoc.dump(page.doc), "html5", args, cwd=document.note.path.parent)
+        converter_warnings(page, output.warnings)
+        write_atomically(target, output.text.encode("utf-8", "replace"))
+    _measure(document, results, place, page)
+    return page
+
+
+def _take_glyphs(page: Page) -> str:
+    """The shapes that the formulas share, out of the first slide, which is not always shown."""
+    import panflute as pf
+
+    first = page.doc.content[0] if len(page.doc.content) else None
+    if isinstance(first, pf.RawBlock) and 'class="glyphs"' in first.text[:40]:
+        page.doc.content.pop(0)
+        return str(first.text)
+    return ""
+
+
+def _styles(page: Page) -> list[str]:
+    """Marp's ``style:``, for this deck alone."""
+    style = page.marp.get("style", "")
+    return [f"<style>\n{_local(style)}\n</style>"] if style.strip() else []
+
+
+def _local(style: str) -> str:
+    """A style without what would be asked of the network."""
+    style = re.sub(r"@import[^;]*;?", "", style.replace("</", "<\\/"))
+    return re.sub(r"url\(\s*['\"]?(?:https?:)?//[^)]*\)", "none", style)
+
+
+def _raw(text: str) -> Any:
+    import panflute as pf
+
+    return pf.RawBlock(text, format="html")
+
+
+def _sections(page: Page, slides: list[Slide]) -> list[Any]:
+    made = _title_section(page)
+    for n, slide in enumerate(slides, 1):
+        made += _section(page, slide, n)
+    return made
+
+
+def _title_section(page: Page) -> list[Any]:
+    """The slide with the title, which Marp does not have."""
+    import panflute as pf
+
+    metadata = page.doc.metadata.content
+    if page.marp or "title" not in metadata:
+        return []
+    made = [_raw('<section class="title-slide" id="title-slide">')]
+    made.append(pf.Header(*_inlines(metadata["title"]), level=1, classes=["title"]))
+    for key in ("subtitle", "author", "institute", "date"):
+        if key in metadata:
+            made.append(pf.Para(*_inlines(metadata[key])))
+    return [*made, _raw("</section>")]
+
+
+def _inlines(value: Any) -> list[Any]:
+    import panflute as pf
+
+    if isinstance(value, pf.MetaInlines):
+        return list(value.content)
+    if isinstance(value, pf.MetaList):
+        names = [_inlines(item) for item in value.content]
+        return [e for i, name in enumerate(names) for e in ([pf.Str(","), pf.Space] if i else []) + name]
+    return [pf.Str(pf.stringify(value).strip())]
+
+
+def _section(page: Page, slide: Slide, number: int) -> list[Any]:
+    import panflute as pf
+
+    style = slide.style
+    classes = list(slide.classes)
+    css = []
+    for key, name in (("backgroundColor", "background-color"), ("color", "color")):
+        if _COLOUR.match(style.get(key, "")):
+            css.append(f"{name}: {style[key]}")
+            css += [f"--text: {style[key]}"] if key == "color" else []
+    side = next((i.attributes.get("side", "") for i in slide.backgrounds if i.attributes.get("side")), "")
+    if side:
+        share = next(i.attributes.get("share", "50") for i in slide.backgrounds)
+        classes.append(f"has-{side}")
+        css.append(f"--share: {share}%")
+    shown = f' class="{html.escape(" ".join(classes))}"' if classes else ""
+    dark = style.get("backgroundColor", "") or ("#22262d" if "invert" in classes else "")
+    behind = f' data-background-color="{html.escape(dark)}"' if _COLOUR.match(dark) else ""
+    css_text = f' style="{html.escape("; ".join(css))}"' if css else ""
+    made = [_raw(f'<section id="slide-{number}"{shown}{css_text}{behind}>')]
+    if slide.backgrounds:
+        made += [
+            _raw(f'<div class="slide-bg {side}">'),
+            pf.Plain(*map(_background, slide.backgrounds)),
+            _raw("</div>"),
+        ]
+    if slide.title is not None:
+        made.append(slide.title)
+    alone = " alone" if slide.crowd == 0 else ""
+    if slide.blocks:
+        made += [_raw(f'<div class="slide-body{alone}"><div>'), *_paused(slide.blocks), _raw("</div></div>")]
+    if style.get("header"):
+        made.append(_raw(f'<div class="slide-head">{html.escape(style["header"])}</div>'))
+    paginate = style.get("paginate", "false" if page.marp else "true")
+    foot = html.escape(style.get("footer", ""))
+    if foot or paginate not in ("false", "skip"):
+        count = str(number) if paginate not in ("false", "skip") else ""
+        made.append(_raw(f'<div class="slide-foot"><span>{foot}</span><span>{count}</span></div>'))
+    if slide.notes:
+        made += [_raw('<aside class="notes">'), *slide.notes, _raw("</aside>")]
+    return [*made, _raw("</section>")]
+
+
+def _background(image: Any) -> Any:
+    css = [f"object-fit: {image.attributes.get('fit', 'cover')}"]
+    if opacity := image.attributes.get("opacity"):
+        css.append(f"opacity: {opacity}")
+    if zoom := image.attributes.get("zoom"):
+        css.append(f"object-fit: contain; transform: scale({float(zoom) / 100:g})")
+    image.attributes.clear()
+    image.attributes["style"] = "; ".join(css)
+    image.classes = [c for c in image.classes if c != BACKGROUND]
+    return image
+
+
+def _paused(blocks: list[Any]) -> list[Any]:
+    """What follows a ``. . .`` comes with the next step."""
+    import panflute as pf
+
+    groups: list[list[Any]] = [[]]
+    for block in blocks:
+        if pause(block):
+            groups.append([])
+        else:
+            groups[-1].append(block)
+    return [*groups[0], *[pf.Div(*group, classes=["fragment"]) for group in groups[1:] if group]]
+
+
+def _measure(document: Document, results: Mapping[int, Result], place: Place, page: Page) -> None:
+    """Says which slides are over-full, as Typst sets them: no browser is at hand when a deck is built."""
+    with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
+        measured = write_typst_slides(document, results, Path(scratch) / "deck.pdf", place)
+    page.problems.extend(p for p in measured.problems if p.code == "overfull")
