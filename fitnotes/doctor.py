@@ -68,7 +68,7 @@ def checks() -> list[Check]:
         _package("mini-racer", "py_mini_racer", True, "checking formulas at build time"),
         _package("merman", "merman", False, "Mermaid diagrams (without it, a slower renderer draws them)"),
         _package("pandas", "pandas", False, "data frames as tables"),
-        _program("lualatex", "--pdf-engine lualatex: LaTeX's typesetting, unicode", latex),
+        _program("lualatex", "--pdf-engine lualatex: LaTeX's typesetting, unicode; drawings in TikZ", latex),
         _program("xelatex", "--pdf-engine xelatex", "on Debian: apt install texlive-xetex lmodern"),
         _program("pdflatex", "--pdf-engine pdflatex: the fastest LaTeX, no unicode", latex),
         _program("tectonic", "--pdf-engine tectonic", "https://tectonic-typesetting.github.io"),

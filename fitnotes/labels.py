@@ -106,6 +106,6 @@ class Labels:
         document = read_document(note, self._project.settings)
         done = self._executor.look(note, document.blocks, document.settings)
         results = {index: result for index, result in done.results.items() if result.status == "ok"}
-        media = Media(Path(), "", convert=lambda data, suffix: None)
+        media = Media(Path(), "", convert=lambda data, suffix: None, asked=False)
         place = Place(source.base, self._project.root)
         return compose(document, results, "html", media, place).refs.targets

@@ -29,6 +29,10 @@ CODES: dict[str, tuple[str, str]] = {
     "missing-file": (WARNING, "an image, a bibliography or a macro file that is not there"),
     "missing-note": (WARNING, "a link to a note that is not there"),
     "network-image": (WARNING, "an image on the network, which pages do not load"),
+    "picture": (
+        WARNING,
+        "an image that cannot be read, or that some targets show without its words or parts",
+    ),
     "missing-alt": (HINT, "an image without a description"),
     "citation": (WARNING, "a citation that no bibliography has"),
     "typed-number": (HINT, "a number in the text that a block also computes"),

@@ -98,7 +98,7 @@ def _on_dark(colour: Rgb) -> Rgb:
         return _mixed(TEXT, PAGE, share)
     hue, light, strong = colorsys.rgb_to_hls(*(c / 255 for c in colour))
     if darkest >= 190:  # a tint for white paper becomes one for dark paper
-        return _from_hls(hue, 0.1 + (1 - light), min(strong, 0.5))
+        return _from_hls(hue, 0.16 + 0.8 * (1 - light), min(strong, 0.5))
     while contrast(_from_hls(hue, light, strong), PAGE) < READABLE and light < 1:
         light += 0.02
     return _from_hls(hue, light, strong)

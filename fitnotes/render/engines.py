@@ -42,7 +42,13 @@ def any_latex(wanted: str) -> str | None:
 def run_latex(engine: str, source: Path, limit: float = TIME_LIMIT) -> tuple[bool, str]:
     """Runs LaTeX once on ``source``, without shell escape, reading and writing below its folder only. Whether it
     went well, and its log. Raises MissingProgram; ConversionError if it takes too long."""
-    command = [find_engine(engine), "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", source.name]
+    command = [
+        find_engine(engine),
+        "-interaction=nonstopmode",
+        "-halt-on-error",
+        "-no-shell-escape",
+        source.name,
+    ]
     if engine == "tectonic":
         command = [command[0], "--untrusted", "--keep-logs", source.name]
     environment = {

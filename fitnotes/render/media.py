@@ -155,7 +155,7 @@ class _Placer:
             return self.place(dark)
         path = self._path(url)
         data = self.read(path)
-        svg = self._shown_as_svg(data, path.suffix.lower()) if data else None
+        svg = self._shown_as_svg(data, path.suffix.lower(), path.parent) if data else None
         if svg is None:
             self.say(
                 f"image {url}: only a drawing (SVG, PDF) can be recoloured for dark pages", url, "picture"
@@ -163,8 +163,11 @@ class _Placer:
             return None
         return self.media.add(darken.darkened(svg), ".svg", f"{path.stem}-dark")
 
-    def _shown_as_svg(self, data: bytes, suffix: str) -> bytes | None:
+    def _shown_as_svg(self, data: bytes, suffix: str, folder: Path) -> bytes | None:
         try:
+            if suffix in (".svg", ".svgz"):
+                data, suffix = pictures.recognised(data, suffix)
+                data = self._with_linked(data, folder)[0]
             found = self.media.convert(data, suffix)
         except BadPicture:
             return None
@@ -206,10 +209,13 @@ class _Placer:
             return data, path.suffix.lower()  # said when it is converted
         if suffix != ".svg":
             return data, suffix
-        text = pictures.decoded(data)
-        if lost := pictures.lost_in(text, self.target):
+        if lost := pictures.lost_in(pictures.decoded(data), self.target):
             self.say(f"image {url}: {lost}", url, "picture")
-        text, missing = pictures.with_linked(text, path.parent, self.read)
+        data, missing = self._with_linked(data, path.parent)
         for name in missing:
             self.say(f"image {url} links to {name}, which is not shown", url, "picture", "embed it there")
-        return pictures.sized(text).encode(), suffix
+        return data, suffix
+
+    def _with_linked(self, svg: bytes, folder: Path) -> tuple[bytes, list[str]]:
+        text, missing = pictures.with_linked(pictures.decoded(svg), folder, self.read)
+        return pictures.sized(text).encode(), missing

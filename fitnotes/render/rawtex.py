@@ -47,6 +47,18 @@ _REFERENCE_TYPES = {
 }  # fmt: skip
 _VERBATIM = re.compile(r"\\begin\{(?:verbatim|lstlisting|minted|Verbatim)")
 
+# Environments that are a TikZ drawing by themselves.
+DRAWINGS = ("tikzpicture", "tikzcd", "circuitikz", "forest")
+_DRAWING = re.compile(
+    rf"\s*(?:\\\[\s*)?\\begin\{{({'|'.join(DRAWINGS)})\}}(?s:.*)\\end\{{\1\}}\s*(?:\\\]\s*)?"
+    r"|\s*\\tikz\s*(?:\[[^\]]*\])?\s*\{(?s:.*)\}\s*"
+)
+
+
+def is_drawing(text: str) -> bool:
+    """Whether raw TeX is a TikZ drawing and nothing else."""
+    return _DRAWING.fullmatch(text) is not None
+
 
 def _is_tex(element: Any) -> bool:
     import panflute as pf
@@ -77,6 +89,7 @@ def _later(text: str) -> bool:
         or split_environments(rest) is not None
         or bool(PAGE_BREAK.match(text) or SILENT.match(text) or REFERENCE.match(text.strip()))
         or bool(SET_COUNTER.match(text))
+        or is_drawing(text)
     )
 
 

@@ -162,7 +162,10 @@ class Drawer:
         def visit(element: Any, doc: Any) -> Any:
             if id(element) not in drawings:
                 return None
-            made = self._image(drawings[id(element)], {}, "drawing", doc)
+            drawing = drawings[id(element)]
+            if self.engine is None and isinstance(self._drawn.get(drawing), TikzError):
+                return self._source(element, drawing)
+            made = self._image(drawing, {}, "drawing", doc)
             if isinstance(element, pf.RawBlock):
                 return made if isinstance(made, list) else pf.Para(made)
             if isinstance(made, list):
@@ -173,6 +176,18 @@ class Drawer:
 
         pandoc.walk(doc, visit, pf.RawBlock, pf.RawInline, pf.Math)
         return self._taken()
+
+    def _source(self, element: Any, drawing: Drawing) -> Any:
+        """What stands in the text of a note that was written for LaTeX is shown, where there is none."""
+        import panflute as pf
+
+        shown = element.text.strip().split("\n")[0][:60]
+        message = f"raw TeX {shown} is a drawing, for which no LaTeX is installed; its source is shown"
+        hint = how_to_install("lualatex")
+        self.problems.append(Problem("warning", message, self.note.shown, drawing.line, hint, code="raw-tex"))
+        if isinstance(element, pf.RawBlock):
+            return pf.CodeBlock(element.text, classes=["latex"])
+        return pf.Code(element.text)
 
     def _taken(self) -> list[Problem]:
         found, self.problems = self.problems, []
@@ -284,8 +299,9 @@ class Drawer:
                 except TikzError as error:
                     _failed[key] = time.monotonic(), error
                     raise
-            hint = how_to_install("lualatex").replace(" lmodern", " texlive-pictures lmodern")
-            raise TikzError("no LaTeX is installed, which drawings in TikZ need", hint=hint)
+            raise TikzError(
+                "no LaTeX is installed, which drawings in TikZ need", hint=how_to_install("lualatex")
+            )
         except TikzError as error:
             return error
 
@@ -329,7 +345,7 @@ class Drawer:
         lines = [line for line in ["\\usepackage{tikz}", *made.split("\n")] if line.strip()]
         known = {
             line.strip(): place
-            for line, place in zip(texpreamble.renewed(text).split("\n"), places, strict=True)
+            for line, place in zip(texpreamble.renewed(text).split("\n"), places, strict=False)
         }
         extra = ["\\pgfplotsset{compat=newest}"] if compat else []
         return [(line, known.get(line.strip())) for line in [*lines, *extra]]
@@ -398,6 +414,6 @@ def _reason(engine: str, log: str, lines: Sequence[tuple[str, tuple[str, int | N
             names := re.findall(r"\\[A-Za-z@]+", stop[2])
         ):
             reason = f"LaTeX does not know {names[-1]}"
-    reason = re.sub(r"^(?:Package|Class) (\w+) Error: ", r"\1: ", reason).rstrip(".")
-    package = re.search(r"File `([^']+)' not found", reason)
+    reason = re.sub(r"^(?:(?:Package|Class) )?\w+ Error: ", "", reason).rstrip(".")
+    package = re.search(r"File `([^']+\.(?:sty|cls))' not found", reason)
     return TikzError(reason, place, f"install the LaTeX package that has {package[1]}" if package else None)
