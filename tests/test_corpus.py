@@ -171,7 +171,8 @@ SEEN: dict[tuple[str, str], str] = {}
 
 
 def seen(name: str, target: str, mark: str) -> None:
-    SEEN[name, target] = mark
+    # A note with figures has pictures that are no formulas.
+    SEEN[name, target] = "yes" if NOTES[name].get("figures") else mark
 
 
 @needs("chromium")
@@ -253,6 +254,7 @@ def test_github(name: str, built, root: Path) -> None:
         assert (root / "_build" / "gfm" / picture).is_file()
     # On GitHub a tag is typeset by MathJax as a number in parentheses.
     shown = re.sub(r"\\tag\{([^{}]*)\}", r"(\1)", shown)
+    shown = re.sub(r"(?m)^> \[!(\w+)\]$", lambda m: m[1].capitalize(), shown)
     shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", shown)
     assert not re.search(r"(?m)^#+ .*\{#|\{\.ref", shown)
     pictures = text.count(".svg)")

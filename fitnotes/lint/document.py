@@ -41,7 +41,7 @@ def check_document(
             Problem("error", error.message, error.path or note.shown, error.line, error.hint, 2, code)
         ], None
     results = stored_results(note, document, executor)
-    media = Media(Path(), "", convert=lambda data, suffix: None, asked=False)
+    media = Media(Path(), "", convert=lambda data, suffix: None, asked=False, dark=True)
     page = compose(document, results, "html", media, place)
     for block in document.blocks:  # one that has not run yet will have its label
         if (label := block.options.label) and label not in page.refs.targets:

@@ -15,6 +15,9 @@ from fitnotes.read import plain
 from fitnotes.render.page import Page
 
 BACK = "backlinks"  # the class of the links from an entry to where it is cited
+# What citeproc looks at in a note's header.
+_KEYS = frozenset({"references", "nocite", "lang", "link-citations", "link-bibliography", "notes-after-punctuation",
+                   "suppress-bibliography", "reference-section-title", "citation-abbreviations"})  # fmt: skip
 _ENTRY = "ref-"  # in front of a key: citeproc's name for its entry
 
 
@@ -31,7 +34,7 @@ def cite(page: Page) -> None:
     files = [*_files(page, "bibliography"), *_project_files(page, settings.bibliography, "bibliography")]
     styles = [*_files(page, "csl"), *_project_files(page, (settings.csl,) if settings.csl else (), "csl")]
     cites: list[Any] = []
-    pandoc.walk(page.doc, lambda e, d: cites.append(e), pf.Cite)
+    pandoc.walk(page.doc, lambda e, d: cites.append(e), pf.Cite, metadata=True)
     if not cites and "nocite" not in metadata:
         return
     if files or "references" in metadata:
@@ -78,20 +81,25 @@ def _project_files(page: Page, names: tuple[str, ...], key: str) -> list[str]:
 
 
 def _process(page: Page, files: list[str], styles: list[str]) -> None:
+    import panflute as pf
 
     note = page.document.note
-    metadata = page.doc.metadata
-    if "link-citations" not in metadata.content:
-        metadata["link-citations"] = True
+    metadata = page.doc.metadata.content
+    asked = pf.Doc(*page.doc.content, api_version=page.doc.api_version)
+    asked.metadata = {key: metadata[key] for key in metadata if key in pandoc.SHOWN | _KEYS}
+    if "link-citations" not in metadata:
+        asked.metadata["link-citations"] = True
     args = ["-f", "json", "-t", "json", "--citeproc", *(f"--bibliography={file}" for file in files)]
     args += [f"--csl={style}" for style in styles[:1]]
-    output = pandoc.run(args, pandoc.dump(page.doc), cwd=note.path.parent)
+    output = pandoc.run(args, pandoc.dump(asked), cwd=note.path.parent)
     made = pandoc.load(output.text, page.doc.format)
     made.pandoc_version = None  # some styles write footnotes
     page.doc.pandoc_version = None
     page.doc.content = list(made.content)
-    for key in ("references", "nocite", "link-citations"):
-        metadata.content.pop(key, None)
+    for key in _KEYS - {"lang"}:
+        metadata.pop(key, None)
+    for key in pandoc.SHOWN & set(made.metadata.content):
+        metadata[key] = made.metadata.content[key]
     missing = _say_missing(page, output.warnings)
     places = _mark(page, missing)
     _dress_list(page, places)
@@ -139,7 +147,7 @@ def _mark(page: Page, missing: set[str]) -> dict[str, list[str]]:
                 anchors.append(_anchor(names[-1], page.target))
         return [*anchors, *element.content]
 
-    pandoc.walk(page.doc, visit, pf.Cite)
+    pandoc.walk(page.doc, visit, pf.Cite, metadata=True)
     return places
 
 
@@ -205,4 +213,4 @@ def _without(page: Page, wanted: bool) -> None:
         shown = pf.stringify(pf.Para(*element.content)).strip()
         return pf.Span(pf.Str(shown or f"[{', '.join(keys)}]"), classes=["error"])
 
-    pandoc.walk(page.doc, visit, pf.Cite)
+    pandoc.walk(page.doc, visit, pf.Cite, metadata=True)

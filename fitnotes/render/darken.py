@@ -10,7 +10,6 @@ import functools
 import re
 from collections.abc import Iterator
 
-TARGETS = frozenset({"html"})  # of a picture for dark pages
 TEXT, PAGE = (0xE3, 0xE5, 0xE9), (0x16, 0x18, 0x1C)  # as in the pages' style
 MAPPED = 4  # an artist with more colours than this has them from a colour map
 READABLE = 4.0  # contrast that a colour has to have with the page

@@ -281,7 +281,7 @@ def write_html(
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
         files = Path(scratch) / "files" if embed else target.parent / f"{target.stem}_files"
         prefix = f"{files}/" if embed else f"{quote(target.stem)}_files/"
-        media = Media(files, prefix, convert=pictures.converter("html", place.root))
+        media = Media(files, prefix, convert=pictures.converter("html", place.root), dark=True)
         page = compose(document, results, "html", media, place)
         dress(page)
         pair_images(page, embed=embed)

@@ -406,6 +406,7 @@ def _with_punctuation(element: Any, doc: Any) -> None:
             and is_display
             and re.fullmatch(r"[.,;:!?]", first)
             and isinstance(words[0], pf.Str)
+            and pf.stringify(block).strip() != ". . ."  # a pause of a slide
         ):
             formula.text = _before_the_end(formula.text, first)
             if len(words) > 1:

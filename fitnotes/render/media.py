@@ -31,13 +31,14 @@ class Media:
     ``convert`` turns a file that the target cannot show into one that it can (see `pictures.converter`).
     ``inputs`` are the local files that were read, ``linked`` the notes that it has links to, with whether they
     are there; ``why`` is the reason why the last file could not be shown. ``asked``: False where nobody looks at
-    the page, only at its labels and problems.
+    the page, only at its labels and problems. ``dark``: the page has a dark look, and wants pictures for it.
     """
 
     folder: Path
     prefix: str
     convert: Convert = lambda data, suffix: (data, suffix)
     asked: bool = True
+    dark: bool = False
     why: str = ""
     files: dict[str, Path] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
@@ -105,10 +106,11 @@ def place_images(doc: Any, note: Note, media: Media) -> list[Problem]:
             box.content = [pf.Link(*box.content, url=url)]
             return box
         placed = placer.place(url)
+        address = placer.place_dark(dark, url) if dark else None
         if placed is None:
             return placeholder(f"image missing: {url}")
         element.url = placed
-        if dark and (address := placer.place_dark(dark, url)):
+        if address:
             element.attributes[DARK] = address
         return None
 
@@ -146,13 +148,15 @@ class _Placer:
 
     def place_dark(self, dark: str, url: str) -> str | None:
         """The address of the image for dark pages: a file, or, for ``true``, the image itself recoloured."""
-        if self.target not in darken.TARGETS:
+        if not self.media.dark:
             self.read(self._path(dark)) if dark.lower() not in ("true", "false") else None
             return None
         if dark.lower() == "false":
             return None
         if dark.lower() != "true":
             return self.place(dark)
+        if not self.media.asked:
+            return None
         path = self._path(url)
         data = self.read(path)
         svg = self._shown_as_svg(data, path.suffix.lower(), path.parent) if data else None

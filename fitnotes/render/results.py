@@ -276,7 +276,7 @@ class _Builder:
                 alt = self.fragments.inlines(words) if words else []
                 name = f"{options.label}-{n + 1}" if options.label.startswith("fig") else ""
             attributes = {"width": options.fig_width} if options.fig_width else {}
-            if options.fig_dark and self.target in darken.TARGETS and picture.suffix == ".svg":
+            if options.fig_dark and self.media.dark and picture.suffix == ".svg":
                 dark = self.media.add(darken.darkened(picture.data), picture.suffix, f"{stem}-dark")
                 attributes[DARK] = dark or ""
             images.append(pf.Plain(pf.Image(*alt, url=url, attributes=attributes, identifier=name)))

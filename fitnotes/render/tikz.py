@@ -243,7 +243,7 @@ class Drawer:
         if url is None:
             return placeholder("drawing not shown")
         attributes = {key: options[key] for key in ("width", "height") if key in options}
-        if str(doc.format) in darken.TARGETS and self._wants_dark(options, drawing):
+        if self.media.dark and self._wants_dark(options, drawing):
             converted = self.media.convert(made, ".pdf")
             if converted is not None and converted[1] == ".svg":
                 dark = self.media.add(darken.darkened(converted[0]), ".svg", f"{stem}-dark")
