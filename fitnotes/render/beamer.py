@@ -77,8 +77,14 @@ def _frame(page: Page, slide: Slide) -> list[Any]:
     centred = slide.section or "lead" in slide.classes
     made: list[Any] = []
     back, text = colours(slide.style, slide.classes)
-    if back or text:
+    side = next((i.attributes["side"] for i in slide.backgrounds if i.attributes.get("side")), "")
+    grouped = bool(back or text or slide.backgrounds)
+    if grouped:
         made.append(_tex("\\begingroup"))
+    if slide.backgrounds and not side:
+        width = f"{1 / len(slide.backgrounds):.3f}\\paperwidth"
+        shown = "".join(_graphic(image, width, "\\paperheight") for image in slide.backgrounds)
+        made.append(_tex(f"\\usebackgroundtemplate{{\\hbox{{{shown}}}}}"))
     for name, colour in (("background canvas", back), ("normal text", text)):
         if colour:
             value = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
@@ -103,9 +109,9 @@ def _frame(page: Page, slide: Slide) -> list[Any]:
     content = [b for b in slide.blocks if not pause(b)]
     if centred and content:
         content = [_tex("\\begin{center}"), *content, _tex("\\end{center}")]
-    side = next((i.attributes["side"] for i in slide.backgrounds if i.attributes.get("side")), "")
-    if slide.backgrounds:
+    if side:
         content = _beside(slide.backgrounds, side, content)
+    content = list(_without_headings(content))
     for block in content:
         pandoc.walk(pf.Div(block), lambda e, d: scale_pixels(e, PIXEL), pf.Image)
     made += content
@@ -115,20 +121,31 @@ def _frame(page: Page, slide: Slide) -> list[Any]:
             pf.Plain(pf.RawInline("\\note{", format="latex"), pf.Str(note), pf.RawInline("}", format="latex"))
         )
     made.append(_tex("\\end{frame}"))
-    return [*made, *([_tex("\\endgroup")] if back or text else [])]
+    return [*made, *([_tex("\\endgroup")] if grouped else [])]
+
+
+def _without_headings(blocks: list[Any]) -> Any:
+    """Headings on a slide as bold words: beamer shows nothing of a section inside a frame."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> Any:
+        anchor = f"\\phantomsection\\label{{{element.identifier}}}" if element.identifier else ""
+        return pf.Para(pf.RawInline(anchor, format="latex"), pf.Strong(*element.content))
+
+    holder = pf.Div(*blocks)
+    pandoc.walk(holder, visit, pf.Header)
+    return holder.content
 
 
 def _beside(images: list[Any], side: str, content: list[Any]) -> list[Any]:
-    """The pictures of a slide in a column of their own; without a side, above the words."""
-    import panflute as pf
-
-    share = float(images[0].attributes.get("share", "100")) / 100
-    for image in images:
-        image.attributes.clear()
-    picture = [pf.Para(image) for image in images]
-    if not side:
-        return [*picture, *content]
-    words = [_tex(f"\\begin{{column}}{{{1 - share:.2f}\\textwidth}}"), *content, _tex("\\end{column}")]
-    beside = [_tex(f"\\begin{{column}}{{{share - 0.02:.2f}\\textwidth}}"), *picture, _tex("\\end{column}")]
+    """The pictures of a slide in a column beside the words."""
+    share = float(images[0].attributes.get("share", "50")) / 100
+    words = [_tex(f"\\begin{{column}}{{{0.98 - share:.2f}\\textwidth}}"), *content, _tex("\\end{column}")]
+    shown = [_tex(_graphic(image, "\\linewidth", "0.75\\textheight")) for image in images]
+    beside = [_tex(f"\\begin{{column}}{{{share:.2f}\\textwidth}}"), *shown, _tex("\\end{column}")]
     both = [*beside, *words] if side == "left" else [*words, *beside]
     return [_tex("\\begin{columns}[T]"), *both, _tex("\\end{columns}")]
+
+
+def _graphic(image: Any, width: str, height: str) -> str:
+    return f"\\includegraphics[width={width},height={height},keepaspectratio]{{{image.url}}}"

@@ -47,7 +47,7 @@ def read_callouts(doc: Any, words: Words) -> None:
         classes = [CALLOUT, f"callout-{kind}", *(["callout-titled"] if title else [])]
         return pf.Div(
             pf.Plain(pf.Span(*name, classes=[TITLE])),
-            *content,
+            *_paragraphs(content),
             identifier=element.identifier,
             classes=classes,
             attributes=kept,
@@ -81,6 +81,13 @@ def read_callouts(doc: Any, words: Words) -> None:
     pandoc.walk(doc, visit, pf.Div, pf.BlockQuote)
 
 
+def _paragraphs(blocks: list[Any]) -> list[Any]:
+    """What stands right before a closing fence is no paragraph to pandoc."""
+    import panflute as pf
+
+    return [pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in blocks]
+
+
 def _tabset(element: Any, titles: dict[str, list[Any]]) -> Any:
     """Tabs from headings (Quarto) or from divs of the class ``tab-item`` (MyST)."""
     import panflute as pf
@@ -102,7 +109,9 @@ def _tabset(element: Any, titles: dict[str, list[Any]]) -> Any:
     if not tabs:
         return None
     made = [
-        pf.Div(pf.Plain(pf.Span(*title, classes=[TITLE])), *content, identifier=name, classes=[TAB])
+        pf.Div(
+            pf.Plain(pf.Span(*title, classes=[TITLE])), *_paragraphs(content), identifier=name, classes=[TAB]
+        )
         for name, title, content in tabs
     ]
     return [*before, pf.Div(*made, identifier=element.identifier, classes=[TABSET])]

@@ -16,7 +16,7 @@ from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.note import FENCE, Note, header_end, opens_block
 from fitnotes.read import plain
-from fitnotes.render.marp import BACKGROUND, DIRECTIVE, LOCAL, NOTES
+from fitnotes.render.marp import BACKGROUND, DIRECTIVE, LOCAL, NOTES, STYLE
 from fitnotes.render.page import Page
 
 SIZES = {"16:9": (1280, 720), "4:3": (960, 720)}
@@ -37,6 +37,7 @@ class Slide:
     blocks: list[Any] = field(default_factory=list)
     notes: list[Any] = field(default_factory=list)
     backgrounds: list[Any] = field(default_factory=list)
+    css: list[tuple[bool, str]] = field(default_factory=list)  # (for this slide alone?, its style)
     style: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -95,7 +96,7 @@ def split(page: Page) -> list[Slide]:
             continue
         if isinstance(block, pf.Header):
             line = places.next_heading(pf.stringify(block))
-            begins = block.level <= level and (slides[-1].fresh or not only_rules)
+            begins = slides[-1].fresh if only_rules else block.level <= level
             if begins and not slides[-1].fresh:
                 slides.append(Slide(line, style=dict(style)))
             if begins:
@@ -104,6 +105,8 @@ def split(page: Page) -> list[Slide]:
                 continue
         if isinstance(block, pf.Div) and DIRECTIVE in block.classes:
             directives(block.attributes)
+        elif page.marp and isinstance(block, pf.RawBlock) and (match := STYLE.match(block.text)):
+            slides[-1].css.append((bool(match[1]), match[2]))
         elif isinstance(block, pf.Div) and NOTES in block.classes:
             slides[-1].notes += list(block.content)
         else:

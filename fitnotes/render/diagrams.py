@@ -275,11 +275,11 @@ def draw_diagrams(
             content: Any = pf.CodeBlock(for_github(parts), classes=[MERMAID])
         else:
             url = media.add(drawing.svg.encode(), ".svg", stem)
-            if url is None:
-                return pf.Para(placeholder("diagram not shown"))
             shown = {key: attributes[key] for key in ("width", "height") if key in attributes}
             alt = attributes.get("fig-alt") or caption or "Diagram"
-            content = pf.Plain(pf.Image(pf.Str(alt), url=url, attributes=shown, classes=["diagram"]))
+            picture = pf.Image(pf.Str(alt), url=url or "", attributes=shown, classes=["diagram"])
+            # With nowhere to put it (labels of another note are looked up), its own label counts all the same.
+            content = pf.Plain(picture if url else placeholder("diagram not shown"))
         if not caption and not element.identifier:
             return content if keep else pf.Para(*content.content)
         return pf.Figure(

@@ -21,6 +21,7 @@ LOCAL = ("paginate", "class", "header", "footer", "backgroundColor", "background
          "backgroundSize", "backgroundPosition", "backgroundRepeat")  # fmt: skip
 GLOBAL = ("marp", "theme", "style", "size", "headingDivider", "math", "lang", "title", "author", "description",
           "transition", "keywords", "url", "image")  # fmt: skip
+STYLE = re.compile(r"\s*<style(\s+scoped)?[^>]*>(.*?)</style>\s*$", re.DOTALL | re.IGNORECASE)
 _COMMENT = re.compile(r"^\s*<!--(.*?)-->\s*$", re.DOTALL)
 _LENGTH = r"(\d+(?:\.\d+)?)(px|cm|mm|in|pt|pc|em|%)?"
 _KEYWORDS = re.compile(
@@ -49,12 +50,17 @@ def settings(doc: Any, text: str) -> dict[str, str]:
     return found
 
 
-def read_marp(doc: Any) -> None:
-    """Reads what is written for Marp alone. Call it for notes with ``marp: true``."""
+def read_marp(doc: Any, *, styled: bool) -> None:
+    """Reads what is written for Marp alone. Call it for notes with ``marp: true``.
+
+    ``styled``: the ``<style>`` of its slides means something.
+    """
     import panflute as pf
 
     def visit(element: Any, doc: Any) -> Any:
         if isinstance(element, (pf.RawBlock, pf.RawInline)):
+            if not styled and element.format == "html" and STYLE.match(element.text):
+                return []
             return _comment(element)
         if isinstance(element, pf.Image):
             _image(element)

@@ -127,7 +127,7 @@ def compose(
     )
     for_marp = marp.settings(doc, note.text)
     if for_marp:
-        marp.read_marp(doc)
+        marp.read_marp(doc, styled=deck and target == "html")
     _choose(doc, {"slides", "revealjs", "beamer", target} if deck else {*FORMATS.get(target, ()), target})
     if not deck:
         _without_speaker(doc)
@@ -177,7 +177,7 @@ def compose(
     doc.metadata.content.pop("fitnotes", None)
     _name_authors(doc)
     refs = crossrefs.References(note, place.elsewhere, words)
-    numbered = _asks(doc, "number-sections", False)
+    numbered = _asks(doc, "number-sections", _asks(doc, "numberSections", False))
     raised = crossrefs.raise_headings(doc) if numbered else 0
     known = maths.normalise(doc, note, preamble, refs, expanding=target != "latex")
     # Pandoc leaves text right before raw TeX without its paragraph.

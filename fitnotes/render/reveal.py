@@ -152,6 +152,9 @@ def _section(page: Page, slide: Slide, number: int) -> list[Any]:
     behind = f' data-background-color="{html.escape(dark)}"' if _COLOUR.match(dark) else ""
     css_text = f' style="{html.escape("; ".join(css))}"' if css else ""
     made = [_raw(f'<section id="slide-{number}"{shown}{css_text}{behind}>')]
+    for scoped, text in slide.css:
+        rules = f"@scope (#slide-{number}) {{ {_local(text)} }}" if scoped else _local(text)
+        made.append(_raw(f"<style>{rules}</style>"))
     if slide.backgrounds:
         made += [
             _raw(f'<div class="slide-bg {side}">'),
@@ -160,6 +163,8 @@ def _section(page: Page, slide: Slide, number: int) -> list[Any]:
         ]
     if slide.title is not None:
         made.append(slide.title)
+    for block in slide.blocks:
+        pandoc.walk(pf.Div(block), _mark_pictures, pf.Para)
     alone = " alone" if slide.crowd == 0 else ""
     if slide.blocks:
         made += [_raw(f'<div class="slide-body{alone}"><div>'), *_paused(slide.blocks), _raw("</div></div>")]
@@ -173,6 +178,14 @@ def _section(page: Page, slide: Slide, number: int) -> list[Any]:
     if slide.notes:
         made += [_raw('<aside class="notes">'), *slide.notes, _raw("</aside>")]
     return [*made, _raw("</section>")]
+
+
+def _mark_pictures(element: Any, doc: Any) -> None:
+    """An image that is a paragraph of its own stands in the middle."""
+    import panflute as pf
+
+    if len(element.content) == 1 and isinstance(element.content[0], pf.Image):
+        element.content[0].classes = [*element.content[0].classes, "picture"]
 
 
 def _background(image: Any) -> Any:
