@@ -10,8 +10,10 @@
     if (!body || body.dataset.fitted || !body.clientHeight) return;
     body.dataset.fitted = "1";
     let scale = 1;
-    const tooLarge = () => body.scrollHeight > body.clientHeight + 1 || body.scrollWidth > body.clientWidth + 1;
     const inner = body.firstElementChild;
+    const wide = inner.querySelectorAll("table, pre, .math.display"); // what would scroll by itself on a page
+    const tooLarge = () => body.scrollHeight > body.clientHeight + 1 || body.scrollWidth > body.clientWidth + 1
+      || [...wide].some((part) => part.scrollWidth > part.clientWidth + 1);
     while (tooLarge() && scale > 0.4) {
       scale -= 0.04;
       inner.style.zoom = scale;
