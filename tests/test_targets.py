@@ -197,7 +197,9 @@ def test_latex_goes_on_past_what_it_does_not_know(fitnotes: Run, write, project:
 def test_json_of_the_formats_in_help(fitnotes: Run) -> None:
     text = fitnotes("build", "--help").stdout
     assert (
-        json.dumps(["html", "pdf", "tex", "gfm", "docx", "epub"])[1:-1].replace('"', "").replace(", ", "|")
+        json.dumps(["html", "pdf", "slides", "slides-pdf", "tex", "gfm", "docx", "epub"])[1:-1]
+        .replace('"', "")
+        .replace(", ", "|")
         in text
     )
     assert (ROOT / "docs" / "constructs.md").is_file()

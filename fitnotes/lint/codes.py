@@ -33,7 +33,7 @@ CODES: dict[str, tuple[str, str]] = {
         WARNING,
         "an image that cannot be read, or that some targets show without its words or parts",
     ),
-    "missing-alt": (HINT, "an image without a description"),
+    "missing-alt": (WARNING, "an image without a description"),
     "citation": (WARNING, "a citation that no bibliography has"),
     "typed-number": (HINT, "a number in the text that a block also computes"),
     "pandoc": (WARNING, "something that pandoc warns about"),

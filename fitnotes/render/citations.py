@@ -6,10 +6,11 @@ A key that no bibliography has stays visible with a mark, and is a warning with 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from fitnotes import pandoc
-from fitnotes.errors import Problem
+from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.inputs import file_hash
 from fitnotes.read import plain
 from fitnotes.render.page import Page
@@ -91,7 +92,13 @@ def _process(page: Page, files: list[str], styles: list[str]) -> None:
         asked.metadata["link-citations"] = True
     args = ["-f", "json", "-t", "json", "--citeproc", *(f"--bibliography={file}" for file in files)]
     args += [f"--csl={style}" for style in styles[:1]]
-    output = pandoc.run(args, pandoc.dump(asked), cwd=note.path.parent)
+    try:
+        output = pandoc.run(args, pandoc.dump(asked), cwd=note.path.parent)
+    except ConversionError as error:
+        name = next((file for file in [*files, *styles] if file in error.message), "")
+        line = note.line_of(Path(name).name) if name else None
+        message = " ".join(error.message.replace(name, Path(name).name).split())
+        raise ConversionError(message, path=note.shown, line=line) from None
     made = pandoc.load(output.text, page.doc.format)
     made.pandoc_version = None  # some styles write footnotes
     page.doc.pandoc_version = None

@@ -85,6 +85,9 @@ class References:
         for name in spellings:
             if name in self.targets:
                 return f"#{name}", self.targets[name]
+            whole = re.sub(r"-\d+$", "", name)  # a part of a block's figure that did not run
+            if whole in self.targets and self.targets[whole].number == "?":
+                return f"#{whole}", self.targets[whole]
         for name in spellings:
             found = self.elsewhere(name)
             if len(found) > 1:

@@ -17,6 +17,7 @@ from fitnotes.errors import Problem
 from fitnotes.note import Note
 from fitnotes.render.crossrefs import LISTING, PANEL, SUBFIGURE
 from fitnotes.render.fragments import read_captions
+from fitnotes.render.media import MISSING_PART
 
 LAYOUT = "layout"  # the class of a row of things side by side
 _KIND = re.compile(r"^(fig|tbl|tab|lst)[-:]")
@@ -170,7 +171,8 @@ def _images(block: Any) -> list[Any] | None:
 
     def picture(element: Any) -> bool:
         link = isinstance(element, pf.Link) and len(element.content) == 1
-        return isinstance(element.content[0] if link else element, pf.Image)
+        missing = isinstance(element, pf.Span) and MISSING_PART in element.classes
+        return missing or isinstance(element.content[0] if link else element, pf.Image)
 
     return inlines if inlines and all(map(picture, inlines)) else None
 
@@ -194,6 +196,10 @@ def _part(image: Any) -> Any:
     """An image as a figure inside a figure, if it has a name or words."""
     import panflute as pf
 
+    if isinstance(image, pf.Span):
+        box, words = image.content
+        caption = pf.Caption(pf.Plain(*words.content))
+        return pf.Figure(pf.Plain(box), caption=caption, identifier=image.identifier, classes=[SUBFIGURE])
     if not isinstance(image, pf.Image) or not (image.identifier or len(image.content)):
         return pf.Plain(image)
     identifier, image.identifier = image.identifier, ""

@@ -75,6 +75,9 @@ def remove_old(files: Path, keep: set[str]) -> None:
         shutil.rmtree(files, ignore_errors=True)
 
 
+MISSING_PART = "missing-part"  # a placeholder and its caption, in the place of an image inside a figure
+
+
 def placeholder(text: str) -> Any:
     """A visible stand-in for an image that cannot be shown."""
     import panflute as pf

@@ -21,7 +21,7 @@ from fitnotes.note import DRAWN, PANDOC_ATTRIBUTES, Block, Note
 from fitnotes.read import INDEX
 from fitnotes.render import darken
 from fitnotes.render.fragments import HTML, MARKDOWN, Fragments
-from fitnotes.render.media import DARK, Media, placeholder
+from fitnotes.render.media import DARK, MISSING_PART, Media, placeholder
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")
 # "99 2141.49" as the usual loops print it, or with the words in: "step 99: loss 2141.49".
@@ -265,16 +265,19 @@ class _Builder:
         images = []
         parted = len(found) > 1 and bool(options.fig_subcap or options.layout_ncol)
         for n, picture in enumerate(found):
-            url = self.media.add(picture.data, picture.suffix, stem)
-            if url is None:
-                images.append(pf.Plain(placeholder(f"picture of {block.name} not shown")))
-                continue
             alt = [pf.Str(options.fig_alt or options.fig_cap or f"Figure of {block.name}")]
             name = ""
             if parted:  # what `floats` takes for the part's caption
                 words = options.fig_subcap[n] if n < len(options.fig_subcap) else ""
                 alt = self.fragments.inlines(words) if words else []
                 name = f"{options.label}-{n + 1}" if options.label.startswith("fig") else ""
+            url = self.media.add(picture.data, picture.suffix, stem)
+            if url is None:
+                box = placeholder(f"picture of {block.name} not shown")
+                if parted:
+                    box = pf.Span(box, pf.Span(*alt), identifier=name, classes=[MISSING_PART])
+                images.append(pf.Plain(box))
+                continue
             attributes = {"width": options.fig_width} if options.fig_width else {}
             if options.fig_dark and self.media.dark and picture.suffix == ".svg":
                 dark = self.media.add(darken.darkened(picture.data), picture.suffix, f"{stem}-dark")
