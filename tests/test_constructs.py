@@ -11,6 +11,7 @@ from conftest import ROOT, needs
 from test_pages import build, visit, words
 
 from fitnotes.build import Outcome
+from fitnotes.render import mathjax
 
 WARNINGS = [
     "bibliography missing.bib not found",
@@ -149,3 +150,14 @@ def test_short_double_bars_have_a_strut_in_mathjax(fitnotes, write, project: Pat
     fitnotes("build", "note.md")
     page = (project / "_build" / "html" / "note.html").read_text(encoding="utf-8")
     assert page.count("\\mathstrut") == 2
+
+
+@pytest.mark.parametrize(
+    "tex",
+    [r"\\boxed{a}", r"\\cancel{x}", r"\\enclose{circle}{x}", r"\\begin{array}{|c|}\\hline a\\end{array}"],
+)
+def test_what_mathjax_draws_has_a_colour_in_pictures(tex: str) -> None:
+    svg, _, _ = mathjax.picture(mathjax.typeset([(tex, False)])[0].svg, 11)
+    drawn = re.findall(r'<(?:rect|line|ellipse)[^>]*stroke-width="[1-9][^>]*>', svg)
+    assert drawn
+    assert all('stroke="black"' in mark for mark in drawn)

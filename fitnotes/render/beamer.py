@@ -111,7 +111,7 @@ def _frame(page: Page, slide: Slide) -> list[Any]:
         content = [_tex("\\begin{center}"), *content, _tex("\\end{center}")]
     if side:
         content = _beside(slide.backgrounds, side, content)
-    content = list(_without_headings(content))
+    content = list(_on_a_frame(content))
     for block in content:
         pandoc.walk(pf.Div(block), lambda e, d: scale_pixels(e, PIXEL), pf.Image)
     made += content
@@ -124,17 +124,27 @@ def _frame(page: Page, slide: Slide) -> list[Any]:
     return [*made, *([_tex("\\endgroup")] if grouped else [])]
 
 
-def _without_headings(blocks: list[Any]) -> Any:
-    """Headings on a slide as bold words: beamer shows nothing of a section inside a frame."""
+def _on_a_frame(blocks: list[Any]) -> Any:
+    """Pictures in the middle; headings as bold words: beamer shows nothing of a section inside a frame."""
     import panflute as pf
 
     def visit(element: Any, doc: Any) -> Any:
+        if isinstance(element, pf.Para):
+            alone = len(element.content) == 1 and isinstance(element.content[0], pf.Image)
+            return _centred(element.content[0]) if alone else None
         anchor = f"\\phantomsection\\label{{{element.identifier}}}" if element.identifier else ""
         return pf.Para(pf.RawInline(anchor, format="latex"), pf.Strong(*element.content))
 
     holder = pf.Div(*blocks)
-    pandoc.walk(holder, visit, pf.Header)
+    pandoc.walk(holder, visit, pf.Header, pf.Para)
     return holder.content
+
+
+def _centred(image: Any) -> Any:
+    import panflute as pf
+
+    start, end = pf.RawInline("{\\centering ", format="latex"), pf.RawInline("\\par}", format="latex")
+    return pf.Para(start, image, end)
 
 
 def _beside(images: list[Any], side: str, content: list[Any]) -> list[Any]:

@@ -343,5 +343,7 @@ def picture(svg: str, font_size: float) -> tuple[str, float, float]:
     svg = re.sub(r"<line (?=[^>]*data-line)", '<line stroke-width="70" ', svg)
     svg = re.sub(r"<rect (?=[^>]*data-frame)", '<rect fill="none" stroke-width="70" ', svg)
     svg = svg.replace('stroke-width="0"', 'stroke="none"', 1).replace(' stroke="currentColor"', "", 1)
-    svg = re.sub(r'<(line|rect) (?=[^>]*stroke-width="70")', r'<\1 stroke="black" ', svg)
+    # Those, and what \\boxed and \\cancel draw, have a width and no colour.
+    drawn = r'<(line|rect|ellipse|polygon|path) (?=[^>]*stroke-width="[1-9])(?![^>]*\bstroke=)'
+    svg = re.sub(drawn, r'<\1 stroke="black" ', svg)
     return svg.replace("currentColor", "black"), width, depth

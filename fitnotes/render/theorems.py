@@ -347,8 +347,13 @@ def as_latex(element: Any, kind: Kind, name: list[Any]) -> Any:
         opening += [pf.RawInline("[{", format="latex"), *name, pf.RawInline("}]", format="latex")]
     if label:
         opening.append(pf.RawInline(label, format="latex"))
-    end = pf.RawBlock(f"\\end{{{kind.name}}}", format="latex")
-    return [pf.Plain(*opening), *element.content, end]
+    content = list(element.content)
+    last = content[-1] if content else None
+    end = f"\\end{{{kind.name}}}"
+    if kind.style == "proof" and isinstance(last, (pf.Para, pf.Plain)):  # the square on its last line
+        content[-1] = pf.Para(*last.content, pf.RawInline(f"\n{end}", format="latex"))
+        return [pf.Plain(*opening), *content]
+    return [pf.Plain(*opening), *content, pf.RawBlock(end, format="latex")]
 
 
 def declarations(met: set[str], known: Mapping[str, Kind]) -> str:
