@@ -152,10 +152,10 @@ def test_short_double_bars_have_a_strut_in_mathjax(fitnotes, write, project: Pat
     assert page.count("\\mathstrut") == 2
 
 
-@pytest.mark.parametrize(
-    "tex",
-    [r"\\boxed{a}", r"\\cancel{x}", r"\\enclose{circle}{x}", r"\\begin{array}{|c|}\\hline a\\end{array}"],
-)
+DRAWN = [r"\boxed{a}", r"\cancel{x}", r"\enclose{circle}{x}", r"\begin{array}{|c|}\hline a\end{array}"]
+
+
+@pytest.mark.parametrize("tex", DRAWN)
 def test_what_mathjax_draws_has_a_colour_in_pictures(tex: str) -> None:
     svg, _, _ = mathjax.picture(mathjax.typeset([(tex, False)])[0].svg, 11)
     drawn = re.findall(r'<(?:rect|line|ellipse)[^>]*stroke-width="[1-9][^>]*>', svg)
