@@ -22,6 +22,7 @@ LAYERS = [
     ["render.office", "render.reveal"],
     ["render.typst_slides", "render.beamer"],
     ["render.html", "render.typst", "render.latex", "render.gfm"],
+    ["render.dressing"],
     ["render.citations", "render.deck"],
     ["render.page"],
     ["render.diagrams", "render.tikz"],

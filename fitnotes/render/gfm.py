@@ -7,7 +7,6 @@ means something to it. Some macros are refused (https://github.com/github/markup
 
 from __future__ import annotations
 
-import functools
 import html
 import re
 from collections.abc import Mapping
@@ -19,8 +18,8 @@ from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document
-from fitnotes.render import callouts, crossrefs, floats, mathjax, pictures, rawtex, theorems
-from fitnotes.render.citations import cite
+from fitnotes.render import mathjax, pictures
+from fitnotes.render.dressing import dress
 from fitnotes.render.environments import take_labels
 from fitnotes.render.macros import replace_argument
 from fitnotes.render.media import Media, remove_old
@@ -259,15 +258,8 @@ def write_gfm(document: Document, results: Mapping[int, Result], target: Path, p
     files = target.parent / f"{target.stem}_files"
     media = Media(files, f"{quote(files.name)}/", convert=pictures.converter("gfm", place.root))
     page = compose(document, results, "gfm", media, place)
+    dress(page, page_break=_nothing, box=_alert)
     _check(page)
-    link = functools.partial(crossrefs.tex_reference, page.refs)
-    rawtex.replace_raw(page.doc, page_break=_nothing, reference=link)
-    crossrefs.resolve(page.doc, document.note, page.refs)
-    cite(page)
-    crossrefs.caption_prefixes(page.doc, page.words)
-    theorems.dress(page.doc, page.theorems, theorems.as_div)
-    floats.dress(page.doc, floats.below_one_another)
-    callouts.dress(page.doc, _alert)
     page.doc.content = [*_title(page), *page.doc.content]
     args = ["--wrap=none"]
     _formulas(page)

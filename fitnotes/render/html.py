@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import html
 import re
@@ -18,8 +17,8 @@ from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document
-from fitnotes.render import callouts, crossrefs, floats, mathjax, pictures, rawtex, theorems
-from fitnotes.render.citations import cite
+from fitnotes.render import callouts, mathjax, pictures
+from fitnotes.render.dressing import dress
 from fitnotes.render.environments import take_labels
 from fitnotes.render.media import DARK, Media, remove_old
 from fitnotes.render.page import (
@@ -234,17 +233,10 @@ def _tabs(tabs: list[tuple[list[Any], list[Any], Any]]) -> list[Any]:
     return [pf.Div(*made, classes=[callouts.TABSET])]
 
 
-def dress(page: Page) -> None:
-    """References as links, numbers in captions, theorems with their titles: for all pages of HTML."""
-    rawtex.replace_raw(
-        page.doc, page_break=_page_break, reference=functools.partial(crossrefs.tex_reference, page.refs)
-    )
-    crossrefs.resolve(page.doc, page.document.note, page.refs)
-    cite(page)
-    crossrefs.caption_prefixes(page.doc, page.words)
-    theorems.dress(page.doc, page.theorems, theorems.as_div)
-    floats.dress(page.doc, _row)
-    callouts.dress(page.doc, _callout, _tabs if page.target == "html" else None)
+def dress_html(page: Page) -> None:
+    """`dress`, for all pages of HTML."""
+    tabs = _tabs if page.target == "html" else None
+    dress(page, page_break=_page_break, row=_row, box=_callout, tabs=tabs)
     anchor_formulas(page)
 
 
@@ -283,7 +275,7 @@ def write_html(
         prefix = f"{files}/" if embed else f"{quote(target.stem)}_files/"
         media = Media(files, prefix, convert=pictures.converter("html", place.root), dark=True)
         page = compose(document, results, "html", media, place)
-        dress(page)
+        dress_html(page)
         pair_images(page, embed=embed)
         title = page_title(page)
         extra = mathjax.packages(page.preamble.tex)

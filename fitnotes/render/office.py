@@ -6,7 +6,6 @@ EPUB gets MathML. Numbers and references are those of the other targets.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
@@ -18,10 +17,9 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.execute.cache import Result
 from fitnotes.read import Document
-from fitnotes.render import callouts, crossrefs, environments, floats, mathjax, pictures, rawtex, theorems
-from fitnotes.render.citations import cite
-from fitnotes.render.html import dress as dress_html
-from fitnotes.render.html import page_title, set_formulas
+from fitnotes.render import environments, mathjax, pictures
+from fitnotes.render.dressing import dress
+from fitnotes.render.html import dress_html, page_title, set_formulas
 from fitnotes.render.media import Media
 from fitnotes.render.page import Page, Place, compose, converter_warnings, formula_problem
 from fitnotes.render.pictures import svg_to_png
@@ -113,14 +111,7 @@ def write_docx(document: Document, results: Mapping[int, Result], target: Path, 
     with pandoc.scratch_folder() as scratch:
         media = Media(scratch, "", convert=pictures.converter("docx", place.root))
         page = compose(document, results, "docx", media, place)
-        link = functools.partial(crossrefs.tex_reference, page.refs)
-        rawtex.replace_raw(page.doc, page_break=_page_break, reference=link)
-        crossrefs.resolve(page.doc, document.note, page.refs)
-        cite(page)
-        crossrefs.caption_prefixes(page.doc, page.words)
-        theorems.dress(page.doc, page.theorems, theorems.as_div)
-        floats.dress(page.doc, floats.below_one_another)
-        callouts.dress(page.doc, callouts.quoted)
+        dress(page, page_break=_page_break)
         _anchors(page)
         _word_formulas(page)
         _write(page, "docx", target, scratch, _contents(page, 7))

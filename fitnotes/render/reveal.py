@@ -16,7 +16,7 @@ from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document
 from fitnotes.render import mathjax, pictures
 from fitnotes.render.deck import Slide, pause, size, split
-from fitnotes.render.html import dress, page_title, set_formulas
+from fitnotes.render.html import dress_html, page_title, set_formulas
 from fitnotes.render.marp import BACKGROUND
 from fitnotes.render.media import Media
 from fitnotes.render.page import Page, Place, compose, converter_warnings
@@ -44,7 +44,7 @@ def write_slides(document: Document, results: Mapping[int, Result], target: Path
         files = Path(scratch) / "files"
         media = Media(files, f"{files}/", convert=pictures.converter("html", place.root))
         page = compose(document, results, "html", media, place, deck=True)
-        dress(page)
+        dress_html(page)
         title = page_title(page)
         set_formulas(page, "static", mathjax.packages(page.preamble.tex))
         glyphs = _take_glyphs(page)

@@ -7,7 +7,6 @@ a picture set by MathJax, on the baseline, instead of ending the whole PDF.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import re
 import tempfile
@@ -20,8 +19,8 @@ from fitnotes import pandoc
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document, plain
-from fitnotes.render import callouts, crossrefs, environments, floats, mathjax, pictures, rawtex, theorems
-from fitnotes.render.citations import cite
+from fitnotes.render import crossrefs, environments, mathjax, pictures, theorems
+from fitnotes.render.dressing import dress
 from fitnotes.render.media import Media
 from fitnotes.render.page import Page, Place, compose, converter_warnings, formula_problem
 from fitnotes.render.pictures import FOREIGN
@@ -280,13 +279,6 @@ def _page_break(block: bool) -> Any:
     return pf.RawBlock(text, format="typst") if block else pf.RawInline(text, format="typst")
 
 
-def references(page: Page) -> None:
-    link = functools.partial(crossrefs.tex_reference, page.refs)
-    rawtex.replace_raw(page.doc, page_break=_page_break, reference=link)
-    crossrefs.resolve(page.doc, page.document.note, page.refs)
-    cite(page)
-
-
 def _theorem(element: Any, kind: theorems.Kind, name: list[Any]) -> Any:
     """A theorem as a block of its own, its words in italics where amsthm has them so."""
     import panflute as pf
@@ -327,7 +319,7 @@ def _callout(kind: str, title: list[Any], content: list[Any], element: Any) -> l
     ]
 
 
-def dress(page: Page) -> None:
+def mend(page: Page) -> None:
     """What Typst's writer would lose: error and missing marks, links to nowhere."""
     import panflute as pf
 
@@ -402,13 +394,9 @@ def write_typst_pdf(
             folder = Path(scratch)
             media = Media(folder, "", convert=pictures.converter("typst", place.root))
             page = compose(document, results, "typst", media, place, deck=arrange is not None)
-            references(page)
-            crossrefs.caption_prefixes(page.doc, page.words)
-            theorems.dress(page.doc, page.theorems, _theorem)
-            floats.dress(page.doc, _row)
-            callouts.dress(page.doc, _callout)
+            dress(page, page_break=_page_break, theorem=_theorem, row=_row, box=_callout)
             sources = set_formulas(page, refused)
-            dress(page)
+            mend(page)
             _paper(page)
             args = ["--standalone", "--wrap=none"]
             args += arrange(page) if arrange else [f"--template={pandoc.template('fitnotes.typst')}"]

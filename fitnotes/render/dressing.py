@@ -1,0 +1,32 @@
+"""The last steps that every target but LaTeX takes alike, before it writes formulas in its own way."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from fitnotes.render import callouts, crossrefs, floats, rawtex, theorems
+from fitnotes.render.citations import cite
+from fitnotes.render.page import Page
+
+
+def dress(
+    page: Page,
+    *,
+    page_break: Callable[[bool], Any],
+    theorem: Callable[[Any, theorems.Kind, list[Any]], Any] = theorems.as_div,
+    row: Callable[[list[list[Any]], list[float]], list[Any]] = floats.below_one_another,
+    box: callouts.Dress = callouts.quoted,
+    tabs: Callable[[list[tuple[list[Any], list[Any], Any]]], list[Any]] | None = None,
+) -> None:
+    """References as links, citations by their style, numbers in captions; theorems, things side by side, callouts
+    and tabs as the target has them."""
+    reference = functools.partial(crossrefs.tex_reference, page.refs)
+    rawtex.replace_raw(page.doc, page_break=page_break, reference=reference)
+    crossrefs.resolve(page.doc, page.document.note, page.refs)
+    cite(page)
+    crossrefs.caption_prefixes(page.doc, page.words)
+    theorems.dress(page.doc, page.theorems, theorem)
+    floats.dress(page.doc, row)
+    callouts.dress(page.doc, box, tabs)
