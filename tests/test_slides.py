@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Run, needs
+from PIL import Image
 from pypdf import PdfReader
 from test_corpus import plain
 from test_pages import build, served, visit
@@ -70,7 +71,107 @@ graph TD
   a["$\\\\frac{a}{b}$"] --> b --> c --> d --> e --> f --> g
 ```
 """
-DECKS = {"marp": 7, "talk": 9, "full": 6}
+HARD = """---
+title: Hard
+abstract: An abstract with $x$.
+---
+
+# Wide
+
+```python
+import pandas as pd
+print("x" * 170 + "LAST")
+pd.DataFrame({f"column{i}": [i * 1.5, 2.5] for i in range(11)})
+```
+
+# Tall
+
+![](tall.png){width=60%}
+
+# Notes
+
+Words.[^1] A [link](#nowhere).
+
+\\newpage
+
+[^1]: The footnote.
+
+# Tabs
+
+::: {.panel-tabset}
+## Tab one
+First tab.
+
+## Tab two
+Second tab.
+:::
+
+# Columns
+
+:::: columns
+::: column
+### Inner
+left
+
+. . .
+
+later
+:::
+::: column
+right
+:::
+::::
+
+# Results
+
+```{.python output=asis echo=false}
+print("words\\n\\n# From a block\\n\\nmore")
+```
+"""
+COLOURS = """---
+marp: true
+_class: lead
+backgroundColor: lightyellow
+paginate: true
+---
+
+# First
+
+---
+
+<!-- _backgroundColor: rebeccapurple -->
+
+# Purple
+
+one line
+and another
+
+---
+
+![bg](#123456)
+
+# A colour as image
+
+---
+
+<!-- _paginate: hold -->
+<!-- _backgroundImage: url(dot.png) -->
+
+# By directive
+
+---
+
+<!-- _paginate: skip -->
+
+![h:200](tall.png)
+
+---
+
+---
+
+# Last <!-- said by the way -->
+"""
+DECKS = {"marp": 7, "talk": 9, "full": 6, "hard": 8, "colours": 7}
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +183,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("marp.md", "dot.png"):
         shutil.copy(ROOT / "tests" / "notes" / name, folder / "notes")
     (folder / "notes" / "full.md").write_text(FULL.replace("\\\\\\\\", "\\\\"), encoding="utf-8")
+    for name, text in (("hard", HARD), ("colours", COLOURS)):
+        (folder / "notes" / f"{name}.md").write_text(text.replace("\\\\", "\\"), encoding="utf-8")
+    Image.new("RGB", (400, 900), "navy").save(folder / "notes" / "tall.png")
     outcomes = build(folder, folder / "notes", "slides", "slides-pdf")
     assert [str(p) for o in outcomes for p in o.problems if p.severity == "error"] == []
     (folder / "warnings.json").write_text(
@@ -179,7 +283,8 @@ def test_a_pdf_deck_has_a_page_for_each_slide(name: str, root: Path) -> None:
 def test_over_full_slides_are_said_with_their_lines(root: Path) -> None:
     said = json.loads((root / "warnings.json").read_text())
     assert said["talk"] == []
-    assert said["marp"] == []
+    for name in ("marp", "hard", "colours"):
+        assert said[name] == [], name
     lines = dict(said["full"])
     assert "the slide 'Does not fit' is over-full: it is shown at" in lines[12]
     assert 5 not in lines
@@ -191,7 +296,7 @@ def test_over_full_slides_are_said_with_their_lines(root: Path) -> None:
 def test_beamer(engine: str, root: Path, tmp_path: Path) -> None:
     if shutil.which(engine) is None:
         pytest.skip(f"{engine} is not installed")
-    names = ("marp", "full") if engine == "lualatex" else ("talk",)
+    names = ("marp", "full", "colours") if engine == "lualatex" else ("talk",)
     for name in names:
         [outcome] = build(root, root / "notes" / f"{name}.md", "slides-pdf",
                           overrides=(("pdf_engine", engine),), output=tmp_path)  # fmt: skip
@@ -216,12 +321,13 @@ def test_beamer(engine: str, root: Path, tmp_path: Path) -> None:
 def test_what_marp_says_is_read(root: Path) -> None:
     text = deck(root, "marp")
     sections = re.findall(r"(?s)<section (.*?)>(.*?)</section>", text)
-    assert 'class="lead"' in sections[0][0]
-    assert 'class="plain"' in sections[1][0]
+    assert 'class="slide lead"' in sections[0][0]
+    assert 'class="slide plain"' in sections[1][0]
     assert "has-right" in sections[3][0]
     assert "--share: 40%" in sections[3][0]
     assert 'data-background-color="#22262d"' in sections[4][0]
-    assert "color: white" in sections[4][0]
+    assert "color: #ffffff" in sections[4][0]
+    assert "dark-slide" in sections[4][0]
     assert "Say that the step size is what matters." in sections[1][1]
     assert '<aside class="notes">' in sections[1][1]
     assert sections[1][1].count("<li>") == 4
@@ -239,6 +345,46 @@ def test_what_marp_says_is_read(root: Path) -> None:
     assert "Bulletsstaybullets" in pages[1]
     assert "stepsize" not in "".join(pages)  # a speaker's note
     assert [("Acourse" in page) for page in pages] == [True] * 5 + [False] * 2
+
+
+def test_colours_and_numbers_of_marp(root: Path) -> None:
+    sections = re.findall(r"(?s)<section (.*?)>(.*?)</section>", deck(root, "colours"))
+    grounds = [re.search(r'data-background-color="([^"]*)"', head) for head, _ in sections]
+    assert [g and g[1] for g in grounds] == ["#ffffe0", "#663399", "#123456", *["#ffffe0"] * 4]
+    assert ["dark-slide" in head for head, _ in sections] == [False, True, True, *[False] * 4]
+    assert ["slide lead" in head for head, _ in sections] == [True, *[False] * 6]
+    numbers = [re.search(r"<span>(\d*)</span></div>", body) for _, body in sections]
+    assert [n and n[1] for n in numbers] == ["1", "2", "3", "3", None, "4", "5"]
+    assert 'class="slide-bg' in sections[3][1]
+    assert "height: 200px" in sections[4][1]
+    assert "one line<br" in sections[1][1]
+    assert "said by the way" in sections[6][1].split("<aside")[1]
+    assert "<h1" in sections[2][1]
+
+
+def test_nothing_is_lost_on_hard_slides(root: Path) -> None:
+    text = deck(root, "hard")
+    pages = [
+        plain(page.extract_text()) for page in PdfReader(root / "_build" / "slides-pdf" / "hard.pdf").pages
+    ]
+    for said in (
+        "An abstract",
+        "LAST",
+        "column10",
+        "The footnote.",
+        "First tab.",
+        "Second tab.",
+        "Inner",
+        "later",
+        "more",
+    ):
+        assert said in text, said
+        assert plain(said) in "".join(pages), said
+    assert plain("The footnote.") in next(page for page in pages if page.startswith("Notes"))
+    sections = re.findall(r'(?s)<section id="slide-\d.*?</section>', text)
+    assert "The footnote." in sections[2]
+    assert sections[4].count("<div>\n") >= 2  # both columns are there
+    assert ". . ." not in sections[4]
 
 
 def test_a_marp_note_as_a_page(fitnotes: Run, write, project: Path) -> None:

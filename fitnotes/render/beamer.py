@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fitnotes import pandoc
+from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
 from fitnotes.read import Document
 from fitnotes.render.deck import SIZES, Slide, colours, pause, say_full, scale_pixels, size, split
@@ -61,10 +62,15 @@ def _shrunk(page: Page, slides: list[Slide], tex: str, log: str) -> str:
         start = next((n for n in range(int(at) - 1, -1, -1) if lines[n].startswith("\\begin{frame}")), None)
         if start is None or ",shrink" in lines[start]:
             continue
-        lines[start] = lines[start].replace("[fragile", "[fragile,shrink=50", 1)
+        lines[start] = lines[start].replace("[fragile", "[fragile,shrink", 1)
         found = re.search(r"%fitnotes-line:(\d+)", lines[start])
         slide = by_line.get(int(found[1])) if found else None
         say_full(page, slide or Slide())
+    wide = [float(w) for w in re.findall(r"Overfull \\hbox \(([\d.]+)pt too wide\)", log)]
+    if any(width > 10 for width in wide):
+        message = f"something on a slide is {max(wide):.0f} pt wider than it, and cut off"
+        note = page.document.note
+        page.problems.append(Problem("warning", message, note.shown, code="overfull"))
     return "\n".join(lines)
 
 
@@ -77,10 +83,10 @@ def _frame(page: Page, slide: Slide) -> list[Any]:
     centred = slide.section or "lead" in slide.classes
     made: list[Any] = []
     back, text = colours(slide.style, slide.classes)
-    side = next((i.attributes["side"] for i in slide.backgrounds if i.attributes.get("side")), "")
-    grouped = bool(back or text or slide.backgrounds)
-    if grouped:
-        made.append(_tex("\\begingroup"))
+    side = slide.side
+    made.append(_tex("\\begingroup"))
+    for key, place in (("header", "headline"), ("footer", "footline")):
+        made.append(_tex(_line(place, slide.words(key), slide.number if key == "footer" else "")))
     if slide.backgrounds and not side:
         width = f"{1 / len(slide.backgrounds):.3f}\\paperwidth"
         shown = "".join(_graphic(image, width, "\\paperheight") for image in slide.backgrounds)
@@ -120,8 +126,19 @@ def _frame(page: Page, slide: Slide) -> list[Any]:
         made.append(
             pf.Plain(pf.RawInline("\\note{", format="latex"), pf.Str(note), pf.RawInline("}", format="latex"))
         )
+    made += [] if slide.blocks or slide.title is not None else [_tex("\\null")]
     made.append(_tex("\\end{frame}"))
-    return [*made, *([_tex("\\endgroup")] if grouped else [])]
+    return [*made, _tex("\\endgroup")]
+
+
+def _line(place: str, words: str, number: str) -> str:
+    """The line at the head or the foot of a frame."""
+    if not words and not number:
+        return f"\\setbeamertemplate{{{place}}}{{}}"
+    said = "".join(f"\\{c}" if c in "#$%&_{}" else c for c in re.sub(r"[\\\\~^]", " ", words))
+    gap = "\\vspace{4pt}" if place == "footline" else ""
+    up = "" if place == "footline" else "\\vspace{4pt}"
+    return f"\\setbeamertemplate{{{place}}}{{{up}\\tiny\\hspace{{2em}}{said}\\hfill {number}\\hspace{{2em}}{gap}}}"
 
 
 def _on_a_frame(blocks: list[Any]) -> Any:
@@ -149,7 +166,7 @@ def _centred(image: Any) -> Any:
 
 def _beside(images: list[Any], side: str, content: list[Any]) -> list[Any]:
     """The pictures of a slide in a column beside the words."""
-    share = float(images[0].attributes.get("share", "50")) / 100
+    share = float(next((i.attributes["share"] for i in images if i.attributes.get("share")), "50")) / 100
     words = [_tex(f"\\begin{{column}}{{{0.98 - share:.2f}\\textwidth}}"), *content, _tex("\\end{column}")]
     shown = [_tex(_graphic(image, "\\linewidth", "0.75\\textheight")) for image in images]
     beside = [_tex(f"\\begin{{column}}{{{share:.2f}\\textwidth}}"), *shown, _tex("\\end{column}")]

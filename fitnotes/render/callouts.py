@@ -97,7 +97,8 @@ def _tabset(element: Any, titles: dict[str, list[Any]]) -> Any:
     level = next((b.level for b in element.content if isinstance(b, pf.Header)), 0)
     for block in element.content:
         if isinstance(block, pf.Header) and block.level == level:
-            name = block.identifier if re.match(r"\w{2,4}[-:]", block.identifier) else ""
+            given = block.identifier != re.sub(r"[^\w-]", "", pf.stringify(block).lower().replace(" ", "-"))
+            name = block.identifier if given and re.match(r"\w{2,4}[-:]", block.identifier) else ""
             tabs.append((name, list(block.content), []))
         elif isinstance(block, pf.Div) and "tab-item" in block.classes:
             title = titles.get(block.attributes.get("title", ""), [])

@@ -6,6 +6,7 @@ its own, those below stand on a slide. A rule (``---``) always splits; in notes 
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,12 +17,12 @@ from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.note import FENCE, Note, header_end, opens_block
 from fitnotes.read import plain
-from fitnotes.render.marp import BACKGROUND, DIRECTIVE, LOCAL, NOTES, STYLE
+from fitnotes.render.marp import BACKGROUND, DIRECTIVE, LOCAL, NOTES, PAUSE, STYLE, colour
 from fitnotes.render.page import Page
 
+FOOTNOTES = "slide-footnotes"  # the class of the Div with a slide's footnotes
 SIZES = {"16:9": (1280, 720), "4:3": (960, 720)}
 FULL = 0.93  # a slide that has to shrink to less than this is said to be over-full
-PAUSE = re.compile(r"^\.\s\.\s\.$")
 
 
 @dataclass(slots=True)
@@ -39,15 +40,30 @@ class Slide:
     backgrounds: list[Any] = field(default_factory=list)
     css: list[tuple[bool, str]] = field(default_factory=list)  # (for this slide alone?, its style)
     style: dict[str, str] = field(default_factory=dict)
+    number: str = ""  # as it is shown; "" where none is
 
     @property
     def classes(self) -> list[str]:
         own = list(self.title.classes) if self.title is not None else []
         return [*own, *self.style.get("class", "").split(), *(["section"] if self.section else [])]
 
+    def words(self, key: str) -> str:
+        """The header or the footer, without what is markup."""
+        return " ".join(re.sub(r"<[^>]+>|!\[[^\]]*\]\([^)]*\)|[*`$]", "", self.style.get(key, "")).split())
+
+    @property
+    def side(self) -> str:
+        """Where its pictures stand beside the words: "left", "right" or ""."""
+        return next((i.attributes["side"] for i in self.backgrounds if i.attributes.get("side")), "")
+
+    @property
+    def share(self) -> str:
+        """The part of the slide that those take, in percent."""
+        return next((i.attributes["share"] for i in self.backgrounds if i.attributes.get("share")), "50")
+
     @property
     def empty(self) -> bool:
-        return self.title is None and not self.blocks and not self.backgrounds
+        return self.title is None and not (self.blocks or self.backgrounds or self.notes)
 
     @property
     def fresh(self) -> bool:
@@ -76,10 +92,16 @@ def split(page: Page) -> list[Slide]:
 
     blocks = list(page.doc.content)
     only_rules = bool(page.marp) and "headingDivider" not in page.marp
-    level = _slide_level(page, blocks)
+    levels = _slide_levels(page, blocks)
+    level = max(levels)
     places = _Places(page.document.note)
     style = {key: page.marp[key] for key in LOCAL if key in page.marp}
     slides = [Slide(places.start, style=dict(style))]
+    slides[0].style |= {key[1:]: value for key, value in page.marp.items() if key.startswith("_")}
+    lasting: list[Any] = []
+
+    def begin(line: int | None) -> None:
+        slides.append(Slide(line, backgrounds=copy.deepcopy(lasting), style=dict(style)))
 
     def directives(attributes: Mapping[str, str]) -> None:
         for key, value in attributes.items():
@@ -88,17 +110,17 @@ def split(page: Page) -> list[Slide]:
             elif key in LOCAL:
                 style[key] = slides[-1].style[key] = value
 
-    for block in blocks:
+    for block in _unpacked(blocks):
         if isinstance(block, pf.HorizontalRule):
             line = places.next_rule()
             if not slides[-1].empty or page.marp:
-                slides.append(Slide(line, style=dict(style)))
+                begin(line)
             continue
         if isinstance(block, pf.Header):
             line = places.next_heading(pf.stringify(block))
-            begins = slides[-1].fresh if only_rules else block.level <= level
+            begins = slides[-1].fresh if only_rules else block.level in levels
             if begins and not slides[-1].fresh:
-                slides.append(Slide(line, style=dict(style)))
+                begin(line)
             if begins:
                 slides[-1].title = block
                 slides[-1].section = block.level < level and not page.marp
@@ -111,10 +133,61 @@ def split(page: Page) -> list[Slide]:
             slides[-1].notes += list(block.content)
         else:
             kept = _without_backgrounds(block, slides[-1])
+            if new := [image for image in slides[-1].backgrounds if image.attributes.pop("lasting", "")]:
+                lasting, slides[-1].backgrounds = copy.deepcopy(new), list(new)
             slides[-1].blocks += [kept] if kept is not None else []
     for slide in slides:
         _inner_directives(slide)
-    return [slide for slide in slides if not slide.empty]
+        _take_footnotes(slide)
+    kept = [slide for slide in slides if not slide.empty or page.marp] or slides[:1]
+    _count(kept, "false" if page.marp else "true")
+    return kept
+
+
+def _count(slides: list[Slide], paginate: str) -> None:
+    """Numbers, as Marp counts: ``hold`` has that of the slide before, ``skip`` none, and is not counted."""
+    count = 0
+    for slide in slides:
+        said = slide.style.get("paginate", paginate)
+        count += said not in ("hold", "skip")
+        slide.number = "" if said in ("false", "skip") else str(max(count, 1))
+
+
+def _take_footnotes(slide: Slide) -> None:
+    """Footnotes to the foot of their own slide."""
+    import panflute as pf
+
+    notes: list[Any] = []
+
+    def visit(element: Any, doc: Any) -> Any:
+        notes.append(list(element.content))
+        return pf.Superscript(pf.Str(str(len(notes))))
+
+    holder = pf.Div(*slide.blocks)
+    pandoc.walk(holder, visit, pf.Note)
+    slide.blocks = list(holder.content)
+    if notes:
+        made: list[Any] = []
+        for n, content in enumerate(notes, 1):
+            number = [pf.Superscript(pf.Str(str(n))), pf.Space]
+            if isinstance(content[0], (pf.Para, pf.Plain)):
+                content[0] = pf.Para(*number, *content[0].content)
+            else:
+                content.insert(0, pf.Para(*number))
+            made += content
+        slide.blocks.append(pf.Div(*made, classes=[FOOTNOTES]))
+
+
+def _unpacked(blocks: list[Any]) -> list[Any]:
+    """The blocks; results that hold headings or rules without the Div around them."""
+    import panflute as pf
+
+    out: list[Any] = []
+    for block in blocks:
+        cell = isinstance(block, pf.Div) and "cell" in block.classes
+        splits = cell and any(isinstance(b, (pf.Header, pf.HorizontalRule)) for b in block.content)
+        out += list(block.content) if splits else [block]
+    return out
 
 
 def _inner_directives(slide: Slide) -> None:
@@ -127,24 +200,41 @@ def _inner_directives(slide: Slide) -> None:
         slide.style |= {key.lstrip("_"): value for key, value in element.attributes.items()}
         return []
 
+    def say(element: Any, doc: Any) -> Any:
+        if NOTES not in element.classes:
+            return None
+        slide.notes.append(pf.Para(*element.content))
+        return []
+
+    def unpause(element: Any, doc: Any) -> Any:
+        """A pause inside a column or a quotation means nothing."""
+        return [] if pause(element) else None
+
     for block in [*slide.blocks, *([slide.title] if slide.title is not None else [])]:
         pandoc.walk(block, visit, pf.Span)
+        pandoc.walk(block, say, pf.Span)
+        pandoc.walk(block, unpause, pf.Para)
+    # What held nothing but a directive or a note leaves nothing.
+    slide.blocks = [
+        b for b in slide.blocks if not (isinstance(b, (pf.Para, pf.Plain)) and not len(b.content))
+    ]
 
 
-def _slide_level(page: Page, blocks: list[Any]) -> int:
-    """The highest level of a heading with something else right behind it, as pandoc counts."""
+def _slide_levels(page: Page, blocks: list[Any]) -> set[int]:
+    """The levels of headings that begin a slide: down to the highest one with something else right behind it, as
+    pandoc counts."""
     import panflute as pf
 
     metadata = page.doc.metadata.content
     for value in (page.marp.get("headingDivider"), plain(metadata.pop("slide-level", None))):
-        if value and str(value).isdigit():
-            return int(str(value))
+        if value and (given := re.findall(r"\d", str(value))):
+            return set(range(1, int(given[0]) + 1)) if len(given) == 1 else {int(level) for level in given}
     levels = [
         block.level
         for block, after in pairwise(blocks)
         if isinstance(block, pf.Header) and not isinstance(after, (pf.Header, pf.HorizontalRule))
     ]
-    return min(levels, default=1)
+    return set(range(1, min(levels, default=1) + 1))
 
 
 def _without_backgrounds(block: Any, slide: Slide) -> Any:
@@ -227,7 +317,7 @@ def say_full(page: Page, slide: Slide, scale: float | None = None) -> None:
     import panflute as pf
 
     name = f" {' '.join(pf.stringify(slide.title).split())!r}" if slide.title is not None else ""
-    how = f"it is shown at {round(scale * 100)} %" if scale else "it is shown smaller"
+    how = f"it is shown at about {round(scale * 100)} %" if scale else "it is shown smaller"
     how = "it goes on on another page" if scale == 0 else how
     message = f"the slide{name} is over-full: {how}"
     hint = "split it with a --- or a heading"
@@ -243,21 +333,13 @@ def scale_pixels(image: Any, unit: float) -> None:
             image.attributes[key] = f"{float(match[1]) * unit:.1f}pt"
 
 
-_NAMED = {
-    "white": "#ffffff", "black": "#000000", "red": "#ff0000", "green": "#008000", "blue": "#0000ff",
-    "yellow": "#ffff00", "orange": "#ffa500", "gray": "#808080", "grey": "#808080", "navy": "#000080",
-    "teal": "#008080", "aqua": "#00ffff", "lightblue": "#add8e6", "lightgray": "#d3d3d3", "lightgrey": "#d3d3d3",
-    "lightyellow": "#ffffe0", "beige": "#f5f5dc", "ivory": "#fffff0", "pink": "#ffc0cb", "purple": "#800080",
-    "darkblue": "#00008b", "darkgreen": "#006400", "darkred": "#8b0000", "whitesmoke": "#f5f5f5",
-}  # fmt: skip
-
-
-def _hex(colour: str) -> str:
-    colour = _NAMED.get(colour.strip().lower(), colour.strip().lower())
-    return colour if re.fullmatch(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", colour) else ""
-
-
 def colours(style: Mapping[str, str], classes: list[str]) -> tuple[str, str]:
-    inverted = "invert" in classes
-    back = _hex(style.get("backgroundColor", "")) or ("#22262d" if inverted else "")
-    return back, _hex(style.get("color", "")) or ("#f0f2f5" if inverted else "")
+    """(of the ground, of the words) of a slide, as ``#rrggbb``; "" where it has none of its own."""
+    back = colour(style.get("backgroundColor", "")) or ("#22262d" if "invert" in classes else "")
+    words = colour(style.get("color", "")) or ("#f0f2f5" if back and is_dark(back) else "")
+    return back, words
+
+
+def is_dark(colour: str) -> bool:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return 0.3 * red + 0.59 * green + 0.11 * blue < 128

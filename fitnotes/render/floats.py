@@ -292,9 +292,11 @@ def _float(element: Any, kind: str, blocks: list[Any], shape: list[list[float]] 
         if caption:
             blocks[0].caption = pf.Caption(pf.Plain(*caption))
         return [*before, blocks[0]]
-    alone = len(blocks) == 1 and len(_images(blocks[0]) or [0]) == 1
-    inner = [pf.Plain(*b.content) if alone else b for b in blocks] if alone else []
-    inner = inner or _side_by_side(blocks, shape, parts=True)
+    images = _images(blocks[0]) if len(blocks) == 1 else None
+    if images is not None and len(images) == 1:
+        inner = [pf.Plain(*blocks[0].content)]
+    else:
+        inner = _side_by_side(blocks, shape, parts=True)
     return [*before, pf.Figure(*inner, caption=pf.Caption(pf.Plain(*caption)), identifier=identifier)]
 
 

@@ -188,7 +188,9 @@ def anchor_formulas(page: Page) -> None:
 def _row(columns: list[list[Any]], widths: list[float]) -> list[Any]:
     import panflute as pf
 
-    cells = [pf.Div(*column) for column in columns]
+    # Raw tags: of a Div that begins with a heading pandoc would make a section.
+    start, end = pf.RawBlock("<div>", format="html"), pf.RawBlock("</div>", format="html")
+    cells = [block for column in columns for block in (start, *column, end)]
     # The widths stand in a variable, so that a narrow screen can do without them.
     style = f"--columns: {' '.join(f'minmax(0, {width:g}fr)' for width in widths)}"
     return [pf.Div(*cells, classes=["layout"], attributes={"style": style})]

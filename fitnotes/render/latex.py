@@ -139,6 +139,10 @@ def _parts(page: Page) -> None:
                 return None
             return [pf.RawBlock("\\refstepcounter{table}", format="latex"), _titled(element, "\\centering")]
         number = element.attributes.pop("number", "")
+        if isinstance(element, pf.Table) and element.cols > 7 and crossrefs.SUBFIGURE not in element.classes:
+            size = "\\footnotesize" if element.cols <= 11 else "\\tiny"  # as of a data frame
+            start = f"\\begingroup{size}\\setlength{{\\tabcolsep}}{{3pt}}"
+            return [pf.RawBlock(start, format="latex"), element, pf.RawBlock("\\endgroup", format="latex")]
         if crossrefs.SUBFIGURE not in element.classes:
             several = isinstance(element, pf.Figure) and (
                 len(element.content) > 1 or isinstance(element.content[0], pf.Div)

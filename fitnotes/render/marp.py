@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from fitnotes import pandoc
 from fitnotes.read import plain
@@ -21,6 +22,7 @@ LOCAL = ("paginate", "class", "header", "footer", "backgroundColor", "background
          "backgroundSize", "backgroundPosition", "backgroundRepeat")  # fmt: skip
 GLOBAL = ("marp", "theme", "style", "size", "headingDivider", "math", "lang", "title", "author", "description",
           "transition", "keywords", "url", "image")  # fmt: skip
+PAUSE = re.compile(r"^\.\s\.\s\.$")  # alone in a paragraph
 STYLE = re.compile(r"\s*<style(\s+scoped)?[^>]*>(.*?)</style>\s*$", re.DOTALL | re.IGNORECASE)
 _COMMENT = re.compile(r"^\s*<!--(.*?)-->\s*$", re.DOTALL)
 _LENGTH = r"(\d+(?:\.\d+)?)(px|cm|mm|in|pt|pc|em|%)?"
@@ -28,6 +30,21 @@ _KEYWORDS = re.compile(
     rf"^(?:bg|(?:left|right)(?::\d+%)?|vertical|cover|contain|fit|auto|[wh](?:idth|eight)?:{_LENGTH}|\d+%"
     r"|(?:blur|brightness|contrast|drop-shadow|grayscale|hue-rotate|invert|opacity|saturate|sepia)(?::\S+)?)$"
 )
+
+
+def colour(text: str) -> str:
+    """A colour as CSS writes it, as ``#rrggbb``; "" for anything else.
+
+    >>> colour("rebeccapurple"), colour("rgb(255, 0, 0)"), colour("plot")
+    ('#663399', '#ff0000', '')
+    """
+    from PIL import ImageColor
+
+    try:
+        red, green, blue, *_ = ImageColor.getrgb(text.strip())
+    except ValueError:
+        return ""
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def settings(doc: Any, text: str) -> dict[str, str]:
@@ -39,7 +56,7 @@ def settings(doc: Any, text: str) -> dict[str, str]:
     if str(plain(metadata["marp"])).lower() != "true" if "marp" in metadata else True:
         return {}
     found = {}
-    for key in (*LOCAL, *GLOBAL):
+    for key in (*LOCAL, *GLOBAL, *(f"_{name}" for name in LOCAL)):
         if key in metadata:
             value = plain(metadata[key])
             found[key] = " ".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -50,8 +67,8 @@ def settings(doc: Any, text: str) -> dict[str, str]:
     return found
 
 
-def read_marp(doc: Any, *, styled: bool) -> None:
-    """Reads what is written for Marp alone. Call it for notes with ``marp: true``.
+def read_marp(doc: Any, given: Mapping[str, str], *, styled: bool) -> None:
+    """Reads what is written for Marp alone, in a note whose header has these settings.
 
     ``styled``: the ``<style>`` of its slides means something.
     """
@@ -62,16 +79,19 @@ def read_marp(doc: Any, *, styled: bool) -> None:
             if not styled and element.format == "html" and STYLE.match(element.text):
                 return []
             return _comment(element)
+        if isinstance(element, pf.SoftBreak):
+            return pf.LineBreak()  # as in Marp
         if isinstance(element, pf.Image):
-            _image(element)
-            return None
+            return _image(element)
         if isinstance(element, pf.Figure):  # Marp knows no captions
             images: list[Any] = []
             pandoc.walk(element, lambda e, d: images.append(e), pf.Image)
+            pandoc.walk(element, lambda e, d: images.append(e) if DIRECTIVE in e.classes else None, pf.Span)
             return pf.Para(*images) if images and not element.identifier else None
         return None
 
-    pandoc.walk(doc, visit, pf.Image, pf.RawBlock, pf.RawInline, pf.Figure)
+    pandoc.walk(doc, visit, pf.Image, pf.RawBlock, pf.RawInline, pf.Figure, pf.SoftBreak)
+    doc.content = [*_behind(given.get("backgroundImage", ""), True), *doc.content]
 
 
 def _comment(element: Any) -> Any:
@@ -86,13 +106,13 @@ def _comment(element: Any) -> Any:
         return []
     found = _directives(inside)
     if found:
-        return (
-            pf.Div(classes=[DIRECTIVE], attributes=found)
-            if block
-            else pf.Span(classes=[DIRECTIVE], attributes=found)
-        )
-    if not block or not inside:
+        made = (pf.Div if block else pf.Span)(classes=[DIRECTIVE], attributes=found)
+        image = next((found[k] for k in ("_backgroundImage", "backgroundImage") if k in found), "")
+        return [made, *_behind(image, "backgroundImage" in found)] if block else made
+    if not inside or re.match(r"(?:prettier|markdownlint|cspell|eslint|lint|textlint)\b", inside):
         return []
+    if not block:
+        return pf.Span(pf.Str(" ".join(inside.split())), classes=[NOTES])
     return pf.Div(
         *[pf.Para(pf.Str(" ".join(part.split()))) for part in re.split(r"\n\s*\n", inside)], classes=[NOTES]
     )
@@ -124,14 +144,29 @@ def _directives(text: str) -> dict[str, str]:
     } or {"_": ""}
 
 
-def _image(element: Any) -> None:
-    """``![bg right:40% w:200px words](…)``: what the words say about the picture goes into its attributes."""
+def _behind(value: str, lasting: bool) -> list[Any]:
+    """``url(a.png)`` as a background; ``lasting``: of the slides behind it too."""
+    import panflute as pf
+
+    match = re.match(r"url\(\s*['\"]?([^'\")]+)", value)
+    if match is None:
+        return []
+    attributes = {"lasting": "1"} if lasting else {}
+    return [pf.Para(pf.Image(url=match[1].strip(), classes=[BACKGROUND], attributes=attributes))]
+
+
+def _image(element: Any) -> Any:
+    """``![bg right:40% w:200px words](…)``: what the words say about the picture goes into its attributes. A colour
+    in the place of a picture is that of the slide."""
     import panflute as pf
 
     words = pf.stringify(pf.Para(*element.content)).split()
+    if colour(unquote(element.url)):
+        key = "_backgroundColor" if "bg" in words else "_color"
+        return pf.Span(classes=[DIRECTIVE], attributes={key: unquote(element.url)})
     said = [word for word in words if _KEYWORDS.match(word)]
     if not said:
-        return
+        return None
     rest = " ".join(word for word in words if word not in said)
     element.content = [pf.Str(rest)] if rest else []
     attributes = element.attributes
@@ -150,5 +185,8 @@ def _image(element: Any) -> None:
             attributes["zoom"] = word.rstrip("%")
         elif name == "opacity":
             attributes["opacity"] = value or ".5"
+        elif word == "vertical":
+            attributes["vertical"] = "1"
     if "bg" in said:
         element.classes = [*element.classes, BACKGROUND]
+    return None

@@ -127,7 +127,10 @@ def compose(
     )
     for_marp = marp.settings(doc, note.text)
     if for_marp:
-        marp.read_marp(doc, styled=deck and target == "html")
+        marp.read_marp(doc, for_marp, styled=deck and target == "html")
+        if "gradient" in note.text and re.search(r"(?i)backgroundImage:.*gradient", note.text):
+            line = note.line_of("gradient(")
+            problems.append(Problem("warning", "gradients behind slides are left out", note.shown, line))
     _choose(doc, {"slides", "revealjs", "beamer", target} if deck else {*FORMATS.get(target, ()), target})
     if not deck:
         _without_speaker(doc)
@@ -220,7 +223,7 @@ def _without_speaker(doc: Any) -> None:
 
     def visit(element: Any, doc: Any) -> Any:
         if isinstance(element, pf.Para):
-            return [] if re.fullmatch(r"\.\s\.\s\.", pf.stringify(element).strip()) else None
+            return [] if marp.PAUSE.match(pf.stringify(element).strip()) else None
         return [] if {marp.NOTES, marp.DIRECTIVE} & set(element.classes) else None
 
     pandoc.walk(doc, visit, pf.Div, pf.Span, pf.Para)

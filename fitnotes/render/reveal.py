@@ -7,15 +7,16 @@ import importlib.util
 import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fitnotes import pandoc
-from fitnotes.errors import MissingProgram
+from fitnotes.errors import ConversionError, MissingProgram
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.read import Document
 from fitnotes.render import mathjax, pictures
-from fitnotes.render.deck import Slide, pause, size, split
+from fitnotes.render.deck import Slide, colours, is_dark, pause, size, split
 from fitnotes.render.html import dress_html, page_title, set_formulas
 from fitnotes.render.marp import BACKGROUND
 from fitnotes.render.media import Media
@@ -27,7 +28,6 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' data:; style-src 'unsafe-inline' data:; img-src data:; "
     "font-src data:; frame-src 'self' file:; base-uri 'none'; form-action 'none'"
 )
-_COLOUR = re.compile(r"^#?[\w]+$|^rgba?\([\d.,%\s]+\)$|^hsla?\([\d.,%\s]+\)$")
 
 
 def reveal() -> Path:
@@ -113,11 +113,15 @@ def _title_section(page: Page) -> list[Any]:
     metadata = page.doc.metadata.content
     if page.marp or "title" not in metadata:
         return []
-    made = [_raw('<section class="title-slide" id="title-slide">')]
+    made = [_raw('<section class="slide title-slide" id="title-slide">')]
     made.append(pf.Header(*_inlines(metadata["title"]), level=1, classes=["title"]))
     for key in ("subtitle", "author", "institute", "date"):
         if key in metadata:
             made.append(pf.Para(*_inlines(metadata[key])))
+    if "abstract" in metadata:
+        value = metadata["abstract"]
+        blocks = list(value.content) if isinstance(value, pf.MetaBlocks) else [pf.Para(*_inlines(value))]
+        made += [_raw('<div class="slide-body abstract"><div>'), *blocks, _raw("</div></div>")]
     return [*made, _raw("</section>")]
 
 
@@ -135,46 +139,42 @@ def _inlines(value: Any) -> list[Any]:
 def _section(page: Page, slide: Slide, number: int) -> list[Any]:
     import panflute as pf
 
-    style = slide.style
-    classes = list(slide.classes)
+    side = slide.side
+    classes = ["slide", *slide.classes]
     css = []
-    for key, name in (("backgroundColor", "background-color"), ("color", "color")):
-        if _COLOUR.match(style.get(key, "")):
-            css.append(f"{name}: {style[key]}")
-            css += [f"--text: {style[key]}"] if key == "color" else []
-    side = next((i.attributes.get("side", "") for i in slide.backgrounds if i.attributes.get("side")), "")
+    back, words = colours(slide.style, slide.classes)
+    css += [f"background-color: {back}"] if back else []
+    css += [f"color: {words}; --text: {words}"] if words else []
+    if (back and is_dark(back)) or (words and not back and not is_dark(words)):
+        classes.append("dark-slide")
     if side:
-        share = next(i.attributes.get("share", "50") for i in slide.backgrounds)
         classes.append(f"has-{side}")
-        css.append(f"--share: {share}%")
-    shown = f' class="{html.escape(" ".join(classes))}"' if classes else ""
-    dark = style.get("backgroundColor", "") or ("#22262d" if "invert" in classes else "")
-    behind = f' data-background-color="{html.escape(dark)}"' if _COLOUR.match(dark) else ""
+        css.append(f"--share: {slide.share}%")
     css_text = f' style="{html.escape("; ".join(css))}"' if css else ""
-    made = [_raw(f'<section id="slide-{number}"{shown}{css_text}{behind}>')]
+    behind = f' data-background-color="{back}"' if back else ""
+    shown = html.escape(" ".join(classes))
+    made = [_raw(f'<section id="slide-{number}" class="{shown}"{css_text}{behind}>')]
     for scoped, text in slide.css:
         rules = f"@scope (#slide-{number}) {{ {_local(text)} }}" if scoped else _local(text)
         made.append(_raw(f"<style>{rules}</style>"))
     if slide.backgrounds:
-        made += [
-            _raw(f'<div class="slide-bg {side}">'),
-            pf.Plain(*map(_background, slide.backgrounds)),
-            _raw("</div>"),
-        ]
+        way = " vertical" if any(image.attributes.get("vertical") for image in slide.backgrounds) else ""
+        images = pf.Plain(*map(_background, slide.backgrounds))
+        made += [_raw(f'<div class="slide-bg {side}{way}">'), images, _raw("</div>")]
     if slide.title is not None:
         made.append(slide.title)
     for block in slide.blocks:
         pandoc.walk(pf.Div(block), _mark_pictures, pf.Para)
+        pandoc.walk(pf.Div(block), _size, pf.Image)
     alone = " alone" if slide.crowd == 0 else ""
     if slide.blocks:
         made += [_raw(f'<div class="slide-body{alone}"><div>'), *_paused(slide.blocks), _raw("</div></div>")]
-    if style.get("header"):
-        made.append(_raw(f'<div class="slide-head">{html.escape(style["header"])}</div>'))
-    paginate = style.get("paginate", "false" if page.marp else "true")
-    foot = html.escape(style.get("footer", ""))
-    if foot or paginate not in ("false", "skip"):
-        count = str(number) if paginate not in ("false", "skip") else ""
-        made.append(_raw(f'<div class="slide-foot"><span>{foot}</span><span>{count}</span></div>'))
+    if head := slide.words("header"):
+        made.append(_raw(f'<div class="slide-head">{html.escape(head)}</div>'))
+    foot = slide.words("footer")
+    if foot or slide.number:
+        foot = html.escape(foot)
+        made.append(_raw(f'<div class="slide-foot"><span>{foot}</span><span>{slide.number}</span></div>'))
     if slide.notes:
         made += [_raw('<aside class="notes">'), *slide.notes, _raw("</aside>")]
     return [*made, _raw("</section>")]
@@ -186,6 +186,18 @@ def _mark_pictures(element: Any, doc: Any) -> None:
 
     if len(element.content) == 1 and isinstance(element.content[0], pf.Image):
         element.content[0].classes = [*element.content[0].classes, "picture"]
+
+
+def _size(image: Any, doc: Any) -> None:
+    """A size in pixels as style: as an attribute a height alone would mean nothing here."""
+    css = []
+    for key in ("width", "height"):
+        value = image.attributes.get(key, "")
+        if re.fullmatch(r"[\d.]+(?:px)?", value):
+            css.append(f"{key}: {value.removesuffix('px')}px")
+            del image.attributes[key]
+    if css:
+        image.attributes["style"] = "; ".join([image.attributes.get("style", ""), *css]).strip("; ")
 
 
 def _background(image: Any) -> Any:
@@ -216,5 +228,11 @@ def _paused(blocks: list[Any]) -> list[Any]:
 def _measure(document: Document, results: Mapping[int, Result], place: Place, page: Page) -> None:
     """Says which slides are over-full, as Typst sets them: no browser is at hand when a deck is built."""
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
-        measured = write_typst_slides(document, results, Path(scratch) / "deck.pdf", place)
-    page.problems.extend(p for p in measured.problems if p.code == "overfull")
+        try:
+            measured = write_typst_slides(document, results, Path(scratch) / "deck.pdf", place)
+        except ConversionError:
+            return  # the deck is there; what Typst stops at is said of a PDF
+    for problem in measured.problems:
+        if problem.code == "overfull":
+            said = problem.message.replace("goes on on another page", "has to be scrolled")
+            page.problems.append(replace(problem, message=said))

@@ -394,7 +394,8 @@ def write_typst_pdf(
             folder = Path(scratch)
             media = Media(folder, "", convert=pictures.converter("typst", place.root))
             page = compose(document, results, "typst", media, place, deck=arrange is not None)
-            dress(page, page_break=_page_break, theorem=_theorem, row=_row, box=_callout)
+            breaks = _page_break if arrange is None else lambda block: []
+            dress(page, page_break=breaks, theorem=_theorem, row=_row, box=_callout)
             sources = set_formulas(page, refused)
             mend(page)
             _paper(page)

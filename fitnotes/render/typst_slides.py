@@ -54,25 +54,25 @@ def _quoted(text: str) -> str:
 def _page(page: Page, slide: Slide, number: int) -> list[Any]:
     """One slide for Typst."""
 
-    style = slide.style
     kind = "centred" if slide.section or "lead" in slide.classes else "plain"
-    options = [f"number: {number}", f'kind: "{kind}"']
-    if style.get("header"):
-        options.append(f"head: {_quoted(style['header'])}")
-    if style.get("footer"):
-        options.append(f"foot: {_quoted(style['footer'])}")
-    if style.get("paginate", "false" if page.marp else "true") in ("false", "skip"):
-        options.append("paginate: false")
-    back, text = colours(style, slide.classes)
+    options = [f"number: {number}", f'kind: "{kind}"', f"shown: {_quoted(slide.number)}"]
+    for key, name in (("header", "head"), ("footer", "foot")):
+        if words := slide.words(key):
+            options.append(f"{name}: {_quoted(words)}")
+    back, text = colours(slide.style, slide.classes)
     options += [f'fill: rgb("{back}")'] if back else []
     options += [f'colour: rgb("{text}")'] if text else []
-    side = next((i.attributes["side"] for i in slide.backgrounds if i.attributes.get("side")), "")
     if slide.backgrounds:
-        share = next(i.attributes.get("share", "100") for i in slide.backgrounds) if side else "100"
-        urls = "".join(f"{_quoted(i.url)}, " for i in slide.backgrounds)
-        fit = slide.backgrounds[0].attributes.get("fit", "cover")
-        fit = fit if fit in ("cover", "contain") else "contain"
-        options += [f"images: ({urls})", f'side: "{side}"', f"share: {share}%", f'fit: "{fit}"']
+        first = slide.backgrounds[0].attributes
+        urls = "".join(f"{_quoted(image.url)}, " for image in slide.backgrounds)
+        fit = first.get("fit", "contain" if "zoom" in first else "cover")
+        options += [f"images: ({urls})", f'fit: "{fit if fit in ("cover", "contain") else "contain"}"']
+        options += [f'side: "{slide.side}"', f"share: {slide.share if slide.side else 100}%"]
+        options += [f"zoom: {first['zoom']}%"] if first.get("zoom") else []
+        options += (
+            [f"veil: {100 * (1 - float(first['opacity'])):g}%"] if _number(first.get("opacity")) else []
+        )
+        options += ["vertical: true"] if any(i.attributes.get("vertical") for i in slide.backgrounds) else []
     made: list[Any] = []
     if slide.title is not None:
         slide.title.level = 1 if slide.section else 2
@@ -81,23 +81,31 @@ def _page(page: Page, slide: Slide, number: int) -> list[Any]:
         made = [_code(f"#slide({', '.join(options)}, none)[")]
     limit = "11.2cm" if slide.crowd == 0 else "7.2cm"
     for block in slide.blocks:
-        if pause(block):
-            continue
-        made += _fitted(block, limit)
+        if not pause(block):
+            made += _fitted(block, limit)
     return [*made, _code("]")]
 
 
+def _number(text: str | None) -> bool:
+    try:
+        return text is not None and 0 <= float(text) <= 1
+    except ValueError:
+        return False
+
+
 def _fitted(block: Any, limit: str) -> list[Any]:
-    """Pictures that have no width of their own, no higher than ``limit``."""
+    """Pictures that stand by themselves no higher than ``limit``, or than the slide if they have a size."""
     import panflute as pf
 
     def wrap(element: Any, doc: Any) -> Any:
-        if "width" in element.attributes or "height" in element.attributes:
-            scale_pixels(element, PIXEL)
+        if len(element.content) != 1 or not isinstance(image := element.content[0], pf.Image):
             return None
-        opening = pf.RawInline(f"#fit({limit})[", format="typst")
-        return [opening, element, pf.RawInline("]", format="typst")]
+        sized = "width" in image.attributes or "height" in image.attributes
+        call = "#fitown(10.5cm)[" if sized else f"#fit({limit})["
+        opening, end = pf.RawInline(call, format="typst"), pf.RawInline("]", format="typst")
+        return type(element)(opening, image, end)
 
     holder = pf.Div(block)
-    pandoc.walk(holder, wrap, pf.Image)
+    pandoc.walk(holder, lambda e, d: scale_pixels(e, PIXEL), pf.Image)
+    pandoc.walk(holder, wrap, pf.Para, pf.Plain)
     return list(holder.content)
