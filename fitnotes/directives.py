@@ -61,7 +61,8 @@ def _classes(name: str) -> str | None:
 
 
 def _attributes(name: str, classes: str, argument: str, options: dict[str, str]) -> str:
-    words = [classes]
+    kind = next((_ADMONITIONS[c] for c in options.get("class", "").split() if c in _ADMONITIONS), "")
+    words = [f".callout-{kind}" if kind and name == "admonition" else classes]
     label = options.get("label") or options.get("name")
     if label and re.fullmatch(r"[\w:.-]+", label):
         words.append(f"#{label}")

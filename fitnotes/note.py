@@ -78,7 +78,16 @@ def _columns(value: object) -> str:
     return str(value).strip()
 
 
+def _words(value: object) -> str:
+    if isinstance(value, (list, tuple, dict)):
+        raise ValueError("words; the captions of parts are fig-subcap")
+    return str(value)
+
+
 _CONVERT: dict[str, Any] = {
+    "fig_cap": _words,
+    "tbl_cap": _words,
+    "lst_cap": _words,
     "echo": to_bool,
     "eval": to_bool,
     "output": _output,

@@ -313,3 +313,96 @@ def test_references_to_figures_of_other_notes(fitnotes: Run, write, project: Pat
     page = (project / "_build" / "html" / "two.html").read_text(encoding="utf-8")
     assert 'href="one.html#fig-b"' in page
     assert plain("See Figure 1b, Figures 1 and 2, Listing 1.") in plain(words(page))
+
+
+ODD = {
+    "a reference with words behind it": ("@fig-a [left], @fig-a's", "Figure 1 left, Figure 1’s"),
+    "words in front of each": ("[@fig-a; see also @fig-b]", "Figure 1 and see also Figure 2"),
+    "a heading with a formula": ("@sec-x", "About x^2"),
+    "a heading in a box": ("@sec-tip", "A title"),
+    "a tab": ("@sec-tab", "The tab"),
+    "two names of one kind": ("@thm-one, @thm-two", "Theorem 1, Theorem 2"),
+    "a part behind z": ("@fig-p27", "Figure 3aa"),
+}
+MANY = "\n\n".join(f"![p](dot.png){{#fig-p{n}}}" for n in range(1, 29))
+AROUND = f"""# About $x^2$ {{#sec-x}}
+
+![One](dot.png){{#fig-a}}
+
+![Two](dot.png){{#fig-b}}
+
+:::: {{#fig-many layout-ncol=14}}
+{MANY}
+
+Many.
+::::
+
+::: {{.callout-tip}}
+## A title {{#sec-tip}}
+Words.
+:::
+
+::: {{.panel-tabset}}
+## The tab {{#sec-tab}}
+Words.
+:::
+
+::: {{.theorem #thm-one}}
+It is so.
+:::
+
+::: {{.thm #thm-two}}
+It is so too.
+:::
+
+"""
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("odd")
+    shutil.copy(ROOT / "tests" / "notes" / "dot.png", folder)
+    lines = "\n\n".join(f"{name}: {source}." for name, (source, _) in ODD.items())
+    (folder / "note.md").write_text(AROUND + lines, encoding="utf-8")
+    [outcome] = build(folder, folder / "note.md", "html")
+    assert outcome.problems == []
+    return plain(words((folder / "_build" / "html" / "note.html").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_references(name: str, odd: str) -> None:
+    assert plain(f"{name}: {ODD[name][1]}.") in odd
+
+
+LEAKS = """Text
+:::{tip} Words
+body
+:::
+
+![a](dot.png){#fig-50%}
+
+::: {.content-visible when-format="htlm"}
+x
+:::
+"""
+
+
+def test_markup_that_is_read_as_words_is_said(fitnotes: Run, write, project: Path) -> None:
+    shutil.copy(ROOT / "tests" / "notes" / "dot.png", project)
+    write("note.md", LEAKS)
+    done = fitnotes("build", "note.md")
+    said = [line for line in done.stderr.splitlines() if line.startswith("note.md")]
+    assert any("when-format=htlm: there is no such format" in line for line in said)
+    assert any("{#fig-50%} is shown as text" in line for line in said)
+    assert any(line.startswith("note.md:2: warning:") for line in said), said
+
+
+def test_numbers_of_headings_in_boxes(fitnotes: Run, write, project: Path) -> None:
+    body = "# One\n\n> ## Quoted\n\n- # In a list\n\n## Two {#sec-two}\n\nSee @sec-two.\n"
+    write("note.md", f"---\nnumber-sections: true\n---\n\n{body}")
+    for target in ("html", "pdf", "docx"):
+        assert fitnotes("build", "note.md", "--to", target).returncode == 0
+    page = (project / "_build" / "html" / "note.html").read_text(encoding="utf-8")
+    assert plain("See Section 1.1.") in plain(words(page))
+    assert plain("1.1 Two") in plain(words(page))
+    assert plain("1.1 Two") in plain(pdf(project / "_build" / "pdf" / "note.pdf")[0])

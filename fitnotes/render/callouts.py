@@ -64,7 +64,10 @@ def read_callouts(doc: Any, words: Words) -> None:
         content = list(element.content)
         title = titles.get(element.attributes.get("title", ""), [])
         if not title and content and isinstance(content[0], pf.Header):
-            title = list(content.pop(0).content)
+            heading = content.pop(0)
+            title = list(heading.content)
+            if not element.identifier and _own_identifier(heading):
+                element.identifier = heading.identifier
         return callout(kind, element, title, content)
 
     def alert(element: Any) -> Any:
@@ -79,6 +82,14 @@ def read_callouts(doc: Any, words: Words) -> None:
         return callout(found[1].lower(), pf.Div(), [], content)
 
     pandoc.walk(doc, visit, pf.Div, pf.BlockQuote)
+
+
+def _own_identifier(heading: Any) -> bool:
+    """Whether its author gave it one to refer to."""
+    import panflute as pf
+
+    made = re.sub(r"[^\w-]", "", pf.stringify(heading).lower().replace(" ", "-"))
+    return heading.identifier != made and bool(re.match(r"sec[-:]", heading.identifier))
 
 
 def _paragraphs(blocks: list[Any]) -> list[Any]:
@@ -97,8 +108,7 @@ def _tabset(element: Any, titles: dict[str, list[Any]]) -> Any:
     level = next((b.level for b in element.content if isinstance(b, pf.Header)), 0)
     for block in element.content:
         if isinstance(block, pf.Header) and block.level == level:
-            given = block.identifier != re.sub(r"[^\w-]", "", pf.stringify(block).lower().replace(" ", "-"))
-            name = block.identifier if given and re.match(r"\w{2,4}[-:]", block.identifier) else ""
+            name = block.identifier if _own_identifier(block) else ""
             tabs.append((name, list(block.content), []))
         elif isinstance(block, pf.Div) and "tab-item" in block.classes:
             title = titles.get(block.attributes.get("title", ""), [])

@@ -94,11 +94,16 @@ def _process(page: Page, files: list[str], styles: list[str]) -> None:
     args += [f"--csl={style}" for style in styles[:1]]
     try:
         output = pandoc.run(args, pandoc.dump(asked), cwd=note.path.parent)
-    except ConversionError as error:
+    except ConversionError as error:  # said once; the citations stay visible
         name = next((file for file in [*files, *styles] if file in error.message), "")
         line = note.line_of(Path(name).name) if name else None
-        message = " ".join(error.message.replace(name, Path(name).name).split())
-        raise ConversionError(message, path=note.shown, line=line) from None
+        reason = " ".join(error.message.replace(name, Path(name).name).split())
+        if "Citeproc" in reason and styles:
+            line = note.line_of(Path(styles[0]).name)
+            reason = f"the style {Path(styles[0]).name} cannot be read: {reason}"
+        page.problems.append(Problem("error", reason[:300], note.shown, line, exit_code=1, code="citation"))
+        _without(page, wanted=True, said=True)
+        return
     made = pandoc.load(output.text, page.doc.format)
     made.pandoc_version = None  # some styles write footnotes
     page.doc.pandoc_version = None
@@ -150,7 +155,7 @@ def _mark(page: Page, missing: set[str]) -> dict[str, list[str]]:
         for key in dict.fromkeys(citation.id for citation in element.citations):
             if key not in missing:
                 names = places.setdefault(key, [])
-                names.append(f"cite-{key}-{len(names) + 1}")
+                names.append(f"cite-{re.sub(r'[^A-Za-z0-9_-]+', '-', key)}-{len(names) + 1}")
                 anchors.append(_anchor(names[-1], page.target))
         return [*anchors, *element.content]
 
@@ -164,7 +169,7 @@ def _anchor(name: str, target: str) -> Any:
     if target == "typst":
         return pf.RawInline(f"#metadata(none)<{name}>", format="typst")
     if target == "latex":
-        return pf.RawInline(f"\\phantomsection\\label{{{name}}}", format="latex")
+        return pf.RawInline(f"\\protect\\phantomsection\\protect\\label{{{name}}}", format="latex")
     return pf.Span(identifier=name)
 
 
@@ -205,7 +210,8 @@ def _back(names: list[str], target: str) -> list[Any]:
     return [pf.Span(*links, classes=[BACK])]
 
 
-def _without(page: Page, wanted: bool) -> None:
+def _without(page: Page, wanted: bool, *, said: bool = False) -> None:
+    """Citations as their keys; ``said``: why is known already."""
     import panflute as pf
 
     note = page.document.note
@@ -216,7 +222,8 @@ def _without(page: Page, wanted: bool) -> None:
             return pf.Str("@" + keys[0]) if len(keys) == 1 else None  # a name, as on GitHub
         line = next((at for key in keys if (at := note.line_of(key)) is not None), None)
         message = f"citation of {', '.join(keys)}, but there is no bibliography"
-        page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
+        if not said:
+            page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
         shown = pf.stringify(pf.Para(*element.content)).strip()
         return pf.Span(pf.Str(shown or f"[{', '.join(keys)}]"), classes=["error"])
 

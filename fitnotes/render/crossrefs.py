@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,7 +112,8 @@ class References:
         if label in self.unnumbered:
             message = f"{written} refers to a formula without a number (line {self.unnumbered[label]})"
             hint = "take the star or \\nonumber away, or give it a \\tag"
-        line = self.note.line_of(written)
+        found = re.search(rf"{re.escape(written)}(?![\w:.-]*\w)", self.note.text)
+        line = self.note.text.count("\n", 0, found.start()) + 1 if found else self.note.line_of(written)
         self.problems.append(
             Problem("error", message, self.note.shown, line, hint, exit_code=1, code="undefined-label")
         )
@@ -142,6 +143,23 @@ def raise_headings(doc: Any) -> int:
     shift = min((h.level for h in headings if "unnumbered" not in h.classes), default=1) - 1
     shift_headings(doc, -shift)
     return shift
+
+
+def number_top_only(doc: Any) -> None:
+    """No numbers for headings in quotations, lists and boxes: not every target gives them one."""
+    import panflute as pf
+
+    boxes = {"callout", "tabset", "layout", "theorem"}
+
+    def mark(element: Any, doc: Any) -> None:
+        if "unnumbered" not in element.classes:
+            element.classes = [*element.classes, "unnumbered"]
+
+    def visit(element: Any, doc: Any) -> None:
+        if not isinstance(element, pf.Div) or boxes & set(element.classes):
+            pandoc.walk(element, mark, pf.Header)
+
+    pandoc.walk(doc, visit, pf.BlockQuote, pf.ListItem, pf.Definition, pf.Div)
 
 
 def shift_headings(doc: Any, levels: int) -> None:
@@ -188,7 +206,7 @@ def number(
                 counts[kind] = 0
         if element.identifier:
             given = headings.prefix(level).rstrip(".") if sections and level else ""
-            register(element.identifier, Target("Section", given, words=pf.stringify(element)))
+            register(element.identifier, Target("Section", given, words=_title_words(element)))
             if given and doc.format == "gfm":  # whose writer numbers nothing
                 element.content = [pf.Str(given), pf.Space, *element.content]
 
@@ -198,7 +216,7 @@ def number(
         pandoc.walk(
             element, lambda e, d: inner.append(e) if SUBFIGURE in e.classes else None, pf.Figure, pf.Table
         )
-        for letter, part in zip(string.ascii_lowercase, inner, strict=False):
+        for letter, part in zip(_letters(), inner, strict=False):
             part.attributes["number"] = f"({letter})"
             if part.identifier:
                 register(part.identifier, Target(kind, f"{given}{letter}"))
@@ -214,6 +232,8 @@ def number(
             elif PANEL in element.classes:
                 element.attributes["number"] = step("Table", element)
                 parts(element, element.attributes["number"], "Table")
+            elif element.identifier and {"tab", "callout"} & set(element.classes):
+                register(element.identifier, Target("Section", words=_title_words(element.content[0])))
             elif element.identifier and "cell" in element.classes and len(element.classes) > 1:
                 # A block that did not run has nothing to number yet; that it did not run is said elsewhere.
                 name = KINDS.get(re.split("[-:]", element.identifier)[0], "Block")
@@ -239,6 +259,25 @@ def number(
 
     pandoc.walk(doc, lift, pf.Div)
     pandoc.walk(doc, visit, pf.Figure, pf.Table, pf.Div, pf.Header)
+
+
+def _title_words(element: Any) -> str:
+    """The words of a heading; its formulas between dollars, for `_words`."""
+    import panflute as pf
+
+    tex: list[str] = []
+    pandoc.walk(element, lambda e, d: tex.append(e.text), pf.Math)
+    text = str(pf.stringify(element))
+    for formula in tex:
+        text = text.replace(formula, f"${formula}$", 1)
+    return text
+
+
+def _letters() -> Iterator[str]:
+    """a, b, …, z, aa, ab, …"""
+    for first in ("", *string.ascii_lowercase):
+        for last in string.ascii_lowercase:
+            yield first + last
 
 
 # --------------------------------------------------------------------------------------------------
@@ -339,7 +378,8 @@ def resolve(
             prefix = prefix[:1].upper() + prefix[1:]
         lead: list[Any] = []
         given = list(first.prefix or [])
-        if given and pf.stringify(given[-1]).strip().lower() in _LEADING:
+        words = " ".join(pf.stringify(e) for e in given).lower().split()
+        if words and words[-1] in _LEADING:
             lead = [*given, pf.Space]
         elif given:  # a name of the author's own
             prefix, lead = "", [*given, pf.Str(NO_BREAK)]
@@ -353,6 +393,8 @@ def resolve(
             else:
                 shown += [links[i] for i in run]
         tail = list(group[-1].suffix or [])
+        if tail and re.match(r"\w", pf.stringify(tail[0])):
+            tail.insert(0, pf.Space())
         return [*lead, *_listed(shown, refs.words("and")), *tail]
 
     def _listed(pieces: list[list[Any]], last: str) -> list[Any]:
@@ -365,7 +407,7 @@ def resolve(
             out += piece
         return out
 
-    pandoc.walk(doc, visit, pf.Cite)
+    pandoc.walk(doc, visit, pf.Cite, metadata=True)
 
 
 def _runs(numbers: Sequence[str]) -> list[list[int]]:

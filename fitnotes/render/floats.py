@@ -56,8 +56,30 @@ def read_floats(doc: Any, note: Note) -> list[Problem]:
         name = "fig" if kind[1] == "fig" else "lst" if kind[1] == "lst" else "tbl"
         return _float(element, name, blocks, shape)
 
+    def alone(element: Any, doc: Any) -> Any:
+        """An image with a label and no caption, which is no figure to pandoc."""
+        image = element.content[0] if len(element.content) == 1 else None
+        if not isinstance(image, pf.Image) or not re.match(r"fig[-:]", image.identifier):
+            return None
+        identifier, image.identifier = image.identifier, ""
+        return pf.Figure(pf.Plain(image), caption=pf.Caption(), identifier=identifier)
+
+    pandoc.walk(doc, alone, pf.Para)
     pandoc.walk(doc, visit, pf.Div)
+    pandoc.walk(doc, _flat_words, pf.Image)
     return problems
+
+
+def _flat_words(image: Any, doc: Any) -> None:
+    """No notes, citations or labels in what stands for a picture: they are in its caption already."""
+    import panflute as pf
+
+    odd: list[Any] = []
+    holder = pf.Span(*image.content)
+    pandoc.walk(holder, lambda e, d: odd.append(e), pf.Cite, pf.Note, pf.RawInline, pf.Span, pf.Link)
+    if odd:
+        pandoc.walk(holder, lambda e, d: [], pf.Note)
+        image.content = [pf.Str(pf.stringify(holder))]
 
 
 # --------------------------------------------------------------------------------------------------

@@ -108,7 +108,11 @@ def prepare(page: Page, plain: bool) -> set[str]:
 
     def reference(element: Any, match: re.Match[str]) -> Any:
         command, labels = match[1], [label.strip() for label in match[2].split(",")]
-        if all(label in refs.targets for label in labels) and (cleveref or command.lower() != "cref"):
+        counted = all(
+            label in refs.targets and refs.targets[label].number and refs.targets[label].kind != "Listing"
+            for label in labels
+        )
+        if counted and (cleveref or command.lower() != "cref"):
             element.text = f"\\{command}{{{','.join(labels)}}}"
             return None
         out: list[Any] = []
@@ -168,6 +172,24 @@ def _parts(page: Page) -> None:
     pandoc.walk(page.doc, visit, pf.Figure, pf.Table, pf.Div)
 
 
+def _held(blocks: list[Any]) -> list[Any]:
+    """The blocks, with figures that stay where they are: a box holds no floats."""
+    import panflute as pf
+
+    def visit(element: Any, doc: Any) -> Any:
+        if isinstance(element, pf.Figure):
+            made = _whole(element)
+            made[0].text = made[0].text.replace("\\begin{figure}", "\\begin{figure}[H]", 1)
+            return made
+        if element.text.startswith("\\begin{figure}\n"):
+            element.text = element.text.replace("\\begin{figure}", "\\begin{figure}[H]", 1)
+        return None
+
+    holder = pf.Div(*blocks)
+    pandoc.walk(holder, visit, pf.Figure, pf.RawBlock)
+    return list(holder.content)
+
+
 def _titled(box: Any, align: str) -> Any:
     """Code or tables with a number: the words above them in the size of a caption, on the same page."""
     import panflute as pf
@@ -204,7 +226,7 @@ def _row(columns: list[list[Any]], widths: list[float]) -> list[Any]:
     between = ""
     for column, width in zip(columns, widths, strict=True):
         start = f"\\begin{{minipage}}[t]{{{0.96 * width / 100:.3f}\\linewidth}}\\vspace{{0pt}}"
-        made += [pf.RawBlock(f"{between}{start}", format="latex"), *column]
+        made += [pf.RawBlock(f"{between}{start}", format="latex"), *_held(column)]
         between = "\\end{minipage}\\hfill\n"  # an empty line would end the row
     return [*made, pf.RawBlock("\\end{minipage}\\par\\medskip", format="latex")]
 
@@ -216,7 +238,7 @@ def _callout(kind: str, title: list[Any], content: list[Any], element: Any) -> l
     start = pf.RawInline(f"\\begin{{fitnotescallout}}{{fitnotes{kind}}}{anchor}{{\\bfseries ", format="latex")
     return [
         pf.Plain(start, *title, pf.RawInline("\\par}", format="latex")),
-        *content,
+        *_held(content),
         pf.RawBlock("\\end{fitnotescallout}", format="latex"),
     ]
 

@@ -12,6 +12,7 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
+from fitnotes.note import Note
 from fitnotes.read import Document, plain
 from fitnotes.render import (
     callouts,
@@ -31,6 +32,7 @@ from fitnotes.render import (
 from fitnotes.render.media import Media, place_images
 from fitnotes.render.preamble import KEYS, Preamble, read_preamble, unheard
 from fitnotes.render.words import Words, read_words
+from fitnotes.settings import nearest
 
 # Formats of text that reads elsewhere: their writers get formulas ready made.
 SUFFIXES = {
@@ -131,6 +133,7 @@ def compose(
         if "gradient" in note.text and re.search(r"(?i)backgroundImage:.*gradient", note.text):
             line = note.line_of("gradient(")
             problems.append(Problem("warning", "gradients behind slides are left out", note.shown, line))
+    problems += _unknown_formats(doc, note)
     _choose(doc, {"slides", "revealjs", "beamer", target} if deck else {*FORMATS.get(target, ()), target})
     if not deck:
         _without_speaker(doc)
@@ -181,7 +184,10 @@ def compose(
     _name_authors(doc)
     refs = crossrefs.References(note, place.elsewhere, words)
     numbered = _asks(doc, "number-sections", _asks(doc, "numberSections", False))
-    raised = crossrefs.raise_headings(doc) if numbered else 0
+    raised = 0
+    if numbered:
+        crossrefs.number_top_only(doc)
+        raised = crossrefs.raise_headings(doc)
     known = maths.normalise(doc, note, preamble, refs, expanding=target != "latex")
     # Pandoc leaves text right before raw TeX without its paragraph.
     doc.content = [pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in doc.content]
@@ -189,6 +195,7 @@ def compose(
     inside = crossrefs.depths(preamble.tex, words.chapters)
     crossrefs.number(doc, note, refs, inside, sections=numbered)
     crossrefs.title_boxes(doc, words)
+    problems += _leaked(doc, note)
     if target == "gfm":  # below the title, which is a heading there
         crossrefs.shift_headings(doc, raised)
     if target != "latex":
@@ -214,7 +221,48 @@ def _choose(doc: Any, formats: set[str]) -> None:
         holds = bool(wanted & formats) if wanted else not unless & formats
         return list(element.content) if holds == shown else []
 
-    pandoc.walk(doc, visit, pf.Div)
+    pandoc.walk(doc, visit, pf.Div, pf.Span)
+
+
+_FORMATS = {"html", "pdf", "typst", "latex", "tex", "gfm", "docx", "epub", "slides", "revealjs", "beamer"}
+
+
+def _unknown_formats(doc: Any, note: Note) -> list[Problem]:
+    """Formats in a ``when-format`` that there are not: what they hide would be gone without a word."""
+    import panflute as pf
+
+    problems: list[Problem] = []
+
+    def look(element: Any, doc: Any) -> None:
+        for key in ("when-format", "unless-format"):
+            for name in filter(None, (w.strip() for w in element.attributes.get(key, "").split(","))):
+                if name not in _FORMATS:
+                    message = f"{key}={name}: there is no such format"
+                    hint = nearest(name, _FORMATS)
+                    problems.append(Problem("warning", message, note.shown, note.line_of(f'{key}="'), hint))
+
+    pandoc.walk(doc, look, pf.Div, pf.Span)
+    return problems
+
+
+def _leaked(doc: Any, note: Note) -> list[Problem]:
+    """Markup that pandoc has read as words: said, since a reader of the page would wonder."""
+    import panflute as pf
+
+    problems: list[Problem] = []
+
+    def look(element: Any, doc: Any) -> None:
+        for part in element.content:
+            text = getattr(part, "text", "") if isinstance(part, pf.Str) else ""
+            if text.startswith(":::") or re.match(r"\{#(?:fig|tbl|tab|eq|lst|sec|thm)[-:]", text):
+                shown = text.split()[0]
+                message = f"{shown[:40]} is shown as text"
+                hint = "an empty line above it, or another name, may make pandoc read it"
+                line = note.line_of(shown)
+                problems.append(Problem("warning", message, note.shown, line, hint, code="pandoc"))
+
+    pandoc.walk(doc, look, pf.Para, pf.Plain)
+    return problems
 
 
 def _without_speaker(doc: Any) -> None:

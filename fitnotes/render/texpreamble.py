@@ -52,6 +52,7 @@ PACKAGES: tuple[tuple[str, str, str], ...] = (
     ("array", "", r"\\arraybackslash|\\begin\{tabular|\\begin\{longtable"),
     ("multirow", "", r"\\multirow\b"),
     ("calc", "", r"\\real\{"),
+    ("float", "", r"\\begin\{figure\}\[H\]"),
     ("framed", "", r"\\begin\{fitnotescallout"),
     ("soul", "", r"\\(?:st|ul|hl)\{"),
     ("fancyvrb", "", r"\\begin\{(?:Verbatim|Highlighting|fitnotes|verbatim)|\\Verb"),
@@ -78,8 +79,9 @@ PICTURE = r"""% A picture higher or wider than there is room is made to fit.
   \ifdim\ht\picturebox>\pictureshare\textheight
     \sbox{\picturebox}{\resizebox{!}{\pictureshare\textheight}{\usebox{\picturebox}}}\fi
   \ifdim\wd\picturebox>\linewidth\resizebox{\linewidth}{!}{\usebox{\picturebox}}\else\usebox{\picturebox}\fi}"""
+FOOTNOTES = r"\IfFileExists{footnotehyper.sty}{\usepackage{footnotehyper}}{\usepackage{footnote}}"
 CITATIONS = r"""\newcommand{\citeproctext}{}
-\newcommand{\citeproc}[2]{\hyperlink{cite.#1}{#2}}
+\DeclareRobustCommand{\citeproc}[2]{\hyperlink{cite.#1}{#2}}
 \newenvironment{CSLReferences}[2]{%
   \begin{list}{}{\setlength{\leftmargin}{1.5em}\setlength{\itemindent}{-1.5em}\setlength{\labelwidth}{0pt}\setlength{\labelsep}{0pt}}%
   \renewcommand{\bibitem}[2][]{\item\hypertarget{cite.##2}{}}}{\end{list}}
@@ -189,6 +191,9 @@ def write(
         parts.append(OUTPUT)
     if "\\begin{fitnotescallout" in body:
         parts.append(CALLOUT)
+    boxes = [name for name in ("fitnotescallout", "longtable", "minipage") if f"\\begin{{{name}}}" in body]
+    if boxes and "\\footnote{" in body:  # which would swallow them
+        parts.append(FOOTNOTES + "".join(f"\\makesavenoteenv{{{name}}}" for name in boxes))
     if "\\fitnotesproblem" in body:
         parts.append(r"\newcommand{\fitnotesproblem}[1]{\textcolor{red!70!black}{#1}}")
     if "\\pandocbounded" in body:

@@ -88,12 +88,16 @@ def kinds(preamble: str, words: Words | None = None) -> dict[str, Kind]:
         title = options.get("name") or options.get("title") or name.capitalize()
         found[name] = Kind(name, title, counter, levels, options.get("style", "plain"), True)
     declared = {kind.title: kind for kind in reversed(found.values()) if kind.counter}
+    usual: dict[str, Kind] = {}  # thm and theorem are one kind
     for name, title in _TITLES.items():
         style = "definition" if title in _UPRIGHT else "remark" if title in _LIGHT else "plain"
         shown = words.title(title)
         # A div for a theorem counts with what the preamble calls a Theorem, whatever its name there.
         found.setdefault(
-            name, declared.get(title) or declared.get(shown) or Kind(name, shown, name, 0, style)
+            name,
+            declared.get(title)
+            or declared.get(shown)
+            or usual.setdefault(title, Kind(name, shown, name, 0, style)),
         )
         found.setdefault(f"{name}*", Kind(f"{name}*", shown, "", 0, style))
     found.setdefault("proof", Kind("proof", words("Proof"), "", 0, "proof"))
@@ -360,10 +364,17 @@ def declarations(met: set[str], known: Mapping[str, Kind]) -> str:
     """``\\newtheorem`` for the kinds that a document uses and its preamble does not declare."""
     lines = []
     style = "plain"
-    for name in sorted(met, key=lambda n: (known[n].style if n in known else "plain", n)):
+    own = {known[name].name for name in met if name in known and not known[name].declared}
+    names = met | own
+
+    def order(name: str) -> tuple[str, bool, str]:
+        return known[name].style if name in known else "plain", name not in own, name
+
+    for name in sorted(names, key=order):
         kind = known.get(name, _unknown(name))
-        if kind.declared and name != kind.name:  # counts with what the preamble calls the same
+        if name != kind.name:  # counts with what has the same title
             lines.append(f"\\newtheorem{{{name}}}[{kind.counter}]{{{kind.title}}}")
+            continue
         if kind.declared or kind.style == "proof":
             continue
         if kind.style != style:

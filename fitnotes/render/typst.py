@@ -404,7 +404,7 @@ def write_typst_pdf(
             args += ["--number-sections"] * page.numbered
             if not arrange and document.settings.toc and page.asks("toc", True) and page.headings > 7:
                 args += ["--toc", "--toc-depth=2"]
-            output = pandoc.write(pandoc.dump(page.doc), "typst", args, cwd=document.note.path.parent)
+            output = pandoc.write(pandoc.dump(page.doc), "typst-smart", args, cwd=document.note.path.parent)
             converter_warnings(page, output.warnings)
             source = folder / "note.typ"
             source.write_text(output.text, encoding="utf-8")
