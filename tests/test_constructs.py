@@ -161,3 +161,41 @@ def test_what_mathjax_draws_has_a_colour_in_pictures(tex: str) -> None:
     drawn = re.findall(r'<(?:rect|line|ellipse)[^>]*stroke-width="[1-9][^>]*>', svg)
     assert drawn
     assert all('stroke="black"' in mark for mark in drawn)
+
+
+NOTES_IN_BOXES = """:::: {#fig-g layout-ncol=2}
+![a](dot.png)
+
+![b](dot.png)
+
+Words with two notes.[^1][^2]
+::::
+
+[^1]: The first of them.
+
+[^2]: The second of them.
+
+> [!TIP]
+> In a box.[^3]
+
+[^3]: And a third.
+
+| head[^4] |
+|----------|
+| cell     |
+
+[^4]: Of a table.
+"""
+
+
+@pytest.mark.parametrize("engine", ["typst", "lualatex"])
+def test_footnotes_in_captions_boxes_and_tables(engine: str, fitnotes, write, project: Path) -> None:
+    if engine != "typst" and shutil.which(engine) is None:
+        pytest.skip(f"{engine} is not installed")
+    shutil.copy(ROOT / "tests" / "notes" / "dot.png", project)
+    write("note.md", NOTES_IN_BOXES)
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", engine)
+    assert (done.returncode, done.stderr) == (0, "")
+    text = words(project / "_build" / "pdf" / "note.pdf").replace(" ", "")
+    for said in ("Thefirstofthem.", "Thesecondofthem.", "Andathird.", "Ofatable."):
+        assert said in text, said

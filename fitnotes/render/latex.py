@@ -207,13 +207,43 @@ def _whole(figure: Any) -> list[Any]:
 
     words = list(figure.caption.content[0].content) if figure.caption and figure.caption.content else []
     label = f"\\label{{{figure.identifier}}}" if figure.identifier else ""
-    start, end = pf.RawInline("\\caption{", format="latex"), pf.RawInline(f"}}{label}", format="latex")
+    words, below = _notes_below(words)
+    short = "[]" if below else ""  # a note has no place in a list of figures
+    start, end = (
+        pf.RawInline(f"\\caption{short}{{", format="latex"),
+        pf.RawInline(f"}}{label}", format="latex"),
+    )
     return [
         pf.RawBlock("\\begin{figure}\n\\centering", format="latex"),
         *[pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in figure.content],
         *([pf.Plain(start, *words, end)] if words or label else []),
         pf.RawBlock("\\end{figure}", format="latex"),
+        *([pf.Plain(*below)] if below else []),
     ]
+
+
+def _notes_below(words: list[Any]) -> tuple[list[Any], list[Any]]:
+    """The words of a caption with marks for its footnotes, and those, for behind the figure: a float has none."""
+    import panflute as pf
+
+    notes: list[Any] = []
+
+    def mark(element: Any, doc: Any) -> Any:
+        notes.append(element)
+        return pf.RawInline("\\protect\\footnotemark{}", format="latex")
+
+    holder = pf.Span(*words)
+    pandoc.walk(holder, mark, pf.Note)
+    below: list[Any] = []
+    for n, note in enumerate(notes):
+        count = f"\\addtocounter{{footnote}}{{{1 - len(notes)}}}" if n == 0 else "\\stepcounter{footnote}"
+        inner = [e for block in note.content for e in getattr(block, "content", [])]
+        below += [
+            pf.RawInline(f"{count}\\footnotetext{{", format="latex"),
+            *inner,
+            pf.RawInline("}", format="latex"),
+        ]
+    return list(holder.content), below
 
 
 def _row(columns: list[list[Any]], widths: list[float]) -> list[Any]:
