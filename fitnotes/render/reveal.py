@@ -14,6 +14,7 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import ConversionError, MissingProgram
 from fitnotes.execute.cache import Result, write_atomically
+from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document
 from fitnotes.render import mathjax, pictures
 from fitnotes.render.deck import Slide, colours, is_dark, pause, size, split
@@ -45,6 +46,8 @@ def write_slides(document: Document, results: Mapping[int, Result], target: Path
         media = Media(files, f"{files}/", convert=pictures.converter("html", place.root))
         page = compose(document, results, "html", media, place, deck=True)
         dress_html(page)
+        script = reveal() / "reveal.js"  # another version of it makes other decks
+        media.inputs[str(script)] = file_hash(script)
         title = page_title(page)
         set_formulas(page, "static", mathjax.packages(page.preamble.tex))
         glyphs = _take_glyphs(page)
