@@ -91,18 +91,14 @@ def _frame(page: Page, slide: Slide) -> list[Any]:
         width = f"{1 / len(slide.backgrounds):.3f}\\paperwidth"
         shown = "".join(_graphic(image, width, "\\paperheight") for image in slide.backgrounds)
         made.append(_tex(f"\\usebackgroundtemplate{{\\hbox{{{shown}}}}}"))
-    for name, colour in (("background canvas", back), ("normal text", text)):
+    for name, part, colour in (("background canvas", "bg", back), ("normal text", "fg", text)):
         if colour:
-            value = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
-            part = "bg" if colour is back else "fg"
-            made.append(_tex(f"\\definecolor{{fitnotes{part}}}{{HTML}}{{{value.upper()}}}"))
+            made.append(_tex(f"\\definecolor{{fitnotes{part}}}{{HTML}}{{{colour[1:].upper()}}}"))
             made.append(
                 _tex(f"\\setbeamercolor{{{name}}}{{{part}=fitnotes{part}}}\\usebeamercolor*{{{name}}}")
             )
-            if part == "fg":
-                made.append(
-                    _tex("\\setbeamercolor{frametitle}{fg=fitnotesfg}\\setbeamercolor{title}{fg=fitnotesfg}")
-                )
+    if text:
+        made.append(_tex("\\setbeamercolor{frametitle}{fg=fitnotesfg}\\setbeamercolor{title}{fg=fitnotesfg}"))
     made.append(_tex(f"\\begin{{frame}}[fragile{',c' if centred else ',t'}] {lines}"))
     anchor = f"\\phantomsection\\label{{{label}}}" if label else ""
     if words and not centred:
