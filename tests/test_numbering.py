@@ -267,6 +267,26 @@ def test_unknown_and_doubled_ids_have_both_lines(fitnotes: Run, write, project: 
     assert "?@tbl-none" in page
 
 
+THRICE = """![One](dot.png){#fig-same}
+
+![Two](dot.png){#fig-same}
+
+```{.python #fig-same fig-cap="Three" echo=false}
+import matplotlib.pyplot as plt
+plt.plot([1, 2]);
+```
+"""
+
+
+def test_every_other_use_of_an_id_is_said(fitnotes: Run, write, project: Path) -> None:
+    write("note.md", THRICE)
+    shutil.copy(ROOT / "tests" / "notes" / "dot.png", project)
+    done = fitnotes("build", "note.md")
+    assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if line.startswith("note.md")]
+    assert said == [f"note.md:{line}: the label fig-same is given twice (first in line 1)" for line in (3, 5)]
+
+
 @pytest.mark.parametrize(
     ("div", "message"),
     [

@@ -185,9 +185,13 @@ def number(
     inside = inside or {}
     headings = Sections()
 
+    last: dict[str, int] = {}  # where each label stood last: every other use of it has a line of its own
+
     def register(identifier: str, target: Target) -> None:
-        after = refs.targets[identifier].line if identifier in refs.targets else 0
-        line = note.line_of(f"#{identifier}", after=after or 0) or note.line_of(identifier, after=after or 0)
+        first = refs.targets[identifier].line if identifier in refs.targets else 0
+        after = last.get(identifier) or first or 0
+        line = note.line_of(f"#{identifier}", after=after) or note.line_of(identifier, after=after)
+        last[identifier] = line or 0
         if identifier in refs.targets and not REFERENCE.match(identifier):
             return  # two headings of the same words
         refs.add(identifier, Target(target.kind, target.number, line, target.words))
