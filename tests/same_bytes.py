@@ -88,17 +88,35 @@ def produce(code: Path, out: Path, work: Path, quick: bool) -> None:
     print()
 
 
+# A PDF that Typst makes of a drawing has the time in it, and so has its name, which is a hash of its bytes.
+_DATED = re.compile(rb"D:\d{14}Z|\d{4}-\d\d-\d\dT[\d:]{8}\+00:00|\((?:[\w+/]{22}==)\)|>[\w+/]{22}==<")
+_NAMED = re.compile(r"-[0-9a-f]{10}(?=\.pdf\b)")
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """The files below a folder by their names, both without what changes from run to run."""
+    found: dict[str, bytes] = {}
+    for file in sorted(root.rglob("*")):
+        if file.is_file():
+            data = file.read_bytes()
+            if file.suffix == ".pdf":
+                data = _DATED.sub(b"", data)
+                data = re.sub(rb"(?s)\nxref\n.*", b"", data)  # offsets into what is left out
+            elif file.suffix == ".tex":
+                data = _NAMED.sub("", data.decode()).encode()
+            name = _NAMED.sub("", file.relative_to(root).as_posix())
+            found[name] = found.get(name, b"") + data
+    return found
+
+
 def differences(first: Path, second: Path) -> list[str]:
     """The files that only one of two folders has, or that hold other bytes."""
-    names = {file.relative_to(root).as_posix() for root in (first, second) for file in root.rglob("*")}
+    one, other = contents(first), contents(second)
     found = []
-    for name in sorted(names):
-        one, other = first / name, second / name
-        if one.is_dir() and other.is_dir():
-            continue
-        if not (one.exists() and other.exists()):
-            found.append(f"only {'before' if one.exists() else 'after'}: {name}")
-        elif one.read_bytes() != other.read_bytes():
+    for name in sorted({*one, *other}):
+        if name not in one or name not in other:
+            found.append(f"only {'before' if name in one else 'after'}: {name}")
+        elif one[name] != other[name]:
             found.append(f"differs: {name}")
     return found
 
@@ -119,7 +137,9 @@ def main() -> int:
         before, after = keep / f"{commit}{'-quick' * given.quick}", keep / "now"
         if not before.is_dir():
             tree = Path(scratch) / "tree"
-            subprocess.run(["git", "worktree", "add", "-q", "--detach", str(tree), commit], cwd=ROOT, check=True)
+            subprocess.run(
+                ["git", "worktree", "add", "-q", "--detach", str(tree), commit], cwd=ROOT, check=True
+            )
             try:
                 produce(tree, before.with_suffix(".part"), work, given.quick)
             finally:
