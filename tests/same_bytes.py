@@ -93,9 +93,9 @@ _DATED = re.compile(rb"D:\d{14}Z|\d{4}-\d\d-\d\dT[\d:]{8}\+00:00|\((?:[\w+/]{22}
 _NAMED = re.compile(r"-[0-9a-f]{10}(?=\.pdf\b)")
 
 
-def contents(root: Path) -> dict[str, bytes]:
+def contents(root: Path) -> dict[str, list[bytes]]:
     """The files below a folder by their names, both without what changes from run to run."""
-    found: dict[str, bytes] = {}
+    found: dict[str, list[bytes]] = {}
     for file in sorted(root.rglob("*")):
         if file.is_file():
             data = file.read_bytes()
@@ -105,7 +105,7 @@ def contents(root: Path) -> dict[str, bytes]:
             elif file.suffix == ".tex":
                 data = _NAMED.sub("", data.decode()).encode()
             name = _NAMED.sub("", file.relative_to(root).as_posix())
-            found[name] = found.get(name, b"") + data
+            found[name] = sorted([*found.get(name, []), data])
     return found
 
 
