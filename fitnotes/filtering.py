@@ -15,11 +15,11 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import FitnotesError, Problem
-from fitnotes.note import MERMAID, PYTHON, SUFFIXES, Block, Note
 from fitnotes.render import crossrefs, diagrams, floats, maths, pictures, results
 from fitnotes.render.media import Media
 from fitnotes.render.preamble import read_preamble
 from fitnotes.settings import find_project
+from fitnotes.source.note import MERMAID, PYTHON, SUFFIXES, Block, Note
 
 RAN = "fitnotes-ran"  # metadata: blocks have run, what is left of Python is for reading
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from fitnotes.errors import FitnotesError
 from fitnotes.execute.run import Executor
-from fitnotes.note import read_note
 from fitnotes.settings import Project
+from fitnotes.source.note import read_note
 from fitnotes.sources import Source, notes_below
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import digest, write_atomically
-from fitnotes.execute.inputs import MISSING, Current, Input, file_hash, stored_path
+from fitnotes.store.inputs import MISSING, Current, Input, file_hash, stored_path
 
 
 @functools.cache

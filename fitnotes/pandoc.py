@@ -23,7 +23,7 @@ from typing import Any
 
 from fitnotes.errors import ConversionError, MissingProgram, Problem
 from fitnotes.execute.cache import write_atomically
-from fitnotes.note import Note
+from fitnotes.source.note import Note
 
 # Macros stay as written (each target needs something else of them); a list needs no blank line
 # before it, nor does a heading or a quote, which is what authors mean; bare addresses become links, as on

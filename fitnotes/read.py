@@ -8,7 +8,8 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import Problem, UsageError
-from fitnotes.note import (
+from fitnotes.settings import CONVERTERS, FOLDER_KEYS, Settings, merge
+from fitnotes.source.note import (
     DRAWN,
     LINE,
     PYTHON,
@@ -24,7 +25,6 @@ from fitnotes.note import (
     unclosed_fence,
     unmark,
 )
-from fitnotes.settings import CONVERTERS, FOLDER_KEYS, Settings, merge
 
 INDEX = "fitnotes-index"  # attribute of an element in the AST that stands for a Block
 

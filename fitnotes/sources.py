@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fitnotes.errors import UsageError
-from fitnotes.note import SUFFIXES
 from fitnotes.settings import Project, display_path
+from fitnotes.source.note import SUFFIXES
 
 
 def page_suffix(target: str) -> str:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from fitnotes.build import Build, Outcome, Request
 from fitnotes.errors import FitnotesError, Problem
-from fitnotes.execute.inputs import FILE, FILES, PACKAGE, Input, file_hash, package_version
 from fitnotes.execute.kept import Kept
 from fitnotes.execute.sessions import scratch, stop_server
 from fitnotes.execute.slots import available_memory
-from fitnotes.note import SUFFIXES
 from fitnotes.report import Plain
 from fitnotes.settings import Project, display_path, find_project
+from fitnotes.source.note import SUFFIXES
 from fitnotes.sources import Source, find_sources
+from fitnotes.store.inputs import FILE, FILES, PACKAGE, Input, file_hash, package_version
 
 SHARE = 4  # of the memory that is free at the start, this part at most is held by kept sessions
 RESTLESS = 3

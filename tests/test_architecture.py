@@ -58,9 +58,9 @@ LAYERS = [
     ["execute.probes"],
     ["execute.shell", "execute.recorder", "execute.sleeper", "execute.tracebacks"],
     ["execute.cache", "execute.capture", "execute.lifeline", "execute.lock", "execute.seeding", "pandoc"],
-    ["execute.inputs", "execute.protocol", "execute.slots"],
-    ["note"],
-    ["directives"],
+    ["store.inputs", "execute.protocol", "execute.slots"],
+    ["source.note"],
+    ["source.myst"],
     ["settings"],
     ["errors"],
 ]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitnotes import directives
-from fitnotes.note import mark
 from fitnotes.render import marp
 from fitnotes.render.crossrefs import _runs
+from fitnotes.source import myst
+from fitnotes.source.note import mark
 
 PIECES = st.sampled_from(
     [":::", "::::", "```", "{note}", "{tab-set}", "{prf:lemma}", "{python}", "{nosuch}", ":class: dropdown",
@@ -46,7 +46,7 @@ SPELLINGS = {
 @pytest.mark.parametrize("source", SPELLINGS)
 def test_directives(source: str) -> None:
     lines = source.split("\n")
-    directives.rewrite(lines, 0)
+    myst.rewrite(lines, 0)
     assert "\n".join(lines) == SPELLINGS[source]
 
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from fitnotes.lint.check import Linter
 from fitnotes.lint.codes import CODES, FIXABLE
 from fitnotes.lint.scan import Source
-from fitnotes.note import Note, mark
 from fitnotes.pandoc import load, read
 from fitnotes.render.crossrefs import References
 from fitnotes.render.mathjax import typeset
 from fitnotes.render.maths import normalise
 from fitnotes.render.preamble import read_preamble
 from fitnotes.settings import Project, Settings
+from fitnotes.source.note import Note, mark
 from fitnotes.sources import Source as File
 
 NOTE = r"""---

@@ -12,10 +12,19 @@ from hypothesis import strategies as st
 
 from fitnotes import pandoc
 from fitnotes.errors import UsageError
-from fitnotes.note import LINE, Note, header_options, mark, read_note, split_spec, tighten_maths, unmark
 from fitnotes.pandoc import dump
 from fitnotes.read import read_document
 from fitnotes.settings import Settings
+from fitnotes.source.note import (
+    LINE,
+    Note,
+    header_options,
+    mark,
+    read_note,
+    split_spec,
+    tighten_maths,
+    unmark,
+)
 
 
 def note(text: str) -> Note:

@@ -68,8 +68,8 @@ def test_the_set_up_commands_are_those_of_ci() -> None:
 def test_options_and_settings_are_all_documented() -> None:
     from dataclasses import fields
 
-    from fitnotes.note import Options
     from fitnotes.settings import Settings
+    from fitnotes.source.note import Options
 
     for name in [*(f.name for f in fields(Options)), *(f.name for f in fields(Settings))]:
         assert f"`{name.replace('_', '-')}`" in README, name

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from fitnotes.execute.inputs import Current, Input
+from fitnotes.store.inputs import Current, Input
 
 FORMAT = 3
 USED_AGAIN = 3600.0  # seconds after which the use of a result is noted anew, for `trim`

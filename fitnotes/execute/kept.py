@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fitnotes.execute.inputs import file_hash
 from fitnotes.execute.plan import Step
 from fitnotes.execute.sessions import Copy
+from fitnotes.store.inputs import file_hash
 
 PER_SESSION = 12  # copies; a fork holds the pages that its session changed, a few MB for most notes
 

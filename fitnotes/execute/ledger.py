@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fitnotes.execute.cache import digest, write_atomically
-from fitnotes.execute.inputs import stored_path
+from fitnotes.store.inputs import stored_path
 
 
 @dataclass(frozen=True, slots=True)

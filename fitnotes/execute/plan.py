@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from fitnotes import __version__
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Cache, Result, digest
-from fitnotes.execute.inputs import (
+from fitnotes.execute.ledger import Entry, Ran
+from fitnotes.execute.protocol import FIGURE
+from fitnotes.settings import Settings, show_size
+from fitnotes.source.note import Block, Note
+from fitnotes.store.inputs import (
     FILE,
     MISSING,
     PACKAGE,
@@ -30,10 +34,6 @@ from fitnotes.execute.inputs import (
     line_sums,
     stored_path,
 )
-from fitnotes.execute.ledger import Entry, Ran
-from fitnotes.execute.protocol import FIGURE
-from fitnotes.note import Block, Note
-from fitnotes.settings import Settings, show_size
 
 # Worth loading once for all sessions. torch's optimizers pull in torch._dynamo (seconds) when first made.
 PRELOADED = ("numpy", "torch", "pandas", "scipy", "sympy")

@@ -10,8 +10,8 @@ import io
 import os
 
 from fitnotes.execute import shell, worker  # noqa: F401 - the worker is loaded for all sessions
-from fitnotes.execute.inputs import distribution, loaded_version, requirements
 from fitnotes.execute.protocol import FIGURE, PRELOAD_VARIABLE
+from fitnotes.store.inputs import distribution, loaded_version, requirements
 
 
 def _draw_nothing() -> None:

@@ -13,8 +13,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from fitnotes.execute.inputs import STAT, VARIABLE, file_presence, line_sums, variable_hash
 from fitnotes.execute.recorder import CLOCK, RANDOMNESS, Recorder
+from fitnotes.store.inputs import STAT, VARIABLE, file_presence, line_sums, variable_hash
 
 _CLOCKS = ("time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns",
            "process_time", "process_time_ns", "localtime", "gmtime", "ctime", "strftime")  # fmt: skip

@@ -20,7 +20,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fitnotes.execute.inputs import (
+from fitnotes.store.inputs import (
     FILE,
     MISSING,
     STAT,

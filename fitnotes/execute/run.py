@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 from fitnotes.errors import BLOCK_FAILED, Problem
 from fitnotes.execute.cache import Cache, Result, digest
-from fitnotes.execute.inputs import FILE, FILES, PYTHON, Current, Input, stored_path
 from fitnotes.execute.kept import Held, Kept
 from fitnotes.execute.ledger import Entry, Ledger, Ran
 from fitnotes.execute.lock import alone
@@ -27,8 +26,9 @@ from fitnotes.execute.plan import (
 )
 from fitnotes.execute.sessions import Session
 from fitnotes.execute.slots import Slots, available_memory
-from fitnotes.note import Block, Note
 from fitnotes.settings import Project, Settings, display_path
+from fitnotes.source.note import Block, Note
+from fitnotes.store.inputs import FILE, FILES, PYTHON, Current, Input, stored_path
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,10 @@ from typing import Any
 from fitnotes.execute.cache import Result
 from fitnotes.execute.capture import NAMES, leftover
 from fitnotes.execute.child import serve
-from fitnotes.execute.inputs import Input, environment_hash
 from fitnotes.execute.protocol import PRELOAD_VARIABLE, Code, Hold, Job, Wake, exit_file
-from fitnotes.note import Block, Note
 from fitnotes.settings import Project, Settings, show_size
+from fitnotes.source.note import Block, Note
+from fitnotes.store.inputs import Input, environment_hash
 
 FLOOD = 200_000_000  # bytes that one block may print
 LOOK = 0.1  # seconds between looks at how much a block has printed, and whether the build is stopped

@@ -8,7 +8,7 @@ from typing import Any
 
 import IPython
 
-from fitnotes.execute.inputs import system_folders
+from fitnotes.store.inputs import system_folders
 
 
 def _user_frames(stack: traceback.StackSummary, note: str, folder: str) -> traceback.StackSummary:

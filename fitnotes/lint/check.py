@@ -17,13 +17,13 @@ from fitnotes.lint.codes import CODES, FIXABLE, HINT
 from fitnotes.lint.document import check_document, check_macros, check_numbers, stored_results
 from fitnotes.lint.scan import Source
 from fitnotes.lint.source import Edit, Finding, check_source
-from fitnotes.note import LINE, Note, mark, read_note
 from fitnotes.render.crossrefs import References
 from fitnotes.render.macros import Macros
 from fitnotes.render.maths import normalise
 from fitnotes.render.page import Page, Place
 from fitnotes.render.preamble import read_preamble
 from fitnotes.settings import Project, nearest
+from fitnotes.source.note import LINE, Note, mark, read_note
 from fitnotes.sources import Source as File
 from fitnotes.sources import notes_below
 

@@ -15,7 +15,6 @@ from fitnotes.execute.cache import Result
 from fitnotes.execute.run import Executor
 from fitnotes.lint.scan import Source
 from fitnotes.lint.source import Finding
-from fitnotes.note import PYTHON, Note, OptionProblem, default_options, header_options, parse_options
 from fitnotes.read import Document, note_settings, read_document
 from fitnotes.render import crossrefs, mathjax, rawtex, theorems
 from fitnotes.render.citations import cite
@@ -24,6 +23,7 @@ from fitnotes.render.macros import used_names
 from fitnotes.render.media import Media
 from fitnotes.render.page import Page, Place, compose, formula_problem
 from fitnotes.settings import Project
+from fitnotes.source.note import PYTHON, Note, OptionProblem, default_options, header_options, parse_options
 
 
 def check_document(

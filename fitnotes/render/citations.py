@@ -11,9 +11,9 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import ConversionError, Problem
-from fitnotes.execute.inputs import file_hash
 from fitnotes.read import plain
 from fitnotes.render.page import Page
+from fitnotes.store.inputs import file_hash
 
 BACK = "backlinks"  # the class of the links from an entry to where it is cited
 # What citeproc looks at in a note's header.

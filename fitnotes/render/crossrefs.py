@@ -15,11 +15,11 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import Problem
-from fitnotes.note import Note
 from fitnotes.render.environments import STARRED, in_parentheses
 from fitnotes.render.numbering import Sections, within
 from fitnotes.render.words import KINDS, Words
 from fitnotes.settings import nearest
+from fitnotes.source.note import Note
 
 REFERENCE = re.compile(
     r"^(?:[^\s#]+\#)?(fig|tbl|tab|eq|sec|lst|thm|lem|cor|prp|prop|cnj|conj|def|defn|exm|ex|exr|exercise|rem|clm|asm)"

@@ -15,10 +15,10 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import Problem
-from fitnotes.note import FENCE, Note, header_end, opens_block
 from fitnotes.read import plain
 from fitnotes.render.marp import BACKGROUND, DIRECTIVE, LOCAL, NOTES, PAUSE, STYLE, colour
 from fitnotes.render.page import Page
+from fitnotes.source.note import FENCE, Note, header_end, opens_block
 
 FOOTNOTES = "slide-footnotes"  # the class of the Div with a slide's footnotes
 SIZES = {"16:9": (1280, 720), "4:3": (960, 720)}

@@ -19,7 +19,6 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import Problem
-from fitnotes.note import LINE, MERMAID, Note
 from fitnotes.render import maths
 from fitnotes.render.diagram_maths import Formula, Labels, for_github, place, shortage, split
 from fitnotes.render.diagram_text import FONT, Sizes, measurer
@@ -28,6 +27,7 @@ from fitnotes.render.macros import MacroError, Macros, learn
 from fitnotes.render.media import Media, placeholder
 from fitnotes.render.results import output_block
 from fitnotes.settings import nearest
+from fitnotes.source.note import LINE, MERMAID, Note
 
 # Ours, and those of mermaid-filter; the last ones have no meaning without a browser, but do no harm.
 ATTRIBUTES = frozenset(

@@ -14,10 +14,10 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import Problem
-from fitnotes.note import Note
 from fitnotes.render.crossrefs import LISTING, PANEL, SUBFIGURE
 from fitnotes.render.fragments import read_captions
 from fitnotes.render.media import MISSING_PART
+from fitnotes.source.note import Note
 
 LAYOUT = "layout"  # the class of a row of things side by side
 _KIND = re.compile(r"^(fig|tbl|tab|lst)[-:]")

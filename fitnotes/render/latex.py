@@ -18,7 +18,6 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document
 from fitnotes.read import plain as plain_value
 from fitnotes.render import (
@@ -38,6 +37,7 @@ from fitnotes.render.macros import brace_scripts
 from fitnotes.render.media import Media, remove_old
 from fitnotes.render.numbering import within
 from fitnotes.render.page import Page, Place, compose, converter_warnings
+from fitnotes.store.inputs import file_hash
 
 REPAIRS = 25  # at most so many things that LaTeX stops at are taken out of its way
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import Problem
-from fitnotes.execute.inputs import MISSING
-from fitnotes.note import SUFFIXES, Note
+from fitnotes.source.note import SUFFIXES, Note
+from fitnotes.store.inputs import MISSING
 
 
 def link_pages(doc: Any, note: Note, suffix: str, base: Path, linked: dict[str, str]) -> list[Problem]:

@@ -16,7 +16,6 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import Problem
-from fitnotes.note import Cursor, Note
 from fitnotes.render.crossrefs import References, Target
 from fitnotes.render.environments import (
     BALANCED,
@@ -44,6 +43,7 @@ from fitnotes.render.macros import (
 )
 from fitnotes.render.numbering import SET_COUNTER, EquationFormat, Sections
 from fitnotes.render.preamble import Preamble
+from fitnotes.source.note import Cursor, Note
 
 
 @dataclass(slots=True)

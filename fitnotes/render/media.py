@@ -16,10 +16,10 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import write_atomically
-from fitnotes.execute.inputs import file_hash
-from fitnotes.note import Note
 from fitnotes.render import darken, pictures
 from fitnotes.render.pictures import BadPicture, Convert
+from fitnotes.source.note import Note
+from fitnotes.store.inputs import file_hash
 
 DARK = "fig-dark"  # attribute of an image: the address of the one for dark pages
 

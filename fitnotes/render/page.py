@@ -12,7 +12,6 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
-from fitnotes.note import Note
 from fitnotes.read import Document, plain
 from fitnotes.render import (
     callouts,
@@ -33,6 +32,7 @@ from fitnotes.render.media import Media, place_images
 from fitnotes.render.preamble import KEYS, Preamble, read_preamble, unheard
 from fitnotes.render.words import Words, read_words
 from fitnotes.settings import nearest
+from fitnotes.source.note import Note
 
 # Formats of text that reads elsewhere: their writers get formulas ready made.
 SUFFIXES = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import Problem
-from fitnotes.note import Note
+from fitnotes.source.note import Note
 
 _TAG = re.compile(r"^<(?P<end>/?)(?P<name>[a-zA-Z][\w-]*)")
 # What encloses words, as pandoc's own element; None: the words stay, the tag has no meaning on paper.

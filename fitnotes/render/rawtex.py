@@ -12,13 +12,13 @@ from typing import Any
 
 from fitnotes import pandoc
 from fitnotes.errors import ConversionError, Problem
-from fitnotes.note import Cursor, Note
 from fitnotes.render.environments import replace_environments, split_environments
 from fitnotes.render.fragments import LATEX, Fragments
 from fitnotes.render.macros import MacroError, Macros, expand, learn, split_definitions
 from fitnotes.render.numbering import SET_COUNTER
 from fitnotes.render.preamble import Preamble
 from fitnotes.render.theorems import Kind, make, split_raw
+from fitnotes.source.note import Cursor, Note
 
 PAGE_BREAK = re.compile(r"^\s*\\(newpage|pagebreak|clearpage|cleardoublepage)(\[\d\])?(\{\})?\s*$")
 # Layout that means nothing outside LaTeX and leaves no trace there, on purpose.

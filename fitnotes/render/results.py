@@ -17,11 +17,11 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
-from fitnotes.note import DRAWN, PANDOC_ATTRIBUTES, Block, Note
 from fitnotes.read import INDEX
 from fitnotes.render import darken
 from fitnotes.render.fragments import HTML, MARKDOWN, Fragments
 from fitnotes.render.media import DARK, MISSING_PART, Media, placeholder
+from fitnotes.source.note import DRAWN, PANDOC_ATTRIBUTES, Block, Note
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")
 # "99 2141.49" as the usual loops print it, or with the words in: "step 99: loss 2141.49".

@@ -14,7 +14,6 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import ConversionError, MissingProgram
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.execute.inputs import file_hash
 from fitnotes.read import Document
 from fitnotes.render import mathjax, pictures
 from fitnotes.render.deck import Slide, colours, is_dark, pause, size, split
@@ -23,6 +22,7 @@ from fitnotes.render.marp import BACKGROUND
 from fitnotes.render.media import Media
 from fitnotes.render.page import Page, Place, compose, converter_warnings
 from fitnotes.render.typst_slides import write_typst_slides
+from fitnotes.store.inputs import file_hash
 
 # The window with the speaker's notes shows the deck in frames.
 POLICY = (

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fitnotes import pandoc
-from fitnotes.note import Cursor, Note
 from fitnotes.render.crossrefs import NO_BREAK, References, Target
 from fitnotes.render.environments import replace_environments
 from fitnotes.render.fragments import Fragments
 from fitnotes.render.numbering import Sections, depth, uncommented, within
 from fitnotes.render.words import Words
+from fitnotes.source.note import Cursor, Note
 
 # Names that authors use, with or without a \newtheorem for them.
 _TITLES = {

@@ -18,9 +18,7 @@ from typing import Any
 from fitnotes import pandoc
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import digest
-from fitnotes.execute.inputs import MISSING, file_hash
 from fitnotes.execute.slots import cores
-from fitnotes.note import LINE, TIKZ, Note
 from fitnotes.render import darken, texpreamble
 from fitnotes.render.engines import LATEX, any_latex, how_to_install, run_latex
 from fitnotes.render.fragments import read_captions
@@ -30,6 +28,8 @@ from fitnotes.render.preamble import Preamble
 from fitnotes.render.rawtex import DRAWINGS, is_drawing
 from fitnotes.render.results import output_block
 from fitnotes.settings import nearest, to_bool
+from fitnotes.source.note import LINE, TIKZ, Note
+from fitnotes.store.inputs import MISSING, file_hash
 
 VERSION = 1  # of the document that a drawing is put in: with another one all are drawn anew
 TIME_LIMIT = 60.0  # seconds for one run

@@ -15,9 +15,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from fitnotes import directives
 from fitnotes.errors import UsageError
 from fitnotes.settings import Settings, display_path, nearest, seconds, to_bool
+from fitnotes.source import myst
 
 PYTHON = frozenset({"python", "py", "python3", "ipython", "ipython3"})
 MERMAID, TIKZ = "mermaid", "tikz"
@@ -311,7 +311,7 @@ def _mark(text: str) -> tuple[str, int | None]:
         if in_comment or (closing is None and lines[n].lstrip().startswith("<!--")):
             in_comment = "-->" not in lines[n]
             continue
-        if closing is None and (last := directives.rewrite(lines, n)) >= n:
+        if closing is None and (last := myst.rewrite(lines, n)) >= n:
             skip_to, state = last, _CLOSED
             continue
         match = FENCE.match(lines[n])
