@@ -26,7 +26,7 @@ from pathlib import Path
 
 import psutil
 
-from fitnotes.pandoc import program
+from fitnotes.document.pandoc import program
 
 PYTHON = sys.executable
 FITNOTES = str(Path(sys.executable).parent / "fitnotes")

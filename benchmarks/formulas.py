@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from fitnotes.pandoc import program
+from fitnotes.document.pandoc import program
 
 FITNOTES = str(Path(sys.executable).parent / "fitnotes")
 WORDS = """the a of model loss gradient, step (weights) rate; network's layer that and in at is "well" 0.25 first-order

@@ -28,7 +28,7 @@ from fitnotes.sources import Source, notes_below, page_suffix
 from fitnotes.store.inputs import FILE, MISSING, RESULTS, THERE, Input, file_hash, stored_path
 
 if TYPE_CHECKING:  # these load panflute, which a build with nothing to do goes without
-    from fitnotes.read import Document
+    from fitnotes.document.read import Document
     from fitnotes.render.media import Media
     from fitnotes.render.page import Page, Place
 
@@ -162,7 +162,7 @@ class Build:
 
     def _explain(self, note: Note, outcome: Outcome) -> None:
         """What would become of the blocks of a note whose pages are up to date."""
-        from fitnotes.read import read_document
+        from fitnotes.document.read import read_document
 
         document = read_document(note, self.project.settings, dict(self.request.overrides))
         told = self.executor.look(note, document.blocks, document.settings).told
@@ -362,7 +362,7 @@ class Build:
 
     def _build_note(self, source: Source, note: Note, targets: list[str], outcome: Outcome) -> None:
         threading.Thread(target=self._load, args=(source, note, targets)).start()
-        from fitnotes.read import read_document
+        from fitnotes.document.read import read_document
 
         self.report.running(source, "reading", 0, 0)
         document = read_document(note, self.project.settings, dict(self.request.overrides))

@@ -342,6 +342,6 @@ def doctor() -> None:
 @main.command("data-dir")
 def data_dir() -> None:
     """Print the folder to give to pandoc as --data-dir: its filters run blocks and draw diagrams."""
-    from fitnotes.pandoc import data_dir as folder
+    from fitnotes.document.pandoc import data_dir as folder
 
     click.echo(folder())

@@ -38,7 +38,7 @@ def _program(name: str, enables: str, how: str) -> Check:
 
 
 def _pandoc() -> Check:
-    from fitnotes import pandoc
+    from fitnotes.document import pandoc
 
     found = ""
     try:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
 from fitnotes.errors import FitnotesError, Problem
 from fitnotes.render import crossrefs, diagrams, floats, maths, pictures, results
 from fitnotes.render.media import Media
@@ -67,11 +67,11 @@ def _media(note: Note, target: str) -> Media:
 
 def run_blocks(doc: Any, target: str) -> list[Problem]:
     """Runs the Python blocks of ``doc`` and splices their results in."""
+    from fitnotes.document.read import note_settings, number_blocks
     from fitnotes.execute import plan as planning
     from fitnotes.execute.run import Executor
     from fitnotes.execute.sessions import set_environment, start_server, stop_server
     from fitnotes.execute.slots import cores
-    from fitnotes.read import note_settings, number_blocks
 
     folder = Path.cwd()
     project = find_project(folder)

@@ -98,7 +98,7 @@ class Labels:
             return self._known[source.path]
 
     def _read(self, source: Source) -> dict[str, Target]:
-        from fitnotes.read import read_document
+        from fitnotes.document.read import read_document
         from fitnotes.render.media import Media
         from fitnotes.render.page import Place, compose
 

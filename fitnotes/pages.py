@@ -21,7 +21,7 @@ from fitnotes.store.inputs import MISSING, Current, Input, file_hash, stored_pat
 @functools.cache
 def program_signature() -> str:
     """A hash of fitnotes itself, code and templates: another version writes other pages."""
-    from fitnotes import pandoc
+    from fitnotes.document import pandoc
 
     total = hashlib.sha256()
     package = Path(__file__).parent

@@ -58,7 +58,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
 
 def environment() -> dict[str, str]:
     """The environment of a user's shell, with this Python's programs first."""
-    from fitnotes.pandoc import program
+    from fitnotes.document.pandoc import program
 
     path = [str(Path(sys.executable).parent), str(ROOT / "tests" / "bin"), str(Path(program()).parent)]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("FITNOTES_", "PYTHON", "OMP_", "MKL_"))}

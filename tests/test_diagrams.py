@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
 from fitnotes.errors import Problem
 from fitnotes.render import diagrams
 from fitnotes.render.diagram_maths import Formula, Labels, for_github, place, split

@@ -11,10 +11,10 @@ from conftest import ROOT, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fitnotes.document.pandoc import load, read
 from fitnotes.lint.check import Linter
 from fitnotes.lint.codes import CODES, FIXABLE
 from fitnotes.lint.scan import Source
-from fitnotes.pandoc import load, read
 from fitnotes.render.crossrefs import References
 from fitnotes.render.mathjax import typeset
 from fitnotes.render.maths import normalise

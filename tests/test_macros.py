@@ -228,7 +228,7 @@ def pandoc_knows(source: tuple[str, str]) -> bool:
 @settings(max_examples=60, deadline=None)
 def test_generated_macros_mean_what_pandoc_means_by_them(source: tuple[str, str]) -> None:
     """Pandoc expands by itself when it reads Markdown; what it knows comes out the same."""
-    from fitnotes.pandoc import run
+    from fitnotes.document.pandoc import run
 
     definitions, formula = source
     macros = Macros()

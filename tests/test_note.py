@@ -10,10 +10,10 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.pandoc import dump
+from fitnotes.document.read import read_document
 from fitnotes.errors import UsageError
-from fitnotes.pandoc import dump
-from fitnotes.read import read_document
 from fitnotes.settings import Settings
 from fitnotes.source.note import (
     LINE,

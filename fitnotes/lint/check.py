@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
 from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
 from fitnotes.execute.cache import write_atomically
 from fitnotes.execute.run import Executor

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.read import Document, note_settings, read_document
 from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
 from fitnotes.execute import plan as planning
 from fitnotes.execute.cache import Result
 from fitnotes.execute.run import Executor
 from fitnotes.lint.scan import Source
 from fitnotes.lint.source import Finding
-from fitnotes.read import Document, note_settings, read_document
 from fitnotes.render import crossrefs, mathjax, rawtex, theorems
 from fitnotes.render.citations import cite
 from fitnotes.render.html import anchor_formulas, formulas_of

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.read import Document
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
-from fitnotes.read import Document
 from fitnotes.render.deck import SIZES, Slide, colours, pause, say_full, scale_pixels, size, split
 from fitnotes.render.latex import write_latex_pdf
 from fitnotes.render.page import Page, Place

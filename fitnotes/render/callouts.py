@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from fitnotes import pandoc
-from fitnotes.render.fragments import read_captions
+from fitnotes.document import pandoc
+from fitnotes.document.fragments import read_captions
 from fitnotes.render.words import Words
 
 KINDS = ("note", "tip", "important", "warning", "caution")

@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.read import plain
 from fitnotes.errors import ConversionError, Problem
-from fitnotes.read import plain
 from fitnotes.render.page import Page
 from fitnotes.store.inputs import file_hash
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
 from fitnotes.errors import Problem
 from fitnotes.render.environments import STARRED, in_parentheses
 from fitnotes.render.numbering import Sections, within

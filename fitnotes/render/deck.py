@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.read import plain
 from fitnotes.errors import Problem
-from fitnotes.read import plain
 from fitnotes.render.marp import BACKGROUND, DIRECTIVE, LOCAL, NOTES, PAUSE, STYLE, colour
 from fitnotes.render.page import Page
 from fitnotes.source.note import FENCE, Note, header_end, opens_block

@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.fragments import read_captions
 from fitnotes.errors import Problem
 from fitnotes.render import maths
 from fitnotes.render.diagram_maths import Formula, Labels, for_github, place, shortage, split
 from fitnotes.render.diagram_text import FONT, Sizes, measurer
-from fitnotes.render.fragments import read_captions
 from fitnotes.render.macros import MacroError, Macros, learn
 from fitnotes.render.media import Media, placeholder
 from fitnotes.render.results import output_block

@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.fragments import read_captions
 from fitnotes.errors import Problem
 from fitnotes.render.crossrefs import LISTING, PANEL, SUBFIGURE
-from fitnotes.render.fragments import read_captions
 from fitnotes.render.media import MISSING_PART
 from fitnotes.source.note import Note
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.read import Document
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.read import Document
 from fitnotes.render import mathjax, pictures
 from fitnotes.render.dressing import dress
 from fitnotes.render.environments import take_labels

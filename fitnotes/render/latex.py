@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.read import Document
+from fitnotes.document.read import plain as plain_value
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.read import Document
-from fitnotes.read import plain as plain_value
 from fitnotes.render import (
     callouts,
     crossrefs,

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from fitnotes import pandoc
-from fitnotes.read import plain
+from fitnotes.document import pandoc
+from fitnotes.document.read import plain
 
 DIRECTIVE = "slide-directive"  # the class of an empty Div whose attributes hold from there on, or here ("_")
 BACKGROUND = "slide-background"  # the class of an image behind or beside a slide's words

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import write_atomically
 from fitnotes.render import darken, pictures

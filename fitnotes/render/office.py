@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.read import Document
 from fitnotes.execute.cache import Result
-from fitnotes.read import Document
 from fitnotes.render import environments, mathjax, pictures
 from fitnotes.render.dressing import dress
 from fitnotes.render.html import dress_html, page_title, set_formulas

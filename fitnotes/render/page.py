@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.read import Document, plain
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
-from fitnotes.read import Document, plain
 from fitnotes.render import (
     callouts,
     crossrefs,

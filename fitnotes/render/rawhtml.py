@@ -7,7 +7,7 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
 from fitnotes.errors import Problem
 from fitnotes.source.note import Note
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.fragments import LATEX, Fragments
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.render.environments import replace_environments, split_environments
-from fitnotes.render.fragments import LATEX, Fragments
 from fitnotes.render.macros import MacroError, Macros, expand, learn, split_definitions
 from fitnotes.render.numbering import SET_COUNTER
 from fitnotes.render.preamble import Preamble

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.fragments import HTML, MARKDOWN, Fragments
+from fitnotes.document.read import INDEX
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
-from fitnotes.read import INDEX
 from fitnotes.render import darken
-from fitnotes.render.fragments import HTML, MARKDOWN, Fragments
 from fitnotes.render.media import DARK, MISSING_PART, Media, placeholder
 from fitnotes.source.note import DRAWN, PANDOC_ATTRIBUTES, Block, Note
 

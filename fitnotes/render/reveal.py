@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.read import Document
 from fitnotes.errors import ConversionError, MissingProgram
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.read import Document
 from fitnotes.render import mathjax, pictures
 from fitnotes.render.deck import Slide, colours, is_dark, pause, size, split
 from fitnotes.render.html import dress_html, page_title, set_formulas

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.fragments import Fragments
 from fitnotes.render.crossrefs import NO_BREAK, References, Target
 from fitnotes.render.environments import replace_environments
-from fitnotes.render.fragments import Fragments
 from fitnotes.render.numbering import Sections, depth, uncommented, within
 from fitnotes.render.words import Words
 from fitnotes.source.note import Cursor, Note

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.fragments import read_captions
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import digest
 from fitnotes.execute.slots import cores
 from fitnotes.render import darken, texpreamble
 from fitnotes.render.engines import LATEX, any_latex, how_to_install, run_latex
-from fitnotes.render.fragments import read_captions
 from fitnotes.render.media import DARK, Media, placeholder
 from fitnotes.render.pictures import folder_of, kept
 from fitnotes.render.preamble import Preamble

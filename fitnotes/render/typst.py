@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.read import Document, plain
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.read import Document, plain
 from fitnotes.render import crossrefs, environments, mathjax, pictures, theorems
 from fitnotes.render.dressing import dress
 from fitnotes.render.media import Media

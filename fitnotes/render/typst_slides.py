@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
+from fitnotes.document.read import Document
 from fitnotes.execute.cache import Result
-from fitnotes.read import Document
 from fitnotes.render.deck import FULL, SIZES, Slide, colours, pause, say_full, scale_pixels, size, split
 from fitnotes.render.page import Page, Place
 from fitnotes.render.typst import write_typst_pdf

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fitnotes.read import plain
+from fitnotes.document.read import plain
 
 # What has a number, by the prefixes of its labels.
 KINDS = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fitnotes import pandoc
+from fitnotes.document import pandoc
 
 HTML = "html"
 LATEX = "latex+raw_tex"  # what it does not know stays, instead of vanishing

@@ -50,7 +50,7 @@ def program() -> str:
 
 def data_dir() -> Path:
     """The folder with ``filters/`` and ``templates/``: what pandoc calls a data directory."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     # Inside the package in an install, beside it in a checkout.
     return package if (package / "templates").is_dir() else package.parent
 

@@ -1,0 +1,1 @@
+"""The tree of a note, and the only place that starts pandoc."""
