@@ -17,9 +17,9 @@ from fitnotes.document import pandoc
 from fitnotes.errors import FitnotesError, Problem
 from fitnotes.render import crossrefs, diagrams, floats, maths, pictures, results
 from fitnotes.render.media import Media
-from fitnotes.render.preamble import read_preamble
 from fitnotes.settings import find_project
 from fitnotes.source.note import MERMAID, PYTHON, SUFFIXES, Block, Note
+from fitnotes.tex.preamble import read_preamble
 
 RAN = "fitnotes-ran"  # metadata: blocks have run, what is left of Python is for reading
 

@@ -25,8 +25,8 @@ from test_pages import build
 
 from fitnotes.build import Outcome
 from fitnotes.render import mathjax
-from fitnotes.render.engines import any_latex
 from fitnotes.render.gfm import REFUSED
+from fitnotes.tex.engines import any_latex
 
 CORPUS = ROOT / "tests" / "corpus"
 TABLE = ROOT / "docs" / "constructs.md"

@@ -19,10 +19,10 @@ from fitnotes.render import diagrams
 from fitnotes.render.diagram_maths import Formula, Labels, for_github, place, split
 from fitnotes.render.diagram_text import Size, extents, pieces, width, wrap
 from fitnotes.render.diagrams import DiagramError, draw
-from fitnotes.render.macros import Macros, learn
 from fitnotes.render.media import Media
 from fitnotes.render.svg_style import Styles
 from fitnotes.source.note import read_note
+from fitnotes.tex.macros import Macros, learn
 
 SVG = "{http://www.w3.org/2000/svg}"
 

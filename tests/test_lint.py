@@ -18,10 +18,10 @@ from fitnotes.lint.scan import Source
 from fitnotes.render.crossrefs import References
 from fitnotes.render.mathjax import typeset
 from fitnotes.render.maths import normalise
-from fitnotes.render.preamble import read_preamble
 from fitnotes.settings import Project, Settings
 from fitnotes.source.note import Note, mark
 from fitnotes.sources import Source as File
+from fitnotes.tex.preamble import read_preamble
 
 NOTE = r"""---
 title: A note

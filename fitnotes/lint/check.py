@@ -18,14 +18,14 @@ from fitnotes.lint.document import check_document, check_macros, check_numbers, 
 from fitnotes.lint.scan import Source
 from fitnotes.lint.source import Edit, Finding, check_source
 from fitnotes.render.crossrefs import References
-from fitnotes.render.macros import Macros
 from fitnotes.render.maths import normalise
 from fitnotes.render.page import Page, Place
-from fitnotes.render.preamble import read_preamble
 from fitnotes.settings import Project, nearest
 from fitnotes.source.note import LINE, Note, mark, read_note
 from fitnotes.sources import Source as File
 from fitnotes.sources import notes_below
+from fitnotes.tex.macros import Macros
+from fitnotes.tex.preamble import read_preamble
 
 _SILENCE = re.compile(r"<!--\s*lint:\s*ignore(-file)?\s+([\w\s,-]+?)\s*-->")
 

@@ -19,11 +19,11 @@ from fitnotes.lint.source import Finding
 from fitnotes.render import crossrefs, mathjax, rawtex, theorems
 from fitnotes.render.citations import cite
 from fitnotes.render.html import anchor_formulas, formulas_of
-from fitnotes.render.macros import used_names
 from fitnotes.render.media import Media
 from fitnotes.render.page import Page, Place, compose, formula_problem
 from fitnotes.settings import Project
 from fitnotes.source.note import PYTHON, Note, OptionProblem, default_options, header_options, parse_options
+from fitnotes.tex.macros import used_names
 
 
 def check_document(

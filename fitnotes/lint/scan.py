@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fitnotes.render.environments import ENVIRONMENT, environment_end
 from fitnotes.source.note import CODE_SPAN, FENCE, header_end, opens_block
+from fitnotes.tex.environments import ENVIRONMENT, environment_end
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fitnotes.lint.scan import Source, Span
-from fitnotes.render.environments import ENVIRONMENT, rows
-from fitnotes.render.macros import Macros, needs_braces, unbraced
 from fitnotes.source.note import tighten_maths
+from fitnotes.tex.environments import ENVIRONMENT, rows
+from fitnotes.tex.macros import Macros, needs_braces, unbraced
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from typing import Any
 
 from fitnotes.document import pandoc
 from fitnotes.errors import Problem
-from fitnotes.render.environments import STARRED, in_parentheses
-from fitnotes.render.numbering import Sections, within
 from fitnotes.render.words import KINDS, Words
 from fitnotes.settings import nearest
 from fitnotes.source.note import Note
+from fitnotes.tex.environments import STARRED, in_parentheses
+from fitnotes.tex.numbering import Sections, within
 
 REFERENCE = re.compile(
     r"^(?:[^\s#]+\#)?(fig|tbl|tab|eq|sec|lst|thm|lem|cor|prp|prop|cnj|conj|def|defn|exm|ex|exr|exercise|rem|clm|asm)"

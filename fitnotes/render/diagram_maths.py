@@ -30,8 +30,8 @@ from fitnotes.render.diagram_text import (
     pieces,
     width,
 )
-from fitnotes.render.environments import ENVIRONMENT
 from fitnotes.render.svg_style import Styles, length
+from fitnotes.tex.environments import ENVIRONMENT
 
 # Letters to every parser, and of a script that labels do not come in. The first one widens another.
 FILLER, FIRST, LAST = "\u1401", 0x1402, 0x166C

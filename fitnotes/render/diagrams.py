@@ -23,11 +23,11 @@ from fitnotes.errors import Problem
 from fitnotes.render import maths
 from fitnotes.render.diagram_maths import Formula, Labels, for_github, place, shortage, split
 from fitnotes.render.diagram_text import FONT, Sizes, measurer
-from fitnotes.render.macros import MacroError, Macros, learn
 from fitnotes.render.media import Media, placeholder
 from fitnotes.render.results import output_block
 from fitnotes.settings import nearest
 from fitnotes.source.note import LINE, MERMAID, Note
+from fitnotes.tex.macros import MacroError, Macros, learn
 
 # Ours, and those of mermaid-filter; the last ones have no meaning without a browser, but do no harm.
 ATTRIBUTES = frozenset(

@@ -20,8 +20,6 @@ from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.render import mathjax, pictures
 from fitnotes.render.dressing import dress
-from fitnotes.render.environments import take_labels
-from fitnotes.render.macros import replace_argument
 from fitnotes.render.media import Media, remove_old
 from fitnotes.render.page import (
     Page,
@@ -31,6 +29,8 @@ from fitnotes.render.page import (
     formula_line,
     formula_problem,
 )
+from fitnotes.tex.environments import take_labels
+from fitnotes.tex.macros import replace_argument
 
 # What GitHub answers with "The following macros are not allowed".
 REFUSED = (

@@ -19,7 +19,6 @@ from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.render import callouts, mathjax, pictures
 from fitnotes.render.dressing import dress
-from fitnotes.render.environments import take_labels
 from fitnotes.render.media import DARK, Media, remove_old
 from fitnotes.render.page import (
     Page,
@@ -29,6 +28,7 @@ from fitnotes.render.page import (
     formula_problem,
     relative_prefix,
 )
+from fitnotes.tex.environments import take_labels
 
 ASSETS = "_assets"
 SCRIPT = "tex-svg-full.js"  # with every extension inside: nothing is loaded later

@@ -20,24 +20,15 @@ from fitnotes.document.read import Document
 from fitnotes.document.read import plain as plain_value
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.render import (
-    callouts,
-    crossrefs,
-    environments,
-    floats,
-    pictures,
-    rawtex,
-    signs,
-    texpreamble,
-    theorems,
-)
+from fitnotes.render import callouts, crossrefs, floats, pictures, rawtex, theorems
 from fitnotes.render.citations import cite
-from fitnotes.render.engines import TIME_LIMIT, find_engine, run_latex
-from fitnotes.render.macros import brace_scripts
 from fitnotes.render.media import Media, remove_old
-from fitnotes.render.numbering import within
 from fitnotes.render.page import Page, Place, compose, converter_warnings
 from fitnotes.store.inputs import file_hash
+from fitnotes.tex import environments, packages, unicode
+from fitnotes.tex.engines import TIME_LIMIT, find_engine, run_latex
+from fitnotes.tex.macros import brace_scripts
+from fitnotes.tex.numbering import within
 
 REPAIRS = 25  # at most so many things that LaTeX stops at are taken out of its way
 
@@ -75,7 +66,7 @@ def prepare(page: Page, plain: bool) -> set[str]:
     def visit(element: Any, doc: Any) -> Any:
         if isinstance(element, pf.Math):
             text = brace_scripts(element.text, page.preamble.macros)
-            text = signs.mathematical(environments.INNER_REFERENCE.sub(inner, text))
+            text = unicode.mathematical(environments.INNER_REFERENCE.sub(inner, text))
             if environments.ENVIRONMENT.match(text):
                 return pf.RawInline(f"\n{text}\n", format="latex")
             element.text = text
@@ -300,7 +291,7 @@ def _verbatim(element: Any) -> Any:
     return pf.RawBlock(f"\\begin{{{name}}}\n{text}\n\\end{{{name}}}", format="latex")
 
 
-MARK = "%%PREAMBLE%%"  # in the template: where `texpreamble.write` goes, once the text is known
+MARK = "%%PREAMBLE%%"  # in the template: where `packages.write` goes, once the text is known
 
 
 def write_latex(
@@ -344,10 +335,10 @@ def write_latex(
         own = f"\\usepackage[{_options(geometry)}]{{geometry}}\n{own}"
     body = text.split(MARK, 1)[1]
     theorems_needed = "\n".join([theorems.declarations(met, page.theorems), *_captions(page)])
-    definitions = [texpreamble.renewed("\n".join(page.maths.definitions))]
-    preamble = texpreamble.write(
+    definitions = [packages.renewed("\n".join(page.maths.definitions))]
+    preamble = packages.write(
         body,
-        texpreamble.renewed(own),
+        packages.renewed(own),
         definitions,
         theorems_needed,
         geometry=geometry is not None,

@@ -17,7 +17,8 @@ from typing import Any
 from fitnotes.document import pandoc
 from fitnotes.errors import Problem
 from fitnotes.render.crossrefs import References, Target
-from fitnotes.render.environments import (
+from fitnotes.source.note import Cursor, Note
+from fitnotes.tex.environments import (
     BALANCED,
     ENVIRONMENT,
     INNER_REFERENCE,
@@ -29,7 +30,7 @@ from fitnotes.render.environments import (
     uncommented,
     with_tags,
 )
-from fitnotes.render.macros import (
+from fitnotes.tex.macros import (
     DEFINITION,
     MacroError,
     Macros,
@@ -41,9 +42,8 @@ from fitnotes.render.macros import (
     split_definitions,
     used_names,
 )
-from fitnotes.render.numbering import SET_COUNTER, EquationFormat, Sections
-from fitnotes.render.preamble import Preamble
-from fitnotes.source.note import Cursor, Note
+from fitnotes.tex.numbering import SET_COUNTER, EquationFormat, Sections
+from fitnotes.tex.preamble import Preamble
 
 
 @dataclass(slots=True)

@@ -29,10 +29,10 @@ from fitnotes.render import (
     tikz,
 )
 from fitnotes.render.media import Media, place_images
-from fitnotes.render.preamble import KEYS, Preamble, read_preamble, unheard
 from fitnotes.render.words import Words, read_words
 from fitnotes.settings import nearest
 from fitnotes.source.note import Note
+from fitnotes.tex.preamble import KEYS, Preamble, read_preamble, unheard
 
 # Formats of text that reads elsewhere: their writers get formulas ready made.
 SUFFIXES = {

@@ -13,12 +13,12 @@ from typing import Any
 from fitnotes.document import pandoc
 from fitnotes.document.fragments import LATEX, Fragments
 from fitnotes.errors import ConversionError, Problem
-from fitnotes.render.environments import replace_environments, split_environments
-from fitnotes.render.macros import MacroError, Macros, expand, learn, split_definitions
-from fitnotes.render.numbering import SET_COUNTER
-from fitnotes.render.preamble import Preamble
 from fitnotes.render.theorems import Kind, make, split_raw
 from fitnotes.source.note import Cursor, Note
+from fitnotes.tex.environments import replace_environments, split_environments
+from fitnotes.tex.macros import MacroError, Macros, expand, learn, split_definitions
+from fitnotes.tex.numbering import SET_COUNTER
+from fitnotes.tex.preamble import Preamble
 
 PAGE_BREAK = re.compile(r"^\s*\\(newpage|pagebreak|clearpage|cleardoublepage)(\[\d\])?(\{\})?\s*$")
 # Layout that means nothing outside LaTeX and leaves no trace there, on purpose.

@@ -15,10 +15,10 @@ from typing import Any
 from fitnotes.document import pandoc
 from fitnotes.document.fragments import Fragments
 from fitnotes.render.crossrefs import NO_BREAK, References, Target
-from fitnotes.render.environments import replace_environments
-from fitnotes.render.numbering import Sections, depth, uncommented, within
 from fitnotes.render.words import Words
 from fitnotes.source.note import Cursor, Note
+from fitnotes.tex.environments import replace_environments
+from fitnotes.tex.numbering import Sections, depth, uncommented, within
 
 # Names that authors use, with or without a \newtheorem for them.
 _TITLES = {

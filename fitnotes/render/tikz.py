@@ -20,16 +20,17 @@ from fitnotes.document.fragments import read_captions
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import digest
 from fitnotes.execute.slots import cores
-from fitnotes.render import darken, texpreamble
-from fitnotes.render.engines import LATEX, any_latex, how_to_install, run_latex
+from fitnotes.render import darken
 from fitnotes.render.media import DARK, Media, placeholder
 from fitnotes.render.pictures import folder_of, kept
-from fitnotes.render.preamble import Preamble
 from fitnotes.render.rawtex import DRAWINGS, is_drawing
 from fitnotes.render.results import output_block
 from fitnotes.settings import nearest, to_bool
 from fitnotes.source.note import LINE, TIKZ, Note
 from fitnotes.store.inputs import MISSING, file_hash
+from fitnotes.tex import packages
+from fitnotes.tex.engines import LATEX, any_latex, how_to_install, run_latex
+from fitnotes.tex.preamble import Preamble
 
 VERSION = 1  # of the document that a drawing is put in: with another one all are drawn anew
 TIME_LIMIT = 60.0  # seconds for one run
@@ -341,11 +342,11 @@ class Drawer:
             places += [(part.shown, part.line + n if part.line else None) for n in range(len(lines))]
         text = _PAGE.sub("", "\n".join(own))
         compat = re.search(r"\{\w*axis\}|\{groupplot\}|\\addplot", body) and "compat" not in text + body
-        made = texpreamble.write(f"{body}$", texpreamble.renewed(text), [], "", geometry=True, mainfont=True)
+        made = packages.write(f"{body}$", packages.renewed(text), [], "", geometry=True, mainfont=True)
         lines = [line for line in ["\\usepackage{tikz}", *made.split("\n")] if line.strip()]
         known = {
             line.strip(): place
-            for line, place in zip(texpreamble.renewed(text).split("\n"), places, strict=False)
+            for line, place in zip(packages.renewed(text).split("\n"), places, strict=False)
         }
         extra = ["\\pgfplotsset{compat=newest}"] if compat else []
         return [(line, known.get(line.strip())) for line in [*lines, *extra]]

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from fitnotes.errors import Problem
-from fitnotes.render import siunitx
-from fitnotes.render.macros import Definition, Macros, definitions, learn
 from fitnotes.settings import display_path
 from fitnotes.source.note import Note, header_end
 from fitnotes.store.inputs import file_hash
+from fitnotes.tex import siunitx
+from fitnotes.tex.macros import Definition, Macros, definitions, learn
 
 # The names that authors give it: pandoc's, Quarto's, and two that neither knows.
 KEYS = ("header-includes", "include-header", "include-in-header", "macros")

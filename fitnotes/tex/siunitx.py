@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fitnotes.render.macros import Macros, learn
+from fitnotes.tex.macros import Macros, learn
 
 _UNITS = {
     "meter": "m", "metre": "m", "second": "s", "gram": "g", "kilogram": "kg", "ampere": "A", "kelvin": "K",

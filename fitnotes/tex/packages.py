@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from fitnotes.render.macros import TAKEN
-from fitnotes.render.numbering import uncommented
-from fitnotes.render.signs import declarations
+from fitnotes.tex.macros import TAKEN
+from fitnotes.tex.numbering import uncommented
+from fitnotes.tex.unicode import declarations
 
 # (package, options, what in the text asks for it), in the order in which they are loaded.
 _MATHS = r"\\\(|\\\[|\\begin\{(?:equation|align|gather|multline|flalign)|\$"

@@ -1,0 +1,1 @@
+"""TeX as text: macros, environments, preambles, packages; and an installed LaTeX."""
