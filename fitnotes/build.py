@@ -29,7 +29,7 @@ from fitnotes.store.inputs import FILE, MISSING, RESULTS, THERE, Input, file_has
 
 if TYPE_CHECKING:  # these load panflute, which a build with nothing to do goes without
     from fitnotes.document.read import Document
-    from fitnotes.render.media import Media
+    from fitnotes.draw.media import Media
     from fitnotes.render.page import Page, Place
 
 
@@ -410,7 +410,7 @@ class Build:
         if "html" not in targets or "$" not in note.text:
             return
         import fitnotes.render.html  # noqa: F401
-        from fitnotes.render import mathjax
+        from fitnotes.draw import mathjax
 
         if not self.pages.known(self._page(source, "html")):  # its formulas are still to be checked
             mathjax.warm()

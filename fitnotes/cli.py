@@ -257,8 +257,8 @@ def info() -> None:
 )
 def gc(days: float) -> None:
     """Remove results that were not used for some time, and what killed builds left."""
+    from fitnotes.draw import pictures
     from fitnotes.execute.cache import Cache
-    from fitnotes.render import pictures
     from fitnotes.settings import find_project, show_size
 
     project = find_project(Path.cwd())
@@ -271,8 +271,8 @@ def gc(days: float) -> None:
 @cache.command()
 def clear() -> None:
     """Remove all stored results and converted pictures: the next build runs everything."""
+    from fitnotes.draw import pictures
     from fitnotes.execute.cache import Cache
-    from fitnotes.render import pictures
     from fitnotes.settings import find_project
 
     project = find_project(Path.cwd())

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from fitnotes.document import pandoc
+from fitnotes.draw import pictures
+from fitnotes.draw.media import Media
+from fitnotes.draw.mermaid import diagrams
 from fitnotes.errors import FitnotesError, Problem
-from fitnotes.render import crossrefs, diagrams, floats, maths, pictures, results
-from fitnotes.render.media import Media
+from fitnotes.render import crossrefs, floats, maths, results
 from fitnotes.settings import find_project
 from fitnotes.source.note import MERMAID, PYTHON, SUFFIXES, Block, Note
 from fitnotes.tex.preamble import read_preamble

@@ -99,7 +99,7 @@ class Labels:
 
     def _read(self, source: Source) -> dict[str, Target]:
         from fitnotes.document.read import read_document
-        from fitnotes.render.media import Media
+        from fitnotes.draw.media import Media
         from fitnotes.render.page import Place, compose
 
         note = read_note(source.path)

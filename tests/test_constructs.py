@@ -11,7 +11,7 @@ from conftest import ROOT, needs
 from test_pages import build, visit, words
 
 from fitnotes.build import Outcome
-from fitnotes.render import mathjax
+from fitnotes.draw import mathjax
 
 WARNINGS = [
     "bibliography missing.bib not found",

@@ -24,7 +24,7 @@ from pypdf import PdfReader
 from test_pages import build
 
 from fitnotes.build import Outcome
-from fitnotes.render import mathjax
+from fitnotes.draw import mathjax
 from fitnotes.render.gfm import REFUSED
 from fitnotes.tex.engines import any_latex
 

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitnotes.document import pandoc
+from fitnotes.draw.media import Media
+from fitnotes.draw.mermaid import diagrams
+from fitnotes.draw.mermaid.diagrams import DiagramError, draw
+from fitnotes.draw.mermaid.labels import Formula, Labels, for_github, place, split
+from fitnotes.draw.mermaid.metrics import Size, extents, pieces, width, wrap
+from fitnotes.draw.mermaid.style import Styles
 from fitnotes.errors import Problem
-from fitnotes.render import diagrams
-from fitnotes.render.diagram_maths import Formula, Labels, for_github, place, split
-from fitnotes.render.diagram_text import Size, extents, pieces, width, wrap
-from fitnotes.render.diagrams import DiagramError, draw
-from fitnotes.render.media import Media
-from fitnotes.render.svg_style import Styles
 from fitnotes.source.note import read_note
 from fitnotes.tex.macros import Macros, learn
 

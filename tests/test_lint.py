@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitnotes.document.pandoc import load, read
+from fitnotes.draw.mathjax import typeset
 from fitnotes.lint.check import Linter
 from fitnotes.lint.codes import CODES, FIXABLE
 from fitnotes.lint.scan import Source
 from fitnotes.render.crossrefs import References
-from fitnotes.render.mathjax import typeset
 from fitnotes.render.maths import normalise
 from fitnotes.settings import Project, Settings
 from fitnotes.source.note import Note, mark

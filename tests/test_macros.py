@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fitnotes.render.mathjax import typeset
+from fitnotes.draw.mathjax import typeset
 from fitnotes.tex.environments import cells, rewrite, row_numbers, rows, split_environments, with_tags
 from fitnotes.tex.macros import MacroError, Macros, brace_scripts, expand, learn, split_definitions
 

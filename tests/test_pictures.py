@@ -17,8 +17,8 @@ from pypdf import PdfReader
 from test_pages import Silent
 
 from fitnotes.build import Build, Outcome, Request
-from fitnotes.render import darken, pictures
-from fitnotes.render.pictures import BadPicture
+from fitnotes.draw import darken, pictures
+from fitnotes.draw.pictures import BadPicture
 from fitnotes.settings import find_project
 from fitnotes.sources import find_sources
 

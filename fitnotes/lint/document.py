@@ -10,16 +10,17 @@ from typing import Any
 
 from fitnotes.document import pandoc
 from fitnotes.document.read import Document, note_settings, read_document
+from fitnotes.draw import mathjax
+from fitnotes.draw.media import Media
 from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
 from fitnotes.execute import plan as planning
 from fitnotes.execute.cache import Result
 from fitnotes.execute.run import Executor
 from fitnotes.lint.scan import Source
 from fitnotes.lint.source import Finding
-from fitnotes.render import crossrefs, mathjax, rawtex, theorems
+from fitnotes.render import crossrefs, rawtex, theorems
 from fitnotes.render.citations import cite
 from fitnotes.render.html import anchor_formulas, formulas_of
-from fitnotes.render.media import Media
 from fitnotes.render.page import Page, Place, compose, formula_problem
 from fitnotes.settings import Project
 from fitnotes.source.note import PYTHON, Note, OptionProblem, default_options, header_options, parse_options

@@ -16,11 +16,11 @@ from urllib.parse import quote
 
 from fitnotes.document import pandoc
 from fitnotes.document.read import Document
+from fitnotes.draw import mathjax, pictures
+from fitnotes.draw.media import Media, remove_old
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.render import mathjax, pictures
 from fitnotes.render.dressing import dress
-from fitnotes.render.media import Media, remove_old
 from fitnotes.render.page import (
     Page,
     Place,

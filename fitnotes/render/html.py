@@ -15,11 +15,12 @@ from urllib.parse import quote
 
 from fitnotes.document import pandoc
 from fitnotes.document.read import Document
+from fitnotes.draw import mathjax, pictures
+from fitnotes.draw.media import DARK, Media, remove_old
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.render import callouts, mathjax, pictures
+from fitnotes.render import callouts
 from fitnotes.render.dressing import dress
-from fitnotes.render.media import DARK, Media, remove_old
 from fitnotes.render.page import (
     Page,
     Place,

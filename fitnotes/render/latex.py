@@ -18,11 +18,12 @@ from typing import Any
 from fitnotes.document import pandoc
 from fitnotes.document.read import Document
 from fitnotes.document.read import plain as plain_value
+from fitnotes.draw import pictures
+from fitnotes.draw.media import Media, remove_old
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.render import callouts, crossrefs, floats, pictures, rawtex, theorems
+from fitnotes.render import callouts, crossrefs, floats, rawtex, theorems
 from fitnotes.render.citations import cite
-from fitnotes.render.media import Media, remove_old
 from fitnotes.render.page import Page, Place, compose, converter_warnings
 from fitnotes.store.inputs import file_hash
 from fitnotes.tex import environments, packages, unicode

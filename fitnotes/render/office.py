@@ -16,13 +16,13 @@ from typing import Any
 
 from fitnotes.document import pandoc
 from fitnotes.document.read import Document
+from fitnotes.draw import mathjax, pictures
+from fitnotes.draw.media import Media
+from fitnotes.draw.pictures import svg_to_png
 from fitnotes.execute.cache import Result
-from fitnotes.render import mathjax, pictures
 from fitnotes.render.dressing import dress
 from fitnotes.render.html import dress_html, page_title, set_formulas
-from fitnotes.render.media import Media
 from fitnotes.render.page import Page, Place, compose, converter_warnings, formula_problem
-from fitnotes.render.pictures import svg_to_png
 from fitnotes.tex import environments
 
 SIZE = 11  # pt, of the text in Word

@@ -11,24 +11,23 @@ from typing import Any
 
 from fitnotes.document import pandoc
 from fitnotes.document.read import Document, plain
+from fitnotes.draw import mathjax, tikz
+from fitnotes.draw.media import Media, place_images
+from fitnotes.draw.mermaid import diagrams
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
 from fitnotes.render import (
     callouts,
     crossrefs,
-    diagrams,
     floats,
     links,
     marp,
-    mathjax,
     maths,
     rawhtml,
     rawtex,
     results,
     theorems,
-    tikz,
 )
-from fitnotes.render.media import Media, place_images
 from fitnotes.render.words import Words, read_words
 from fitnotes.settings import nearest
 from fitnotes.source.note import Note

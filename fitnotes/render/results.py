@@ -17,10 +17,10 @@ from typing import Any
 from fitnotes.document import pandoc
 from fitnotes.document.fragments import HTML, MARKDOWN, Fragments
 from fitnotes.document.read import INDEX
+from fitnotes.draw import darken
+from fitnotes.draw.media import DARK, MISSING_PART, Media, placeholder
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
-from fitnotes.render import darken
-from fitnotes.render.media import DARK, MISSING_PART, Media, placeholder
 from fitnotes.source.note import DRAWN, PANDOC_ATTRIBUTES, Block, Note
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")

@@ -17,13 +17,14 @@ from typing import Any
 
 from fitnotes.document import pandoc
 from fitnotes.document.read import Document, plain
+from fitnotes.draw import mathjax, pictures
+from fitnotes.draw.media import Media
+from fitnotes.draw.pictures import FOREIGN
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.render import crossrefs, mathjax, pictures, theorems
+from fitnotes.render import crossrefs, theorems
 from fitnotes.render.dressing import dress
-from fitnotes.render.media import Media
 from fitnotes.render.page import Page, Place, compose, converter_warnings, formula_problem
-from fitnotes.render.pictures import FOREIGN
 from fitnotes.tex import environments
 
 SIZE = 11  # pt, as in the template

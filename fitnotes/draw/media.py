@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from fitnotes.document import pandoc
+from fitnotes.draw import darken, pictures
+from fitnotes.draw.pictures import BadPicture, Convert
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import write_atomically
-from fitnotes.render import darken, pictures
-from fitnotes.render.pictures import BadPicture, Convert
 from fitnotes.source.note import Note
 from fitnotes.store.inputs import file_hash
 

@@ -19,11 +19,11 @@ from typing import Any
 
 from fitnotes.document import pandoc
 from fitnotes.document.fragments import read_captions
+from fitnotes.draw.media import Media, placeholder
+from fitnotes.draw.mermaid.labels import Formula, Labels, for_github, place, shortage, split
+from fitnotes.draw.mermaid.metrics import FONT, Sizes, measurer
 from fitnotes.errors import Problem
 from fitnotes.render import maths
-from fitnotes.render.diagram_maths import Formula, Labels, for_github, place, shortage, split
-from fitnotes.render.diagram_text import FONT, Sizes, measurer
-from fitnotes.render.media import Media, placeholder
 from fitnotes.render.results import output_block
 from fitnotes.settings import nearest
 from fitnotes.source.note import LINE, MERMAID, Note

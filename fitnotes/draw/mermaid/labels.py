@@ -16,8 +16,8 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from fitnotes.render import mathjax
-from fitnotes.render.diagram_text import (
+from fitnotes.draw import mathjax
+from fitnotes.draw.mermaid.metrics import (
     ASCENT,
     CENTRAL,
     DESCENT,
@@ -30,7 +30,7 @@ from fitnotes.render.diagram_text import (
     pieces,
     width,
 )
-from fitnotes.render.svg_style import Styles, length
+from fitnotes.draw.mermaid.style import Styles, length
 from fitnotes.tex.environments import ENVIRONMENT
 
 # Letters to every parser, and of a script that labels do not come in. The first one widens another.

@@ -17,12 +17,12 @@ from typing import Any
 
 from fitnotes.document import pandoc
 from fitnotes.document.fragments import read_captions
+from fitnotes.draw import darken
+from fitnotes.draw.media import DARK, Media, placeholder
+from fitnotes.draw.pictures import folder_of, kept
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import digest
 from fitnotes.execute.slots import cores
-from fitnotes.render import darken
-from fitnotes.render.media import DARK, Media, placeholder
-from fitnotes.render.pictures import folder_of, kept
 from fitnotes.render.rawtex import DRAWINGS, is_drawing
 from fitnotes.render.results import output_block
 from fitnotes.settings import nearest, to_bool

@@ -1,0 +1,1 @@
+"""Things drawn: formulas, diagrams, pictures in the format that a target shows."""

@@ -1,0 +1,1 @@
+"""Mermaid diagrams as SVG, with formulas in their labels."""
