@@ -30,7 +30,7 @@ from fitnotes.store.inputs import FILE, MISSING, RESULTS, THERE, Input, file_has
 if TYPE_CHECKING:  # these load panflute, which a build with nothing to do goes without
     from fitnotes.document.read import Document
     from fitnotes.draw.media import Media
-    from fitnotes.render.page import Page, Place
+    from fitnotes.passes.page import Page, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,7 +405,7 @@ class Build:
         """What the writers need, loaded while pandoc reads and blocks run."""
         import panflute  # noqa: F401
 
-        import fitnotes.render.page
+        import fitnotes.passes.page
 
         if "html" not in targets or "$" not in note.text:
             return
@@ -455,7 +455,7 @@ class Build:
         used: set[Path],
     ) -> Page:
         """Writes one page with the writer of its target; imports only that one."""
-        from fitnotes.render.page import Place
+        from fitnotes.passes.page import Place
 
         engine = document.settings.pdf_engine
 

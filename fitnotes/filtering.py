@@ -18,7 +18,7 @@ from fitnotes.draw import pictures
 from fitnotes.draw.media import Media
 from fitnotes.draw.mermaid import diagrams
 from fitnotes.errors import FitnotesError, Problem
-from fitnotes.render import crossrefs, floats, maths, results
+from fitnotes.passes import crossrefs, floats, maths, results
 from fitnotes.settings import find_project
 from fitnotes.source.note import MERMAID, PYTHON, SUFFIXES, Block, Note
 from fitnotes.tex.preamble import read_preamble

@@ -16,7 +16,7 @@ from fitnotes.source.note import read_note
 from fitnotes.sources import Source, notes_below
 
 if TYPE_CHECKING:
-    from fitnotes.render.crossrefs import Target
+    from fitnotes.passes.crossrefs import Target
 
 
 class NotYet(Exception):
@@ -100,7 +100,7 @@ class Labels:
     def _read(self, source: Source) -> dict[str, Target]:
         from fitnotes.document.read import read_document
         from fitnotes.draw.media import Media
-        from fitnotes.render.page import Place, compose
+        from fitnotes.passes.page import Place, compose
 
         note = read_note(source.path)
         document = read_document(note, self._project.settings)

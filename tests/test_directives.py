@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fitnotes.render import marp
-from fitnotes.render.crossrefs import _runs
+from fitnotes.passes import marp
+from fitnotes.passes.crossrefs import _runs
 from fitnotes.source import myst
 from fitnotes.source.note import mark
 

@@ -16,8 +16,8 @@ from fitnotes.draw.mathjax import typeset
 from fitnotes.lint.check import Linter
 from fitnotes.lint.codes import CODES, FIXABLE
 from fitnotes.lint.scan import Source
-from fitnotes.render.crossrefs import References
-from fitnotes.render.maths import normalise
+from fitnotes.passes.crossrefs import References
+from fitnotes.passes.maths import normalise
 from fitnotes.settings import Project, Settings
 from fitnotes.source.note import Note, mark
 from fitnotes.sources import Source as File

@@ -9,7 +9,7 @@ import pytest
 from pypdf import PdfReader
 from test_pages import words
 
-from fitnotes.render.results import loss_table
+from fitnotes.passes.results import loss_table
 
 
 def html(project: Path) -> str:

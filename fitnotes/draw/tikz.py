@@ -23,8 +23,8 @@ from fitnotes.draw.pictures import folder_of, kept
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import digest
 from fitnotes.execute.slots import cores
-from fitnotes.render.rawtex import DRAWINGS, is_drawing
-from fitnotes.render.results import output_block
+from fitnotes.passes.rawtex import DRAWINGS, is_drawing
+from fitnotes.passes.results import output_block
 from fitnotes.settings import nearest, to_bool
 from fitnotes.source.note import LINE, TIKZ, Note
 from fitnotes.store.inputs import MISSING, file_hash

@@ -17,9 +17,9 @@ from fitnotes.lint.codes import CODES, FIXABLE, HINT
 from fitnotes.lint.document import check_document, check_macros, check_numbers, stored_results
 from fitnotes.lint.scan import Source
 from fitnotes.lint.source import Edit, Finding, check_source
-from fitnotes.render.crossrefs import References
-from fitnotes.render.maths import normalise
-from fitnotes.render.page import Page, Place
+from fitnotes.passes.crossrefs import References
+from fitnotes.passes.maths import normalise
+from fitnotes.passes.page import Page, Place
 from fitnotes.settings import Project, nearest
 from fitnotes.source.note import LINE, Note, mark, read_note
 from fitnotes.sources import Source as File

@@ -18,10 +18,10 @@ from fitnotes.execute.cache import Result
 from fitnotes.execute.run import Executor
 from fitnotes.lint.scan import Source
 from fitnotes.lint.source import Finding
-from fitnotes.render import crossrefs, rawtex, theorems
-from fitnotes.render.citations import cite
+from fitnotes.passes import crossrefs, rawtex, theorems
+from fitnotes.passes.citations import cite
+from fitnotes.passes.page import Page, Place, compose, formula_problem
 from fitnotes.render.html import anchor_formulas, formulas_of
-from fitnotes.render.page import Page, Place, compose, formula_problem
 from fitnotes.settings import Project
 from fitnotes.source.note import PYTHON, Note, OptionProblem, default_options, header_options, parse_options
 from fitnotes.tex.macros import used_names

@@ -11,9 +11,9 @@ from fitnotes.document import pandoc
 from fitnotes.document.read import Document
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
+from fitnotes.passes.page import Page, Place
 from fitnotes.render.deck import SIZES, Slide, colours, pause, say_full, scale_pixels, size, split
 from fitnotes.render.latex import write_latex_pdf
-from fitnotes.render.page import Page, Place
 
 PIXEL = 0.356  # pt: a frame is 455 pt wide, a slide 1280 pixels
 

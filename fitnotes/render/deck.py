@@ -16,8 +16,8 @@ from typing import Any
 from fitnotes.document import pandoc
 from fitnotes.document.read import plain
 from fitnotes.errors import Problem
-from fitnotes.render.marp import BACKGROUND, DIRECTIVE, LOCAL, NOTES, PAUSE, STYLE, colour
-from fitnotes.render.page import Page
+from fitnotes.passes.marp import BACKGROUND, DIRECTIVE, LOCAL, NOTES, PAUSE, STYLE, colour
+from fitnotes.passes.page import Page
 from fitnotes.source.note import FENCE, Note, header_end, opens_block
 
 FOOTNOTES = "slide-footnotes"  # the class of the Div with a slide's footnotes

@@ -20,15 +20,8 @@ from fitnotes.draw import mathjax, pictures
 from fitnotes.draw.media import Media, remove_old
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.render.dressing import dress
-from fitnotes.render.page import (
-    Page,
-    Place,
-    compose,
-    converter_warnings,
-    formula_line,
-    formula_problem,
-)
+from fitnotes.passes.dressing import dress
+from fitnotes.passes.page import Page, Place, compose, converter_warnings, formula_line, formula_problem
 from fitnotes.tex.environments import take_labels
 from fitnotes.tex.macros import replace_argument
 

@@ -19,16 +19,9 @@ from fitnotes.draw import mathjax, pictures
 from fitnotes.draw.media import DARK, Media, remove_old
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.render import callouts
-from fitnotes.render.dressing import dress
-from fitnotes.render.page import (
-    Page,
-    Place,
-    compose,
-    converter_warnings,
-    formula_problem,
-    relative_prefix,
-)
+from fitnotes.passes import callouts
+from fitnotes.passes.dressing import dress
+from fitnotes.passes.page import Page, Place, compose, converter_warnings, formula_problem, relative_prefix
 from fitnotes.tex.environments import take_labels
 
 ASSETS = "_assets"

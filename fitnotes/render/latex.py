@@ -22,9 +22,9 @@ from fitnotes.draw import pictures
 from fitnotes.draw.media import Media, remove_old
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.render import callouts, crossrefs, floats, rawtex, theorems
-from fitnotes.render.citations import cite
-from fitnotes.render.page import Page, Place, compose, converter_warnings
+from fitnotes.passes import callouts, crossrefs, floats, rawtex, theorems
+from fitnotes.passes.citations import cite
+from fitnotes.passes.page import Page, Place, compose, converter_warnings
 from fitnotes.store.inputs import file_hash
 from fitnotes.tex import environments, packages, unicode
 from fitnotes.tex.engines import TIME_LIMIT, find_engine, run_latex

@@ -20,9 +20,9 @@ from fitnotes.draw import mathjax, pictures
 from fitnotes.draw.media import Media
 from fitnotes.draw.pictures import svg_to_png
 from fitnotes.execute.cache import Result
-from fitnotes.render.dressing import dress
+from fitnotes.passes.dressing import dress
+from fitnotes.passes.page import Page, Place, compose, converter_warnings, formula_problem
 from fitnotes.render.html import dress_html, page_title, set_formulas
-from fitnotes.render.page import Page, Place, compose, converter_warnings, formula_problem
 from fitnotes.tex import environments
 
 SIZE = 11  # pt, of the text in Word

@@ -17,10 +17,10 @@ from fitnotes.draw import mathjax, pictures
 from fitnotes.draw.media import Media
 from fitnotes.errors import ConversionError, MissingProgram
 from fitnotes.execute.cache import Result, write_atomically
+from fitnotes.passes.marp import BACKGROUND
+from fitnotes.passes.page import Page, Place, compose, converter_warnings
 from fitnotes.render.deck import Slide, colours, is_dark, pause, size, split
 from fitnotes.render.html import dress_html, page_title, set_formulas
-from fitnotes.render.marp import BACKGROUND
-from fitnotes.render.page import Page, Place, compose, converter_warnings
 from fitnotes.render.typst_slides import write_typst_slides
 from fitnotes.store.inputs import file_hash
 

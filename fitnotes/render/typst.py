@@ -22,9 +22,9 @@ from fitnotes.draw.media import Media
 from fitnotes.draw.pictures import FOREIGN
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.render import crossrefs, theorems
-from fitnotes.render.dressing import dress
-from fitnotes.render.page import Page, Place, compose, converter_warnings, formula_problem
+from fitnotes.passes import crossrefs, theorems
+from fitnotes.passes.dressing import dress
+from fitnotes.passes.page import Page, Place, compose, converter_warnings, formula_problem
 from fitnotes.tex import environments
 
 SIZE = 11  # pt, as in the template

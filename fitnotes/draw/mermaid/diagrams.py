@@ -23,8 +23,8 @@ from fitnotes.draw.media import Media, placeholder
 from fitnotes.draw.mermaid.labels import Formula, Labels, for_github, place, shortage, split
 from fitnotes.draw.mermaid.metrics import FONT, Sizes, measurer
 from fitnotes.errors import Problem
-from fitnotes.render import maths
-from fitnotes.render.results import output_block
+from fitnotes.passes import maths
+from fitnotes.passes.results import output_block
 from fitnotes.settings import nearest
 from fitnotes.source.note import LINE, MERMAID, Note
 from fitnotes.tex.macros import MacroError, Macros, learn

@@ -15,7 +15,7 @@ from typing import Any
 
 from fitnotes.document import pandoc
 from fitnotes.errors import Problem
-from fitnotes.render.words import KINDS, Words
+from fitnotes.passes.language import KINDS, Words
 from fitnotes.settings import nearest
 from fitnotes.source.note import Note
 from fitnotes.tex.environments import STARRED, in_parentheses

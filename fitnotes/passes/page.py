@@ -16,7 +16,7 @@ from fitnotes.draw.media import Media, place_images
 from fitnotes.draw.mermaid import diagrams
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
-from fitnotes.render import (
+from fitnotes.passes import (
     callouts,
     crossrefs,
     floats,
@@ -28,7 +28,7 @@ from fitnotes.render import (
     results,
     theorems,
 )
-from fitnotes.render.words import Words, read_words
+from fitnotes.passes.language import Words, read_words
 from fitnotes.settings import nearest
 from fitnotes.source.note import Note
 from fitnotes.tex.preamble import KEYS, Preamble, read_preamble, unheard

@@ -12,7 +12,7 @@ from typing import Any
 from fitnotes.document import pandoc
 from fitnotes.document.read import plain
 from fitnotes.errors import ConversionError, Problem
-from fitnotes.render.page import Page
+from fitnotes.passes.page import Page
 from fitnotes.store.inputs import file_hash
 
 BACK = "backlinks"  # the class of the links from an entry to where it is cited

@@ -16,7 +16,7 @@ from fitnotes.document import pandoc
 from fitnotes.document.fragments import read_captions
 from fitnotes.draw.media import MISSING_PART
 from fitnotes.errors import Problem
-from fitnotes.render.crossrefs import LISTING, PANEL, SUBFIGURE
+from fitnotes.passes.crossrefs import LISTING, PANEL, SUBFIGURE
 from fitnotes.source.note import Note
 
 LAYOUT = "layout"  # the class of a row of things side by side

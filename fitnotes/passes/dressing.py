@@ -6,9 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from fitnotes.render import callouts, crossrefs, floats, rawtex, theorems
-from fitnotes.render.citations import cite
-from fitnotes.render.page import Page
+from fitnotes.passes import callouts, crossrefs, floats, rawtex, theorems
+from fitnotes.passes.citations import cite
+from fitnotes.passes.page import Page
 
 
 def dress(

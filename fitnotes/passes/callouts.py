@@ -11,7 +11,7 @@ from typing import Any
 
 from fitnotes.document import pandoc
 from fitnotes.document.fragments import read_captions
-from fitnotes.render.words import Words
+from fitnotes.passes.language import Words
 
 KINDS = ("note", "tip", "important", "warning", "caution")
 # Classes of a Div that mean one of them, as MyST, Docusaurus and pandoc's users write them.

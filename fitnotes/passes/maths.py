@@ -16,7 +16,7 @@ from typing import Any
 
 from fitnotes.document import pandoc
 from fitnotes.errors import Problem
-from fitnotes.render.crossrefs import References, Target
+from fitnotes.passes.crossrefs import References, Target
 from fitnotes.source.note import Cursor, Note
 from fitnotes.tex.environments import (
     BALANCED,

@@ -14,8 +14,8 @@ from typing import Any
 
 from fitnotes.document import pandoc
 from fitnotes.document.fragments import Fragments
-from fitnotes.render.crossrefs import NO_BREAK, References, Target
-from fitnotes.render.words import Words
+from fitnotes.passes.crossrefs import NO_BREAK, References, Target
+from fitnotes.passes.language import Words
 from fitnotes.source.note import Cursor, Note
 from fitnotes.tex.environments import replace_environments
 from fitnotes.tex.numbering import Sections, depth, uncommented, within

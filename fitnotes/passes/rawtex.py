@@ -13,7 +13,7 @@ from typing import Any
 from fitnotes.document import pandoc
 from fitnotes.document.fragments import LATEX, Fragments
 from fitnotes.errors import ConversionError, Problem
-from fitnotes.render.theorems import Kind, make, split_raw
+from fitnotes.passes.theorems import Kind, make, split_raw
 from fitnotes.source.note import Cursor, Note
 from fitnotes.tex.environments import replace_environments, split_environments
 from fitnotes.tex.macros import MacroError, Macros, expand, learn, split_definitions

@@ -1,0 +1,1 @@
+"""From results to page: one step over the tree each."""
