@@ -409,14 +409,14 @@ class Build:
 
         if "html" not in targets or "$" not in note.text:
             return
-        import fitnotes.render.html  # noqa: F401
+        import fitnotes.targets.html  # noqa: F401
         from fitnotes.draw import mathjax
 
         if not self.pages.known(self._page(source, "html")):  # its formulas are still to be checked
             mathjax.warm()
 
     def _assets(self, page: Path, *, script: bool) -> list[Path]:
-        from fitnotes.render.html import ASSETS, asset_names
+        from fitnotes.targets.html import ASSETS, asset_names
 
         folder = (page.parent if self.request.page else self.output / "html") / ASSETS
         return [folder / name for name in asset_names(script)]
@@ -466,39 +466,39 @@ class Build:
         if target == "html" or (target == "pdf" and engine == "chromium"):
             return self._write_html(document, results, target, page, place)
         if target == "pdf" and engine == "typst":
-            from fitnotes.render.typst import write_typst_pdf
+            from fitnotes.targets.typst import write_typst_pdf
 
             return write_typst_pdf(document, results, page, place)
         if target in ("pdf", "tex"):
-            from fitnotes.render.latex import write_latex_pdf, write_tex
+            from fitnotes.targets.latex import write_latex_pdf, write_tex
 
             if target == "tex":
                 return write_tex(document, results, page, place)
             return write_latex_pdf(document, results, page, engine, place)
         if target == "slides":
-            from fitnotes.render.reveal import write_slides
+            from fitnotes.targets.slides.reveal import write_slides
 
             return write_slides(document, results, page, place)
         if target == "slides-pdf" and engine in ("typst", "chromium"):
-            from fitnotes.render.typst_slides import write_typst_slides
+            from fitnotes.targets.slides.paged import write_typst_slides
 
             return write_typst_slides(document, results, page, place)
         if target == "slides-pdf":
-            from fitnotes.render.beamer import write_beamer
+            from fitnotes.targets.slides.beamer import write_beamer
 
             return write_beamer(document, results, page, engine, place)
         if target == "gfm":
-            from fitnotes.render.gfm import write_gfm
+            from fitnotes.targets.gfm import write_gfm
 
             return write_gfm(document, results, page, place)
-        from fitnotes.render.office import write_docx, write_epub
+        from fitnotes.targets.office import write_docx, write_epub
 
         return (write_docx if target == "docx" else write_epub)(document, results, page, place)
 
     def _write_html(
         self, document: Document, results: Mapping[int, Result], target: str, page: Path, place: Place
     ) -> Page:
-        from fitnotes.render.html import ASSETS, write_html
+        from fitnotes.targets.html import ASSETS, write_html
 
         formulas = self.project.store / "formulas"
         if target == "html":
@@ -507,7 +507,7 @@ class Build:
             return write_html(
                 document, results, page, assets, embed=embed, place=place, known_formulas=formulas
             )
-        from fitnotes.render.latex import write_chromium_pdf
+        from fitnotes.targets.latex import write_chromium_pdf
 
         with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
             html = Path(scratch) / f"{page.stem}.html"

@@ -123,7 +123,7 @@ def test_links_between_notes_and_files_with_odd_names(fitnotes, write, project: 
 
 
 def test_large_delimiters_and_bars_keep_no_distance_in_typst(tmp_path: Path) -> None:
-    from fitnotes.render.typst import Formula, compile_typst, convert
+    from fitnotes.targets.typst import Formula, compile_typst, convert
 
     large, bar = convert([Formula(r"\bigl(x\bigr) + \Bigl[y\Bigr]", False), Formula("|g|", False)])
     assert large == (

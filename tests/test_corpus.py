@@ -25,7 +25,7 @@ from test_pages import build
 
 from fitnotes.build import Outcome
 from fitnotes.draw import mathjax
-from fitnotes.render.gfm import REFUSED
+from fitnotes.targets.gfm import REFUSED
 from fitnotes.tex.engines import any_latex
 
 CORPUS = ROOT / "tests" / "corpus"

@@ -371,7 +371,7 @@ SYMBOLS = r"""
 @pytest.mark.parametrize("start", range(0, len(SYMBOLS), 70))
 def test_typst_compiles_the_symbols_that_pandoc_emits(start: int, tmp_path: Path) -> None:
     """The pinned pair of pandoc and Typst: no symbol needs the fallback picture, except those listed."""
-    from fitnotes.render.typst import Formula, compile_typst, convert
+    from fitnotes.targets.typst import Formula, compile_typst, convert
 
     needs_picture = {r"\nexists"} & set(SYMBOLS)
     for symbol, code in zip(SYMBOLS, convert([Formula(s, False) for s in SYMBOLS]), strict=True):

@@ -21,9 +21,9 @@ from fitnotes.lint.source import Finding
 from fitnotes.passes import crossrefs, rawtex, theorems
 from fitnotes.passes.citations import cite
 from fitnotes.passes.page import Page, Place, compose, formula_problem
-from fitnotes.render.html import anchor_formulas, formulas_of
 from fitnotes.settings import Project
 from fitnotes.source.note import PYTHON, Note, OptionProblem, default_options, header_options, parse_options
+from fitnotes.targets.html import anchor_formulas, formulas_of
 from fitnotes.tex.macros import used_names
 
 

@@ -22,7 +22,7 @@ from fitnotes.draw.pictures import svg_to_png
 from fitnotes.execute.cache import Result
 from fitnotes.passes.dressing import dress
 from fitnotes.passes.page import Page, Place, compose, converter_warnings, formula_problem
-from fitnotes.render.html import dress_html, page_title, set_formulas
+from fitnotes.targets.html import dress_html, page_title, set_formulas
 from fitnotes.tex import environments
 
 SIZE = 11  # pt, of the text in Word

@@ -19,10 +19,10 @@ from fitnotes.errors import ConversionError, MissingProgram
 from fitnotes.execute.cache import Result, write_atomically
 from fitnotes.passes.marp import BACKGROUND
 from fitnotes.passes.page import Page, Place, compose, converter_warnings
-from fitnotes.render.deck import Slide, colours, is_dark, pause, size, split
-from fitnotes.render.html import dress_html, page_title, set_formulas
-from fitnotes.render.typst_slides import write_typst_slides
 from fitnotes.store.inputs import file_hash
+from fitnotes.targets.html import dress_html, page_title, set_formulas
+from fitnotes.targets.slides.deck import Slide, colours, is_dark, pause, size, split
+from fitnotes.targets.slides.paged import write_typst_slides
 
 # The window with the speaker's notes shows the deck in frames.
 POLICY = (

@@ -12,8 +12,8 @@ from fitnotes.document.read import Document
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Result
 from fitnotes.passes.page import Page, Place
-from fitnotes.render.deck import SIZES, Slide, colours, pause, say_full, scale_pixels, size, split
-from fitnotes.render.latex import write_latex_pdf
+from fitnotes.targets.latex import write_latex_pdf
+from fitnotes.targets.slides.deck import SIZES, Slide, colours, pause, say_full, scale_pixels, size, split
 
 PIXEL = 0.356  # pt: a frame is 455 pt wide, a slide 1280 pixels
 

@@ -11,8 +11,18 @@ from fitnotes.document import pandoc
 from fitnotes.document.read import Document
 from fitnotes.execute.cache import Result
 from fitnotes.passes.page import Page, Place
-from fitnotes.render.deck import FULL, SIZES, Slide, colours, pause, say_full, scale_pixels, size, split
-from fitnotes.render.typst import write_typst_pdf
+from fitnotes.targets.slides.deck import (
+    FULL,
+    SIZES,
+    Slide,
+    colours,
+    pause,
+    say_full,
+    scale_pixels,
+    size,
+    split,
+)
+from fitnotes.targets.typst import write_typst_pdf
 
 PIXEL = 0.658  # pt: a page is 842 pt wide, a slide 1280 pixels
 

@@ -1,0 +1,1 @@
+"""Writers: each makes files of one format out of a page."""
