@@ -11,7 +11,7 @@ try:
 except ModuleNotFoundError:  # a checkout that is not installed
     sys.path.append(str(FOLDER.parent))
 
-from fitnotes.filtering import draw_mermaid, main  # noqa: E402
+from fitnotes.cli.filters import draw_mermaid, main  # noqa: E402
 
 if __name__ == "__main__":
     main(draw_mermaid)

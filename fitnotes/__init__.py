@@ -1,6 +1,6 @@
 """fitnotes: Markdown notes with LaTeX and PyTorch, built into pages where every number was computed.
 
-Importing the package loads nothing heavy; see ``fitnotes.cli`` for the command and
+Importing the package loads nothing heavy; see ``fitnotes.cli.main`` for the command and
 ``fitnotes.build`` for the same from Python.
 """
 

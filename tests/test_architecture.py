@@ -11,14 +11,14 @@ from conftest import ROOT
 
 # From the top to the bottom: a module may import from its own layer and those below.
 LAYERS = [
-    ["cli", "__main__"],
-    ["watch"],
-    ["filtering", "report", "clean", "doctor", "starter", "lint.report"],
-    ["build", "lint.check"],
+    ["cli.main", "__main__"],
+    ["build.watch"],
+    ["cli.filters", "build.report", "build.clean", "cli.doctor", "cli.starter", "lint.report"],
+    ["build.schedule", "lint.check"],
     ["lint.document"],
     ["lint.source"],
     ["lint.scan", "lint.codes"],
-    ["labels"],
+    ["build.labels"],
     ["targets.office", "targets.slides.reveal"],
     ["targets.slides.paged", "targets.slides.beamer"],
     ["targets.html", "targets.typst", "targets.latex", "targets.gfm"],
@@ -49,7 +49,7 @@ LAYERS = [
         "tex.engines",
         "draw.pictures",
     ],
-    ["pages", "sources", "document.read", "execute.run"],
+    ["build.freshness", "build.sources", "document.read", "execute.run"],
     ["execute.kept"],
     ["execute.sessions"],
     ["execute.plan", "execute.preload"],
@@ -119,7 +119,7 @@ def test_training_is_a_leaf() -> None:
 
 def loaded_by(*arguments: str) -> set[str]:
     code = (
-        "import sys\nfrom fitnotes.cli import main\n"
+        "import sys\nfrom fitnotes.cli.main import main\n"
         f"try: main({list(arguments)!r})\nexcept SystemExit: pass\n"
         "print('MODULES', *sorted({m.split('.')[0] for m in sys.modules}))"
     )
@@ -128,18 +128,18 @@ def loaded_by(*arguments: str) -> set[str]:
 
 
 def test_help_and_version_load_nothing_heavy() -> None:
-    for arguments in (["--help"], ["--version"], ["build", "--help"], ["data-dir"]):
+    for arguments in (["--help"], ["--version"], ["build.schedule", "--help"], ["data-dir"]):
         assert not loaded_by(*arguments) & HEAVY
 
 
 def test_a_build_with_nothing_to_do_loads_nothing_heavy(fitnotes, write) -> None:
     note = write("note.md", "```python\nprint(1)\n```\n")
-    assert fitnotes("build", "note.md").returncode == 0
+    assert fitnotes("build.schedule", "note.md").returncode == 0
     import os
 
     before = os.getcwd()
     os.chdir(note.parent)
     try:
-        assert not loaded_by("build", "note.md") & HEAVY
+        assert not loaded_by("build.schedule", "note.md") & HEAVY
     finally:
         os.chdir(before)

@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT, needs
 from test_pages import build, visit, words
 
-from fitnotes.build import Outcome
+from fitnotes.build.schedule import Outcome
 from fitnotes.draw import mathjax
 
 WARNINGS = [

@@ -23,7 +23,7 @@ from conftest import ROOT, needs
 from pypdf import PdfReader
 from test_pages import build
 
-from fitnotes.build import Outcome
+from fitnotes.build.schedule import Outcome
 from fitnotes.draw import mathjax
 from fitnotes.targets.gfm import REFUSED
 from fitnotes.tex.engines import any_latex

@@ -19,12 +19,12 @@ import pytest
 from conftest import MARK, environment, marked, outlived
 from worlds import Silent
 
-from fitnotes.build import Build, Outcome, Request
+from fitnotes.build.schedule import Build, Outcome, Request
+from fitnotes.build.sources import find_sources
 from fitnotes.execute.kept import Kept
 from fitnotes.execute.sessions import CAN_HOLD, start_server, stop_server
 from fitnotes.execute.slots import Slots
 from fitnotes.settings import Project, Settings, show_size, size
-from fitnotes.sources import find_sources
 from fitnotes.store.inputs import file_hash, first_difference, line_sums
 
 

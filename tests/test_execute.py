@@ -16,13 +16,13 @@ import psutil
 import pytest
 from conftest import environment
 
-from fitnotes.build import Build, Request
+from fitnotes.build.schedule import Build, Request
+from fitnotes.build.sources import find_sources
 from fitnotes.execute import sessions
 from fitnotes.execute.cache import Cache, Result, write_atomically
 from fitnotes.execute.plan import preloads
 from fitnotes.passes.results import loss_table, maths, terminal_text
 from fitnotes.settings import Project, Settings
-from fitnotes.sources import find_sources
 from fitnotes.store.inputs import Current, imports
 
 

@@ -11,6 +11,7 @@ from conftest import ROOT, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fitnotes.build.sources import Source as File
 from fitnotes.document.pandoc import load, read
 from fitnotes.draw.mathjax import typeset
 from fitnotes.lint.check import Linter
@@ -20,7 +21,6 @@ from fitnotes.passes.crossrefs import References
 from fitnotes.passes.maths import normalise
 from fitnotes.settings import Project, Settings
 from fitnotes.source.note import Note, mark
-from fitnotes.sources import Source as File
 from fitnotes.tex.preamble import read_preamble
 
 NOTE = r"""---

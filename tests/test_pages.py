@@ -19,9 +19,9 @@ import pytest
 from conftest import ROOT, needs
 from pypdf import PdfReader
 
-from fitnotes.build import Build, Request
+from fitnotes.build.schedule import Build, Request
+from fitnotes.build.sources import find_sources
 from fitnotes.settings import Project, Settings
-from fitnotes.sources import find_sources
 
 
 class Silent:

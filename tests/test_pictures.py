@@ -16,11 +16,11 @@ from PIL import Image
 from pypdf import PdfReader
 from test_pages import Silent
 
-from fitnotes.build import Build, Outcome, Request
+from fitnotes.build.schedule import Build, Outcome, Request
+from fitnotes.build.sources import find_sources
 from fitnotes.draw import darken, pictures
 from fitnotes.draw.pictures import BadPicture
 from fitnotes.settings import find_project
-from fitnotes.sources import find_sources
 
 TARGETS = ["html", "gfm", "epub", "typst", "latex", "docx"]
 STARTS = {

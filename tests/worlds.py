@@ -10,10 +10,10 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fitnotes.build import Build, Outcome, Request
+from fitnotes.build.schedule import Build, Outcome, Request
+from fitnotes.build.sources import find_sources
 from fitnotes.execute.kept import Kept
 from fitnotes.settings import Project, Settings
-from fitnotes.sources import find_sources
 
 # <N> is the note's name, <V> and <W> small numbers. Each can stand anywhere behind the note's first block.
 BLOCKS = [

@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fitnotes.build.labels import Labels
+from fitnotes.build.sources import Source as File
+from fitnotes.build.sources import notes_below
 from fitnotes.document import pandoc
 from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
 from fitnotes.execute.cache import write_atomically
 from fitnotes.execute.run import Executor
-from fitnotes.labels import Labels
 from fitnotes.lint.codes import CODES, FIXABLE, HINT
 from fitnotes.lint.document import check_document, check_macros, check_numbers, stored_results
 from fitnotes.lint.scan import Source
@@ -22,8 +24,6 @@ from fitnotes.passes.maths import normalise
 from fitnotes.passes.page import Page, Place
 from fitnotes.settings import Project, nearest
 from fitnotes.source.note import LINE, Note, mark, read_note
-from fitnotes.sources import Source as File
-from fitnotes.sources import notes_below
 from fitnotes.tex.macros import Macros
 from fitnotes.tex.preamble import read_preamble
 

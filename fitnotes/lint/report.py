@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
+from fitnotes.build.sources import find_sources
 from fitnotes.errors import FitnotesError, located
 from fitnotes.lint.check import Linter, failing, severity
 from fitnotes.lint.codes import FIXABLE
 from fitnotes.lint.source import Finding
 from fitnotes.settings import find_project
-from fitnotes.sources import find_sources
 
 
 def lint_files(paths: Sequence[Path], *, fix: bool, form: str) -> int:

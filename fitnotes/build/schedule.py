@@ -13,6 +13,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fitnotes.build.freshness import Pages, program_signature
+from fitnotes.build.labels import Labels, NotYet
+from fitnotes.build.sources import Source, notes_below, page_suffix
 from fitnotes.errors import FitnotesError, Problem
 from fitnotes.execute import plan as planning
 from fitnotes.execute.cache import Result, digest
@@ -20,11 +23,8 @@ from fitnotes.execute.kept import Kept
 from fitnotes.execute.run import Execution, Executor, Told
 from fitnotes.execute.sessions import Cancelled, set_environment, start_server, sweep
 from fitnotes.execute.slots import cores
-from fitnotes.labels import Labels, NotYet
-from fitnotes.pages import Pages, program_signature
 from fitnotes.settings import Project, display_path
 from fitnotes.source.note import Note, read_note
-from fitnotes.sources import Source, notes_below, page_suffix
 from fitnotes.store.inputs import FILE, MISSING, RESULTS, THERE, Input, file_hash, stored_path
 
 if TYPE_CHECKING:  # these load panflute, which a build with nothing to do goes without

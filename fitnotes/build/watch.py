@@ -9,15 +9,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from fitnotes.build import Build, Outcome, Request
+from fitnotes.build.report import Plain
+from fitnotes.build.schedule import Build, Outcome, Request
+from fitnotes.build.sources import Source, find_sources
 from fitnotes.errors import FitnotesError, Problem
 from fitnotes.execute.kept import Kept
 from fitnotes.execute.sessions import scratch, stop_server
 from fitnotes.execute.slots import available_memory
-from fitnotes.report import Plain
 from fitnotes.settings import Project, display_path, find_project
 from fitnotes.source.note import SUFFIXES
-from fitnotes.sources import Source, find_sources
 from fitnotes.store.inputs import FILE, FILES, PACKAGE, Input, file_hash, package_version
 
 SHARE = 4  # of the memory that is free at the start, this part at most is held by kept sessions

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from fitnotes.build.sources import Source, notes_below
 from fitnotes.errors import FitnotesError
 from fitnotes.execute.run import Executor
 from fitnotes.settings import Project
 from fitnotes.source.note import read_note
-from fitnotes.sources import Source, notes_below
 
 if TYPE_CHECKING:
     from fitnotes.passes.crossrefs import Target

@@ -10,11 +10,11 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from fitnotes.build import Outcome
+from fitnotes.build.schedule import Outcome
+from fitnotes.build.sources import Source
 from fitnotes.errors import Problem
 from fitnotes.execute.run import Told
 from fitnotes.settings import display_path
-from fitnotes.sources import Source
 
 
 class Plain:

@@ -24,7 +24,7 @@ def program_signature() -> str:
     from fitnotes.document import pandoc
 
     total = hashlib.sha256()
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     for folder, pattern in ((package, "**/*.py"), (pandoc.data_dir() / "templates", "*")):
         for file in sorted(folder.glob(pattern)):
             if file.is_file() and "training" not in file.parts:

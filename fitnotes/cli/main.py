@@ -109,10 +109,10 @@ def build(
     Exit codes: 0 all built; 1 a block or check failed (the page is written and shows it); 2 wrong usage;
     3 a note cannot be converted; 4 a program is missing; 130 interrupted.
     """
-    from fitnotes.build import Build, Request
+    from fitnotes.build.report import Live, Plain
+    from fitnotes.build.schedule import Build, Request
+    from fitnotes.build.sources import find_sources
     from fitnotes.execute.sessions import stop_server
-    from fitnotes.report import Live, Plain
-    from fitnotes.sources import find_sources
 
     project = _project_of(paths)
     sources = find_sources(paths, project)
@@ -215,9 +215,9 @@ def watch(
     Sessions are kept behind each block: an edit of the last block costs that block alone. PATHS as for
     `fitnotes build`. Ends with Ctrl-C, and then with exit code 0.
     """
-    from fitnotes.build import Request
-    from fitnotes.report import Plain
-    from fitnotes.watch import watch_notes
+    from fitnotes.build.report import Plain
+    from fitnotes.build.schedule import Request
+    from fitnotes.build.watch import watch_notes
 
     given = {"pdf_engine": pdf_engine, "math": math}
     request = Request(
@@ -302,8 +302,8 @@ def lint(paths: tuple[Path, ...], fix: bool, form: str) -> None:
 @click.argument("name")
 def new(name: str) -> None:
     """Write a starter note NAME.md that builds."""
+    from fitnotes.cli.starter import write_starter
     from fitnotes.settings import display_path, find_project
-    from fitnotes.starter import write_starter
 
     path = write_starter(name, find_project(Path.cwd()))
     click.echo(f"wrote {display_path(path)}; build it with: fitnotes build {display_path(path)}")
@@ -315,7 +315,7 @@ def new(name: str) -> None:
 )
 def clean(everything: bool) -> None:
     """Remove the pages that fitnotes wrote."""
-    from fitnotes.clean import clean_project
+    from fitnotes.build.clean import clean_project
     from fitnotes.settings import find_project
 
     count = clean_project(find_project(Path.cwd()), everything=everything)
@@ -327,7 +327,7 @@ def clean(everything: bool) -> None:
 @main.command()
 def doctor() -> None:
     """Say what is installed, and what each missing thing would enable."""
-    from fitnotes.doctor import checks
+    from fitnotes.cli.doctor import checks
 
     missing_needed = False
     for check in checks():

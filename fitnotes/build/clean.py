@@ -6,8 +6,8 @@ import contextlib
 import shutil
 from pathlib import Path
 
+from fitnotes.build.freshness import Pages
 from fitnotes.execute.cache import Cache
-from fitnotes.pages import Pages
 from fitnotes.settings import Project
 
 
