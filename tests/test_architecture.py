@@ -128,18 +128,18 @@ def loaded_by(*arguments: str) -> set[str]:
 
 
 def test_help_and_version_load_nothing_heavy() -> None:
-    for arguments in (["--help"], ["--version"], ["build.schedule", "--help"], ["data-dir"]):
+    for arguments in (["--help"], ["--version"], ["build", "--help"], ["data-dir"]):
         assert not loaded_by(*arguments) & HEAVY
 
 
 def test_a_build_with_nothing_to_do_loads_nothing_heavy(fitnotes, write) -> None:
     note = write("note.md", "```python\nprint(1)\n```\n")
-    assert fitnotes("build.schedule", "note.md").returncode == 0
+    assert fitnotes("build", "note.md").returncode == 0
     import os
 
     before = os.getcwd()
     os.chdir(note.parent)
     try:
-        assert not loaded_by("build.schedule", "note.md") & HEAVY
+        assert not loaded_by("build", "note.md") & HEAVY
     finally:
         os.chdir(before)
