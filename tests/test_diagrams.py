@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitnotes.document import pandoc
+from fitnotes.document.tree import dump, load
 from fitnotes.draw.media import Media
 from fitnotes.draw.mermaid import diagrams
 from fitnotes.draw.mermaid.diagrams import DiagramError, draw
@@ -381,12 +382,12 @@ def in_note(folder: Path, text: str, *, keep: bool = False) -> tuple[str, list[s
     path.write_text(text, encoding="utf-8")
     note = read_note(path)
     ast, _ = pandoc.read(note)
-    doc = pandoc.load(ast, "html")
+    doc = load(ast, "html")
     macros = Macros()
     learn(r"\newcommand{\loss}{\mathcal{L}}", macros)
     media = Media(folder / "files", "files/")
     problems = diagrams.draw_diagrams(doc, note, media, keep=keep, macros=macros)
-    written = pandoc.write(pandoc.dump(doc), "markdown").text
+    written = pandoc.write(dump(doc), "markdown").text
     return written, [file.read_text(encoding="utf-8") for file in media.files.values()], problems
 
 

@@ -19,10 +19,12 @@ from conftest import environment
 from fitnotes.build.schedule import Build, Request
 from fitnotes.build.sources import find_sources
 from fitnotes.execute import sessions
-from fitnotes.execute.cache import Cache, Result, write_atomically
+from fitnotes.execute.cache import Cache
 from fitnotes.execute.plan import preloads
+from fitnotes.execute.result import Result
 from fitnotes.passes.results import loss_table, maths, terminal_text
 from fitnotes.settings import Project, Settings
+from fitnotes.store.files import write_atomically
 from fitnotes.store.inputs import Current, imports
 
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitnotes.build.sources import Source as File
-from fitnotes.document.pandoc import load, read
+from fitnotes.document.pandoc import read
+from fitnotes.document.tree import collect, load
 from fitnotes.draw.mathjax import typeset
 from fitnotes.lint.check import Linter
 from fitnotes.lint.codes import CODES, FIXABLE
@@ -176,11 +177,7 @@ def formulas(path: Path) -> list[tuple[str, bool]]:
     note = Note(path, text, mark(text))
     doc = load(read(note)[0], "html")
     normalise(doc, note, read_preamble(doc, note, []), References(note), expanding=True)
-    found: list[tuple[str, bool]] = []
-    doc.walk(
-        lambda e, d: found.append((e.text, e.format == "DisplayMath")) if isinstance(e, pf.Math) else None
-    )
-    return found
+    return [(e.text, e.format == "DisplayMath") for e in collect(doc, pf.Math)]
 
 
 @given(PIECES, st.sampled_from(["\n", "\n\n", " "]))

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitnotes.document import pandoc
-from fitnotes.document.pandoc import dump
 from fitnotes.document.read import read_document
+from fitnotes.document.tree import dump
 from fitnotes.errors import UsageError
 from fitnotes.settings import Settings
 from fitnotes.source.note import (

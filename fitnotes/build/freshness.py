@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fitnotes.errors import Problem
-from fitnotes.execute.cache import digest, write_atomically
+from fitnotes.store.files import digest, write_atomically
 from fitnotes.store.inputs import MISSING, Current, Input, file_hash, stored_path
 
 

@@ -18,13 +18,14 @@ from fitnotes.build.labels import Labels, NotYet
 from fitnotes.build.sources import Source, notes_below, page_suffix
 from fitnotes.errors import FitnotesError, Problem
 from fitnotes.execute import plan as planning
-from fitnotes.execute.cache import Result, digest
 from fitnotes.execute.kept import Kept
+from fitnotes.execute.result import Result
 from fitnotes.execute.run import Execution, Executor, Told
 from fitnotes.execute.sessions import Cancelled, set_environment, start_server, sweep
 from fitnotes.execute.slots import cores
 from fitnotes.settings import Project, display_path
 from fitnotes.source.note import Note, read_note
+from fitnotes.store.files import digest
 from fitnotes.store.inputs import FILE, MISSING, RESULTS, THERE, Input, file_hash, stored_path
 
 if TYPE_CHECKING:  # these load panflute, which a build with nothing to do goes without

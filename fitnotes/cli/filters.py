@@ -11,9 +11,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document.tree import collect, dump, load, walk
 from fitnotes.draw import pictures
 from fitnotes.draw.media import Media
 from fitnotes.draw.mermaid import diagrams
@@ -67,7 +68,7 @@ def _media(note: Note, target: str) -> Media:
     return Media(Path.cwd() / name, f"{name}/", convert=_show_for(target))
 
 
-def run_blocks(doc: Any, target: str) -> list[Problem]:
+def run_blocks(doc: pf.Doc, target: str) -> list[Problem]:
     """Runs the Python blocks of ``doc`` and splices their results in."""
     from fitnotes.document.read import note_settings, number_blocks
     from fitnotes.execute import plan as planning
@@ -101,7 +102,7 @@ def run_blocks(doc: Any, target: str) -> list[Problem]:
     return problems
 
 
-def draw_mermaid(doc: Any, target: str) -> list[Problem]:
+def draw_mermaid(doc: pf.Doc, target: str) -> list[Problem]:
     """Draws the Mermaid blocks of ``doc``."""
     note = input_note(Path.cwd())
     macros = read_preamble(doc, note, []).macros
@@ -111,44 +112,28 @@ def draw_mermaid(doc: Any, target: str) -> list[Problem]:
     return problems
 
 
-def _has_python(doc: Any) -> bool:
-    import panflute as pf
-
-    found = False
-
-    def look(element: Any, doc: Any) -> None:
-        nonlocal found
-        found = found or (
-            isinstance(element, pf.CodeBlock) and element.classes[:1] and element.classes[0] in PYTHON
-        )
-
-    doc.walk(look)
-    return found
+def _has_python(doc: pf.Doc) -> bool:
+    return bool(collect(doc, pf.CodeBlock, where=lambda e: bool(PYTHON & set(e.classes[:1]))))
 
 
-def _references(doc: Any, note: Note, target: str) -> list[Problem]:
+def _references(doc: pf.Doc, note: Note, target: str) -> list[Problem]:
     """Numbers figures and tables and links to them: the part of the filter that runs last."""
     refs = crossrefs.References(note)
     problems = floats.read_floats(doc, note)
     floats.dress(doc, floats.below_one_another)
     crossrefs.number(doc, note, refs)
     crossrefs.title_boxes(doc, refs.words)
-    crossrefs.resolve(doc, note, refs, leave_unknown=True)
+    crossrefs.resolve(doc, refs, leave_unknown=True)
     if target not in ("latex", "beamer"):
         crossrefs.caption_prefixes(doc, refs.words)
     return [*problems, *refs.problems]
 
 
-def _refuse_unread_fences(doc: Any, note: Note) -> None:
+def _refuse_unread_fences(doc: pf.Doc, note: Note) -> None:
     """Pandoc takes ```` ```{python} ```` for inline code and joins its lines: say so, lose nothing."""
-    import panflute as pf
 
-    def look(element: Any, doc: Any) -> None:
-        if (
-            isinstance(element, pf.Para)
-            and len(element.content) == 1
-            and isinstance(element.content[0], pf.Code)
-        ):
+    def look(element: pf.Element) -> None:
+        if len(element.content) == 1 and isinstance(element.content[0], pf.Code):
             head = element.content[0].text.split("}")[0]
             language = head[1:].replace(",", " ").split()[:1]
             if head.startswith("{") and language and language[0] in PYTHON | {MERMAID}:
@@ -159,10 +144,10 @@ def _refuse_unread_fences(doc: Any, note: Note) -> None:
                     hint=f"write ```{{.{language[0]}}}; `fitnotes build` takes both",
                 )
 
-    doc.walk(look)
+    walk(doc, look, pf.Para)
 
 
-def main(action: Callable[[Any, str], list[Problem]]) -> None:
+def main(action: Callable[[pf.Doc, str], list[Problem]]) -> None:
     """Reads pandoc's JSON, applies ``action``, writes JSON. Problems go to stderr, where pandoc shows them.
 
     A failing block does not fail the filter: the page shows the error, as with `fitnotes build`.
@@ -170,10 +155,10 @@ def main(action: Callable[[Any, str], list[Problem]]) -> None:
     target = sys.argv[1] if len(sys.argv) > 1 else "html"
     source = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8").read()
     try:
-        doc = pandoc.load(source, target)
+        doc = load(source, target)
         for problem in action(doc, target):
             print(problem, file=sys.stderr)
     except FitnotesError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
-    sys.stdout.buffer.write(pandoc.dump(doc).encode("utf-8"))
+    sys.stdout.buffer.write(dump(doc).encode("utf-8"))

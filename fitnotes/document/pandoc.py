@@ -9,21 +9,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
-import io
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fitnotes.errors import ConversionError, MissingProgram, Problem
-from fitnotes.execute.cache import write_atomically
 from fitnotes.source.note import Note
+from fitnotes.store.files import write_atomically
 
 # Macros stay as written (each target needs something else of them); a list needs no blank line
 # before it, nor does a heading or a quote, which is what authors mean; bare addresses become links, as on
@@ -124,113 +122,6 @@ def read(note: Note) -> tuple[str, list[Problem]]:
     return output.text, problems
 
 
-class _AnyFormat(frozenset[str]):
-    """panflute keeps a list of raw formats that lacks typst and stops at `{=anything-else}`."""
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str)
-
-
-# Words with spaces between them and nothing that means anything to a filter, or to a writer but at the start.
-_SIGN = r"[^\W_]|[’'.,;:!?()/%=–+-]"
-_FIRST = rf'{{"t":"Str","c":"[^\W\d_](?:{_SIGN})*"}}'
-_NEXT = rf'{{"t":"Str","c":"(?:{_SIGN})+"}}'
-_PLAIN_WORDS = re.compile(rf'{_FIRST}(?:,{{"t":"Space"}},{_NEXT})+')
-
-
-def _one_string(match: re.Match[str]) -> str:
-    """A run of plain words as one string: a tenth of the elements, for us and for pandoc's writers."""
-    return match[0].replace('"},{"t":"Space"},{"t":"Str","c":"', " ")
-
-
-def load(ast: str, target: str) -> Any:
-    """A panflute Doc. ``target`` is what filters find as ``doc.format``."""
-    import panflute
-
-    panflute.elements.RAW_FORMATS = _AnyFormat()
-    ast = _PLAIN_WORDS.sub(_one_string, ast)
-    # panflute.load takes the format from sys.argv, so give it the stream and set the format after.
-    doc = panflute.load(io.StringIO(ast))
-    doc.pandoc_version = None if '"t":"Note"' in ast else WITHOUT_NOTES
-    doc.format = target
-    return doc
-
-
-# The metadata whose words a page shows.
-SHOWN = frozenset({"title", "subtitle", "author", "date", "abstract", "thanks", "institute", "keywords"})
-
-
-WITHOUT_NOTES = (0,)  # marks a document that has no footnotes, in the place that panflute has for a version
-
-
-def walk(root: Any, action: Callable[[Any, Any], Any], *kinds: type, metadata: bool = False) -> None:
-    """Calls ``action(element, root)`` on every element below ``root``, children first, in document order.
-
-    What it returns: an element takes the place of its own, a list is spliced in, None leaves it. ``kinds``:
-    only these types, which is faster; ``metadata``: in what a page shows of it too. It does what panflute's own
-    walk does, without building every list anew: most walks over a note change little in it.
-    """
-    import panflute as pf
-
-    wanted = frozenset(kinds)
-    lists, maps = pf.containers.ListContainer, pf.containers.DictContainer
-    childless = (pf.Str, pf.Space, pf.SoftBreak, pf.LineBreak, pf.Math, pf.Code, pf.CodeBlock, pf.RawBlock,
-                 pf.RawInline, pf.HorizontalRule)  # fmt: skip
-    passed = frozenset(childless) - wanted if wanted else frozenset()
-    # Blocks stand inside paragraphs in footnotes only.
-    shallow = bool(wanted) and not any(issubclass(kind, pf.Inline) for kind in wanted)
-    shallow = shallow and isinstance(root, pf.Doc) and root.pandoc_version == WITHOUT_NOTES
-    words = frozenset((pf.Para, pf.Plain, pf.Header)) if shallow else frozenset()
-
-    def one(element: Any, parent: Any, location: str, index: int | None) -> Any:
-        if element._children and type(element) not in words:
-            below(element)
-        if wanted and type(element) not in wanted:
-            return element
-        element.parent, element.location, element.index = parent, location, index
-        found = action(element, root)
-        return element if found is None else found
-
-    def below(element: Any) -> None:
-        for name in element._children:
-            if name == "metadata" and not metadata:
-                continue
-            child = getattr(element, name)
-            if type(child) is lists:
-                changed: list[Any] | None = None
-                for index, item in enumerate(child.list):
-                    found = item if type(item) in passed else one(item, element, name, index)
-                    if found is not item and changed is None:
-                        changed = child.list[:index]
-                    if changed is not None:
-                        changed.extend(found if isinstance(found, list) else (found,))
-                if changed is not None:
-                    child[:] = changed
-            elif isinstance(child, maps):
-                shown = SHOWN if element is getattr(root, "metadata", None) else child.dict.keys()
-                for key in [key for key in child.dict if key in shown]:
-                    item = child.dict[key]
-                    found = one(item, element, name, None)
-                    if found == []:
-                        del child.dict[key]
-                    else:
-                        child.dict[key] = found
-            elif child is not None:
-                found = one(child, element, name, None)
-                if found is not child:
-                    setattr(element, name, found)
-
-    below(root)
-
-
-def dump(doc: Any) -> str:
-    import panflute
-
-    stream = io.StringIO()
-    panflute.dump(doc, stream)
-    return stream.getvalue()
-
-
 def write(ast: str, to: str, args: Iterable[str] = (), *, cwd: Path | None = None) -> Output:
     """The AST in the format ``to``; ``cwd`` is where relative resources are looked up."""
     return run(["-f", "json", "-t", to, *args], ast, cwd=cwd)
@@ -254,37 +145,3 @@ def scratch_folder() -> Iterator[Path]:
     """A folder for the length of one conversion."""
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as name:
         yield Path(name)
-
-
-_SEPARATOR = "fitnotesfragmentseparator"
-
-
-def read_fragments(fragments: Sequence[str], source: str = READER) -> list[list[Any]]:
-    """Each fragment as a list of panflute blocks, with one pandoc process for all of them.
-
-    A fragment that swallows the separator behind it (an unclosed div, say) is read by itself.
-    """
-    if not fragments:
-        return []
-    between = f"\n\n{_SEPARATOR}\n\n"
-    # Pipe tables with longer lines than this get the full width of the text, and their cells wrap.
-    command = ["-f", source, "-t", "json", "--columns=100"]
-    groups: list[list[Any]] = [[]]
-    for block in load(run(command, between.join(fragments)).text, "json").content:
-        if _is_separator(block):
-            groups.append([])
-        else:
-            groups[-1].append(block)
-    if len(groups) != len(fragments):
-        groups = [list(load(run(command, f).text, "json").content) for f in fragments]
-    return groups
-
-
-def _is_separator(block: Any) -> bool:
-    content = getattr(block, "content", None)
-    return (
-        type(block).__name__ in ("Para", "Plain")
-        and content is not None
-        and len(content) == 1
-        and getattr(content[0], "text", None) == _SEPARATOR
-    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+
+import panflute as pf
 
 from fitnotes.document import pandoc
+from fitnotes.document.tree import Change, load, walk
 from fitnotes.errors import Problem, UsageError
 from fitnotes.settings import CONVERTERS, FOLDER_KEYS, Settings, merge
 from fitnotes.source.note import (
@@ -38,18 +40,18 @@ class Document:
     blocks: tuple[Block, ...]
     settings: Settings
     problems: tuple[Problem, ...]
-    _read: list[Any] = field(default_factory=list)  # what `load` gives first, instead of reading it again
+    _read: list[pf.Doc] = field(default_factory=list)  # what `load` gives first, instead of reading it again
 
-    def load(self, target: str) -> Any:
+    def load(self, target: str) -> pf.Doc:
         """panflute's Doc for one target to change; elements that run carry INDEX."""
         if self._read:
             doc = self._read.pop()
         else:
-            doc = pandoc.load(self.ast, "json")
+            doc = load(self.ast, "json")
             number_blocks(doc, self.note, self.settings)
         doc.format = target
         if self.blocks:  # what they write may have footnotes
-            doc.pandoc_version = None
+            doc.has_notes = True
         return doc
 
 
@@ -64,7 +66,7 @@ def read_document(note: Note, base: Settings, overrides: dict[str, object] | Non
         problems.append(
             Problem("error", message, note.shown, line, "end it with ```", exit_code=1, code="unclosed-block")
         )
-    doc = pandoc.load(ast, "json")
+    doc = load(ast, "json")
     if LINE in ast:
         _refuse_leaked_marks(doc, note)
     settings = note_settings(doc, note, base, overrides)
@@ -72,25 +74,22 @@ def read_document(note: Note, base: Settings, overrides: dict[str, object] | Non
     return Document(note, ast, tuple(blocks), settings, tuple(problems), [doc])
 
 
-def _refuse_leaked_marks(doc: Any, note: Note) -> None:
+def _refuse_leaked_marks(doc: pf.Doc, note: Note) -> None:
     """A marked fence that pandoc read as running text: an error, never a block that silently does not run."""
-    import panflute as pf
 
-    def look(element: Any, doc: Any) -> None:
+    def look(element: pf.Element) -> None:
         if LINE in element.text:
-            line = re.search(rf"{LINE}\D*(\d+)", pf.stringify(element.parent))
+            line = re.search(rf"{LINE}\D*(\d+)", pf.stringify(element.parent) if element.parent else "")
             raise UsageError(
                 "pandoc does not read this fence as a block", path=note.shown,
                 line=int(line[1]) if line else None, hint="leave an empty line above it",
             )  # fmt: skip
 
-    pandoc.walk(doc, look, pf.Str)
+    walk(doc, look, pf.Str)
 
 
-def plain(value: Any) -> object:
+def plain(value: pf.Element | None) -> object:
     """Metadata as Python values: maps, lists, booleans, and text for everything else."""
-    import panflute as pf
-
     if isinstance(value, pf.MetaMap):
         return {key: plain(item) for key, item in value.content.items()}
     if isinstance(value, pf.MetaList):
@@ -103,7 +102,7 @@ def plain(value: Any) -> object:
 
 
 def note_settings(
-    doc: Any, note: Note, base: Settings, overrides: dict[str, object] | None = None
+    doc: pf.Doc, note: Note, base: Settings, overrides: dict[str, object] | None = None
 ) -> Settings:
     """The settings of one note: ``fitnotes:`` in its metadata over the project's, under the command line."""
     metadata = doc.metadata.content
@@ -136,13 +135,11 @@ def _runs(execute: str, classes: list[str]) -> bool:
     return execute == "all" or (execute == "marked" and "run" in classes)
 
 
-def number_blocks(doc: Any, note: Note, settings: Settings) -> list[Block]:
+def number_blocks(doc: pf.Doc, note: Note, settings: Settings) -> list[Block]:
     """Numbers what runs, in document order, and cleans the marks out of everything else.
 
     Changes ``doc``. Raises UsageError for a wrong option.
     """
-    import panflute as pf
-
     blocks: list[Block] = []
     source = note.text.split("\n")
     defaults = default_options(settings)
@@ -150,7 +147,7 @@ def number_blocks(doc: Any, note: Note, settings: Settings) -> list[Block]:
     line_now = 0
     searched: dict[str, int] = {}
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         nonlocal count, line_now
         if isinstance(element, pf.CodeBlock):
             mark = element.attributes.pop(LINE, None)
@@ -218,11 +215,11 @@ def number_blocks(doc: Any, note: Note, settings: Settings) -> list[Block]:
             element.attributes[INDEX] = str(len(blocks) - 1)
         return None
 
-    pandoc.walk(doc, visit, pf.CodeBlock, pf.Code, pf.RawBlock, pf.RawInline)
+    walk(doc, visit, pf.CodeBlock, pf.Code, pf.RawBlock, pf.RawInline)
     return blocks
 
 
-def _shown_only(element: Any, options: Options, code: list[str]) -> Any:
+def _shown_only(element: pf.Element, options: Options, code: list[str]) -> Change:
     """A block that does not run: the code alone, without our options."""
     if not (options.echo and options.include):
         return []
@@ -233,7 +230,7 @@ def _shown_only(element: Any, options: Options, code: list[str]) -> Any:
     return element
 
 
-def _inline_expression(element: Any) -> str | None:
+def _inline_expression(element: pf.Element) -> str | None:
     """The expression of `` `expr`{.python} `` or `` `{python} expr` ``; None for other inline code."""
     if element.classes and element.classes[0] in PYTHON:
         return str(element.text)

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from fitnotes.execute.cache import USED_AGAIN, digest, write_atomically
+from fitnotes.execute.cache import USED_AGAIN
 from fitnotes.settings import Project, Settings
+from fitnotes.store.files import digest, write_atomically
 
 VERSION = 1  # of what is below: with another one all pictures are made anew
 PPI = 200  # dots to the inch where a drawing has to become dots

@@ -13,20 +13,23 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes
 from fitnotes.document.fragments import read_captions
+from fitnotes.document.nodes import DARK, placeholder
+from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.draw import darken
-from fitnotes.draw.media import DARK, Media, placeholder
+from fitnotes.draw.media import Media
 from fitnotes.draw.pictures import folder_of, kept
 from fitnotes.errors import ConversionError, Problem
-from fitnotes.execute.cache import digest
 from fitnotes.execute.slots import cores
 from fitnotes.passes.rawtex import DRAWINGS, is_drawing
 from fitnotes.passes.results import output_block
 from fitnotes.settings import nearest, to_bool
 from fitnotes.source.note import LINE, TIKZ, Note
+from fitnotes.store.files import digest
 from fitnotes.store.inputs import MISSING, file_hash
 from fitnotes.tex import packages
 from fitnotes.tex.engines import LATEX, any_latex, how_to_install, run_latex
@@ -106,20 +109,18 @@ class Drawer:
     # ----------------------------------------------------------------------------------------------
     # In the document
 
-    def draw_blocks(self, doc: Any) -> list[Problem]:
+    def draw_blocks(self, doc: pf.Doc) -> list[Problem]:
         """Puts a picture in the place of every ```` ```tikz ```` block; one that is wrong stays as source under its
         error. Returns what was found wrong."""
-        import panflute as pf
-
-        found: list[Any] = []
-        pandoc.walk(doc, lambda e, d: found.append(e) if e.classes[:1] == [TIKZ] else None, pf.CodeBlock)
+        found: Elements = []
+        walk(doc, lambda e: found.append(e) if e.classes[:1] == [TIKZ] else None, pf.CodeBlock)
         if not found:
             return []
         blocks = {id(element): self._block(element) for element in found}
         captions = read_captions([c for _, options in blocks.values() if (c := _caption(options))])
         self._draw_all([drawing for drawing, _ in blocks.values()])
 
-        def visit(element: Any, doc: Any) -> Any:
+        def visit(element: pf.Element) -> Change:
             if id(element) not in blocks:
                 return None
             drawing, options = blocks[id(element)]
@@ -134,23 +135,21 @@ class Drawer:
                 pf.Plain(made), caption=pf.Caption(pf.Plain(*words)), identifier=element.identifier
             )
 
-        pandoc.walk(doc, visit, pf.CodeBlock)
+        walk(doc, visit, pf.CodeBlock)
         return self._taken()
 
-    def draw_raw(self, doc: Any) -> list[Problem]:
+    def draw_raw(self, doc: pf.Doc) -> list[Problem]:
         """The same for TikZ that stands in the text as in LaTeX, and for a diagram that is all of a formula."""
-        import panflute as pf
+        found: Elements = []
 
-        found: list[Any] = []
-
-        def look(element: Any, doc: Any) -> None:
+        def look(element: pf.Element) -> None:
             raw = not isinstance(element, pf.Math)
             if (
                 element.format in ("tex", "latex") if raw else element.format == "DisplayMath"
             ) and is_drawing(element.text):
                 found.append(element)
 
-        pandoc.walk(doc, look, pf.RawBlock, pf.RawInline, pf.Math)
+        walk(doc, look, pf.RawBlock, pf.RawInline, pf.Math)
         at = 0
         drawings: dict[int, Drawing] = {}
         for element in found:
@@ -160,7 +159,7 @@ class Drawer:
             drawings[id(element)] = self._with_files(re.sub(r"\\\[|\\\]", "", element.text), line)
         self._draw_all(list(drawings.values()))
 
-        def visit(element: Any, doc: Any) -> Any:
+        def visit(element: pf.Element) -> Change:
             if id(element) not in drawings:
                 return None
             drawing = drawings[id(element)]
@@ -170,18 +169,16 @@ class Drawer:
             if isinstance(element, pf.RawBlock):
                 return made if isinstance(made, list) else pf.Para(made)
             if isinstance(made, list):
-                return pf.Span(pf.Code(element.text), classes=["error"])
+                return nodes.error(pf.Code(element.text))
             if isinstance(element, pf.Math):  # a line of its own
-                return [pf.LineBreak] * bool(element.prev) + [made] + [pf.LineBreak] * bool(element.next)
+                return [pf.LineBreak()] * bool(element.prev) + [made] + [pf.LineBreak()] * bool(element.next)
             return made
 
-        pandoc.walk(doc, visit, pf.RawBlock, pf.RawInline, pf.Math)
+        walk(doc, visit, pf.RawBlock, pf.RawInline, pf.Math)
         return self._taken()
 
-    def _source(self, element: Any, drawing: Drawing) -> Any:
+    def _source(self, element: pf.Element, drawing: Drawing) -> pf.Element:
         """What stands in the text of a note that was written for LaTeX is shown, where there is none."""
-        import panflute as pf
-
         shown = element.text.strip().split("\n")[0][:60]
         message = f"raw TeX {shown} is a drawing, for which no LaTeX is installed; its source is shown"
         hint = how_to_install("lualatex")
@@ -194,7 +191,7 @@ class Drawer:
         found, self.problems = self.problems, []
         return found
 
-    def _block(self, element: Any) -> tuple[Drawing, dict[str, str]]:
+    def _block(self, element: pf.Element) -> tuple[Drawing, dict[str, str]]:
         """A block's source without its options, and these."""
         given = dict(element.attributes)
         mark = given.pop(LINE, None)
@@ -224,10 +221,10 @@ class Drawer:
     ) -> None:
         self.problems.append(Problem("error", message, shown or self.note.shown, line, hint, code, name))
 
-    def _image(self, drawing: Drawing, options: Mapping[str, str], stem: str, doc: Any) -> Any:
+    def _image(
+        self, drawing: Drawing, options: Mapping[str, str], stem: str, doc: pf.Doc
+    ) -> pf.Element | Elements:
         """The drawing as an image, or as blocks that say what is wrong."""
-        import panflute as pf
-
         made = self._drawn.get(drawing)
         if made is None:  # nobody looks at it
             return placeholder("drawing not shown")

@@ -9,76 +9,19 @@ to another machine or used by several checkouts.
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
 
+from fitnotes.execute.result import Result
+from fitnotes.store.files import digest, write_atomically
 from fitnotes.store.inputs import Current, Input
 
 FORMAT = 3
 USED_AGAIN = 3600.0  # seconds after which the use of a result is noted anew, for `trim`
-
-Status = Literal["ok", "error", "timeout", "crash", "not run", "missing"]
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What running one block gave.
-
-    ``outputs`` are nbformat output dicts; ``message`` and ``line`` say what went wrong where; ``at`` are the
-    lines where the session's blocks stood, up to this one; ``inputs`` is what it depended on, ``wrote`` the
-    project's files that it wrote, ``volatile`` what it read that cannot be had again; ``lines`` are
-    `line_sums` of the modules it imported. ``after`` is the state of the block before it in its session,
-    ``state`` stands for everything that happened in the session up to here.
-    """
-
-    status: Status
-    outputs: tuple[dict[str, Any], ...] = ()
-    message: str = ""
-    line: int | None = None
-    seconds: float = 0.0
-    inputs: tuple[Input, ...] = ()
-    at: tuple[int | None, ...] = ()
-    wrote: tuple[str, ...] = ()
-    volatile: tuple[str, ...] = ()
-    lines: tuple[tuple[str, str], ...] = ()
-    after: str = ""
-    state: str = ""
-
-
-def digest(*parts: object) -> str:
-    """A hash over the parts that keeps them apart (JSON with sorted keys)."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Writes the whole file or nothing: a temporary name in the same folder, then a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-
-
-@functools.cache  # asking for it sets it, which another thread could see
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 class Cache:

@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fitnotes.execute.cache import digest, write_atomically
+from fitnotes.store.files import digest, write_atomically
 from fitnotes.store.inputs import stored_path
 
 

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 
 from fitnotes import __version__
 from fitnotes.errors import Problem
-from fitnotes.execute.cache import Cache, Result, digest
+from fitnotes.execute.cache import Cache
 from fitnotes.execute.ledger import Entry, Ran
 from fitnotes.execute.protocol import FIGURE
+from fitnotes.execute.result import Result
 from fitnotes.settings import Settings, show_size
 from fitnotes.source.note import Block, Note
+from fitnotes.store.files import digest
 from fitnotes.store.inputs import (
     FILE,
     MISSING,

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from fitnotes.errors import BLOCK_FAILED, Problem
-from fitnotes.execute.cache import Cache, Result, digest
+from fitnotes.execute.cache import Cache
 from fitnotes.execute.kept import Held, Kept
 from fitnotes.execute.ledger import Entry, Ledger, Ran
 from fitnotes.execute.lock import alone
@@ -24,10 +24,12 @@ from fitnotes.execute.plan import (
     syntax_problem,
     tells_lines,
 )
+from fitnotes.execute.result import Result
 from fitnotes.execute.sessions import Session
 from fitnotes.execute.slots import Slots, available_memory
 from fitnotes.settings import Project, Settings, display_path
 from fitnotes.source.note import Block, Note
+from fitnotes.store.files import digest
 from fitnotes.store.inputs import FILE, FILES, PYTHON, Current, Input, stored_path
 
 

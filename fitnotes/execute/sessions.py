@@ -27,10 +27,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from fitnotes.execute.cache import Result
 from fitnotes.execute.capture import NAMES, leftover
 from fitnotes.execute.child import serve
 from fitnotes.execute.protocol import PRELOAD_VARIABLE, Code, Hold, Job, Wake, exit_file
+from fitnotes.execute.result import Result
 from fitnotes.settings import Project, Settings, show_size
 from fitnotes.source.note import Block, Note
 from fitnotes.store.inputs import Input, environment_hash

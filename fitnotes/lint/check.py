@@ -6,14 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import panflute as pf
 
 from fitnotes.build.labels import Labels
 from fitnotes.build.sources import Source as File
 from fitnotes.build.sources import notes_below
 from fitnotes.document import pandoc
+from fitnotes.document.tree import dump, load, walk
 from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
-from fitnotes.execute.cache import write_atomically
 from fitnotes.execute.run import Executor
 from fitnotes.lint.codes import CODES, FIXABLE, HINT
 from fitnotes.lint.document import check_document, check_macros, check_numbers, stored_results
@@ -24,6 +25,7 @@ from fitnotes.passes.maths import normalise
 from fitnotes.passes.page import Page, Place
 from fitnotes.settings import Project, nearest
 from fitnotes.source.note import LINE, Note, mark, read_note
+from fitnotes.store.files import write_atomically
 from fitnotes.tex.macros import Macros
 from fitnotes.tex.preamble import read_preamble
 
@@ -165,22 +167,20 @@ def _edited(text: str, edits: Sequence[Edit]) -> str | None:
     return text
 
 
-def _one_line(element: Any, doc: Any) -> None:
+def _one_line(element: pf.Element) -> None:
     element.text = " ".join(element.text.split())
 
 
 def _meaning(text: str, path: Path) -> str:
     """What pandoc and MathJax make of a text, so that two texts can be compared: the document with its formulas
     expanded and in one form."""
-    import panflute as pf
-
     note = Note(path, text, mark(text))
     try:
         ast, _ = pandoc.read(note)
-        doc = pandoc.load(ast, "html")
+        doc = load(ast, "html")
         preamble = read_preamble(doc, note, [])
         normalise(doc, note, preamble, References(note), expanding=True)
-        pandoc.walk(doc, _one_line, pf.Math)
+        walk(doc, _one_line, pf.Math)
     except (ConversionError, FitnotesError) as error:
         return f"unreadable: {error}"
-    return re.sub(rf'\["{LINE}","\d+"\],?', "", pandoc.dump(doc))
+    return re.sub(rf'\["{LINE}","\d+"\],?', "", dump(doc))

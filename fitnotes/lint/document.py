@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import panflute as pf
+
 from fitnotes.document import pandoc
 from fitnotes.document.read import Document, note_settings, read_document
+from fitnotes.document.tree import Elements, load, walk
 from fitnotes.draw import mathjax
 from fitnotes.draw.media import Media
 from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
 from fitnotes.execute import plan as planning
-from fitnotes.execute.cache import Result
+from fitnotes.execute.result import Result
 from fitnotes.execute.run import Executor
 from fitnotes.lint.scan import Source
 from fitnotes.lint.source import Finding
@@ -49,7 +52,7 @@ def check_document(
             page.refs.targets[label] = crossrefs.Target("Block", "?", block.line)
     link = functools.partial(crossrefs.tex_reference, page.refs)
     rawtex.replace_raw(page.doc, page_break=lambda block: [], reference=link)
-    crossrefs.resolve(page.doc, note, page.refs)
+    crossrefs.resolve(page.doc, page.refs)
     cite(page)
     theorems.dress(page.doc, page.theorems, theorems.as_div)
     anchor_formulas(page)
@@ -70,16 +73,14 @@ def stored_results(note: Note, document: Document, executor: Executor) -> dict[i
 
 def _wrong_options(note: Note, project: Project) -> Iterator[Problem]:
     """Every wrong option of the note; reading it stops at the first."""
-    import panflute as pf
-
     ast, _ = pandoc.read(note)
-    doc = pandoc.load(ast, "json")
+    doc = load(ast, "json")
     try:
         defaults = default_options(note_settings(doc, note, project.settings))
     except UsageError:
         return
-    blocks: list[Any] = []
-    pandoc.walk(doc, lambda e, d: blocks.append(e), pf.CodeBlock)
+    blocks: Elements = []
+    walk(doc, lambda e: blocks.append(e), pf.CodeBlock)
     for block in blocks:
         mark = block.attributes.pop("fitnotes-line", "")
         if not any(name in PYTHON for name in block.classes):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes
 from fitnotes.document.fragments import read_captions
+from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.passes.language import Words
 
 KINDS = ("note", "tip", "important", "warning", "caution")
@@ -20,46 +22,39 @@ _CLASSES = {
     "hint": "tip", "attention": "warning", "danger": "caution", "seealso": "note", "info": "note",
 }  # fmt: skip
 _ALERT = re.compile(r"^\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]$", re.IGNORECASE)
-CALLOUT, TABSET, TAB = "callout", "tabset", "tab"
-TITLE = "callout-title"
 
-Dress = Callable[[str, list[Any], list[Any], Any], list[Any]]  # (kind, title, content, element) → blocks
+Dress = Callable[[str, Elements, Elements, pf.Element], Elements]  # (kind, title, content, element) → blocks
+Tab = tuple[Elements, Elements, pf.Element]  # (title, content, element)
+Tabs = Callable[[list[Tab]], Elements]
 
 
-def read_callouts(doc: Any, words: Words) -> None:
+def read_callouts(doc: pf.Doc, words: Words) -> None:
     """Puts a Div of the class ``callout``, or ``tabset``, in the place of every spelling of one."""
-    import panflute as pf
-
-    titles: dict[str, list[Any]] = {}
+    titles: dict[str, Elements] = {}
     wanted: list[str] = []
 
-    def collect(element: Any, doc: Any) -> None:
+    def collect(element: pf.Element) -> None:
         if element.attributes.get("title"):
             wanted.append(element.attributes["title"])
 
-    pandoc.walk(doc, collect, pf.Div)
+    walk(doc, collect, pf.Div)
     if wanted:
         titles = read_captions(wanted)
 
-    def callout(kind: str, element: Any, title: list[Any], content: list[Any]) -> Any:
+    def callout(kind: str, element: pf.Element, title: Elements, content: Elements) -> pf.Div:
         name = title or [pf.Str(words(kind.capitalize()))]
         kept = {k: v for k, v in element.attributes.items() if k == "collapse"}
-        classes = [CALLOUT, f"callout-{kind}", *(["callout-titled"] if title else [])]
-        return pf.Div(
-            pf.Plain(pf.Span(*name, classes=[TITLE])),
-            *_paragraphs(content),
-            identifier=element.identifier,
-            classes=classes,
-            attributes=kept,
+        return nodes.callout(
+            kind, name, content, titled=bool(title), identifier=element.identifier, attributes=kept
         )
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if isinstance(element, pf.BlockQuote):
             return alert(element)
         if "panel-tabset" in element.classes or "tab-set" in element.classes:
             return _tabset(element, titles)
         kind = next((_CLASSES[c] for c in element.classes if c in _CLASSES), "")
-        if not kind or CALLOUT in element.classes:
+        if not kind or nodes.is_callout(element):
             return None
         content = list(element.content)
         title = titles.get(element.attributes.get("title", ""), [])
@@ -70,7 +65,7 @@ def read_callouts(doc: Any, words: Words) -> None:
                 element.identifier = heading.identifier
         return callout(kind, element, title, content)
 
-    def alert(element: Any) -> Any:
+    def alert(element: pf.Element) -> pf.Div | None:
         first = element.content[0] if len(element.content) else None
         if not isinstance(first, pf.Para) or not len(first.content):
             return None
@@ -81,30 +76,19 @@ def read_callouts(doc: Any, words: Words) -> None:
         content = [*([pf.Para(*rest)] if rest else []), *list(element.content)[1:]]
         return callout(found[1].lower(), pf.Div(), [], content)
 
-    pandoc.walk(doc, visit, pf.Div, pf.BlockQuote)
+    walk(doc, visit, pf.Div, pf.BlockQuote)
 
 
-def _own_identifier(heading: Any) -> bool:
+def _own_identifier(heading: pf.Element) -> bool:
     """Whether its author gave it one to refer to."""
-    import panflute as pf
-
     made = re.sub(r"[^\w-]", "", pf.stringify(heading).lower().replace(" ", "-"))
     return heading.identifier != made and bool(re.match(r"sec[-:]", heading.identifier))
 
 
-def _paragraphs(blocks: list[Any]) -> list[Any]:
-    """What stands right before a closing fence is no paragraph to pandoc."""
-    import panflute as pf
-
-    return [pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in blocks]
-
-
-def _tabset(element: Any, titles: dict[str, list[Any]]) -> Any:
+def _tabset(element: pf.Element, titles: dict[str, Elements]) -> Change:
     """Tabs from headings (Quarto) or from divs of the class ``tab-item`` (MyST)."""
-    import panflute as pf
-
-    before: list[Any] = []
-    tabs: list[tuple[str, list[Any], list[Any]]] = []
+    before: Elements = []
+    tabs: list[tuple[str, Elements, Elements]] = []
     level = next((b.level for b in element.content if isinstance(b, pf.Header)), 0)
     for block in element.content:
         if isinstance(block, pf.Header) and block.level == level:
@@ -119,49 +103,36 @@ def _tabset(element: Any, titles: dict[str, list[Any]]) -> Any:
             before.append(block)
     if not tabs:
         return None
-    made = [
-        pf.Div(
-            pf.Plain(pf.Span(*title, classes=[TITLE])), *_paragraphs(content), identifier=name, classes=[TAB]
-        )
-        for name, title, content in tabs
-    ]
-    return [*before, pf.Div(*made, identifier=element.identifier, classes=[TABSET])]
+    made = [nodes.tab(title, content, name) for name, title, content in tabs]
+    return [*before, nodes.tabset(made, element.identifier)]
 
 
 def dress(
-    doc: Any, box: Dress, tabs: Callable[[list[tuple[list[Any], list[Any], Any]]], list[Any]] | None = None
+    doc: pf.Doc,
+    box: Dress,
+    tabs: Tabs | None = None,
 ) -> None:
     """Replaces every callout by ``box(kind, title, content, element)`` and every tabset by ``tabs`` of its
     (title, content, element); without ``tabs`` they stand below one another."""
-    import panflute as pf
 
-    def parted(element: Any) -> tuple[list[Any], list[Any]]:
-        first, *content = element.content
-        return list(first.content[0].content), content
-
-    def visit(element: Any, doc: Any) -> Any:
-        if CALLOUT in element.classes:
-            kind = next(c.removeprefix("callout-") for c in element.classes if c.startswith("callout-"))
-            return box(kind, *parted(element), element)
-        if TABSET in element.classes:
-            return (tabs or _in_turn)([(*parted(tab), tab) for tab in element.content])
+    def visit(element: pf.Element) -> Change:
+        if nodes.is_callout(element):
+            return box(nodes.callout_kind(element), *nodes.title_and_content(element), element)
+        if nodes.is_tabset(element):
+            return (tabs or _in_turn)([(*nodes.title_and_content(tab), tab) for tab in element.content])
         return None
 
-    pandoc.walk(doc, visit, pf.Div)
+    walk(doc, visit, pf.Div)
 
 
-def _in_turn(tabs: list[tuple[list[Any], list[Any], Any]]) -> list[Any]:
-    import panflute as pf
-
-    made = []
+def _in_turn(tabs: list[Tab]) -> Elements:
+    made: Elements = []
     for title, content, element in tabs:
         made.append(pf.Div(pf.Para(pf.Strong(*title)), *content, identifier=element.identifier))
     return made
 
 
-def quoted(kind: str, title: list[Any], content: list[Any], element: Any) -> list[Any]:
+def quoted(kind: str, title: Elements, content: Elements, element: pf.Element) -> Elements:
     """A callout as a quotation that begins with its title: for targets without boxes."""
-    import panflute as pf
-
     quote = pf.BlockQuote(pf.Para(pf.Strong(*title)), *content)
     return [pf.Div(quote, identifier=element.identifier)] if element.identifier else [quote]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes, pandoc
 from fitnotes.document.read import plain
+from fitnotes.document.tree import SHOWN, Change, Elements, dump, load, walk
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.passes.page import Page
 from fitnotes.store.inputs import file_hash
@@ -27,15 +29,13 @@ def cite(page: Page) -> None:
 
     Without a bibliography that can be read, a citation stays visible as its key, with a warning.
     """
-    import panflute as pf
-
     metadata = page.doc.metadata.content
     wanted = "bibliography" in metadata
     settings = page.document.settings
     files = [*_files(page, "bibliography"), *_project_files(page, settings.bibliography, "bibliography")]
     styles = [*_files(page, "csl"), *_project_files(page, (settings.csl,) if settings.csl else (), "csl")]
-    cites: list[Any] = []
-    pandoc.walk(page.doc, lambda e, d: cites.append(e), pf.Cite, metadata=True)
+    cites: Elements = []
+    walk(page.doc, lambda e: cites.append(e), pf.Cite, metadata=True)
     if not cites and "nocite" not in metadata:
         return
     if files or "references" in metadata:
@@ -82,18 +82,16 @@ def _project_files(page: Page, names: tuple[str, ...], key: str) -> list[str]:
 
 
 def _process(page: Page, files: list[str], styles: list[str]) -> None:
-    import panflute as pf
-
     note = page.document.note
     metadata = page.doc.metadata.content
     asked = pf.Doc(*page.doc.content, api_version=page.doc.api_version)
-    asked.metadata = {key: metadata[key] for key in metadata if key in pandoc.SHOWN | _KEYS}
+    asked.metadata = {key: metadata[key] for key in metadata if key in SHOWN | _KEYS}
     if "link-citations" not in metadata:
         asked.metadata["link-citations"] = True
     args = ["-f", "json", "-t", "json", "--citeproc", *(f"--bibliography={file}" for file in files)]
     args += [f"--csl={style}" for style in styles[:1]]
     try:
-        output = pandoc.run(args, pandoc.dump(asked), cwd=note.path.parent)
+        output = pandoc.run(args, dump(asked), cwd=note.path.parent)
     except ConversionError as error:  # said once; the citations stay visible
         name = next((file for file in [*files, *styles] if file in error.message), "")
         line = note.line_of(Path(name).name) if name else None
@@ -104,13 +102,13 @@ def _process(page: Page, files: list[str], styles: list[str]) -> None:
         page.problems.append(Problem("error", reason[:300], note.shown, line, exit_code=1, code="citation"))
         _without(page, wanted=True, said=True)
         return
-    made = pandoc.load(output.text, page.doc.format)
-    made.pandoc_version = None  # some styles write footnotes
-    page.doc.pandoc_version = None
+    made = load(output.text, page.doc.format)
+    made.has_notes = True  # some styles write footnotes
+    page.doc.has_notes = True
     page.doc.content = list(made.content)
     for key in _KEYS - {"lang"}:
         metadata.pop(key, None)
-    for key in pandoc.SHOWN & set(made.metadata.content):
+    for key in SHOWN & set(made.metadata.content):
         metadata[key] = made.metadata.content[key]
     missing = _say_missing(page, output.warnings)
     places = _mark(page, missing)
@@ -136,21 +134,19 @@ def _say_missing(page: Page, warnings: tuple[str, ...]) -> set[str]:
 
 def _mark(page: Page, missing: set[str]) -> dict[str, list[str]]:
     """Anchors where something is cited, by key, and a mark on what could not be."""
-    import panflute as pf
-
     places: dict[str, list[str]] = {}
 
-    def mark(element: Any, doc: Any) -> Any:
+    def mark(element: pf.Element) -> Change:
         text = pf.stringify(element)
         if isinstance(element, pf.Link):
             return list(element.content) if element.url.removeprefix(f"#{_ENTRY}") in missing else None
         if text.endswith("?") and text[:-1] in missing:
-            return pf.Span(pf.Str(text), classes=["error"])
+            return nodes.error(pf.Str(text))
         return None
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if missing & {citation.id for citation in element.citations}:
-            pandoc.walk(element, mark, pf.Strong, pf.Link)
+            walk(element, mark, pf.Strong, pf.Link)
         anchors = []
         for key in dict.fromkeys(citation.id for citation in element.citations):
             if key not in missing:
@@ -159,13 +155,11 @@ def _mark(page: Page, missing: set[str]) -> dict[str, list[str]]:
                 anchors.append(_anchor(names[-1], page.target))
         return [*anchors, *element.content]
 
-    pandoc.walk(page.doc, visit, pf.Cite, metadata=True)
+    walk(page.doc, visit, pf.Cite, metadata=True)
     return places
 
 
-def _anchor(name: str, target: str) -> Any:
-    import panflute as pf
-
+def _anchor(name: str, target: str) -> pf.Inline:
     if target == "typst":
         return pf.RawInline(f"#metadata(none)<{name}>", format="typst")
     if target == "latex":
@@ -175,17 +169,16 @@ def _anchor(name: str, target: str) -> Any:
 
 def _dress_list(page: Page, places: dict[str, list[str]]) -> None:
     """A heading over the list, if it has none, and from each entry the way back."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> None:
+    def visit(element: pf.Element) -> None:
         if not element.identifier.startswith(_ENTRY):
             return
         names = places.get(element.identifier.removeprefix(_ENTRY), [])
         last = element.content[-1] if len(element.content) else None
         if names and isinstance(last, (pf.Para, pf.Plain)):
-            last.content = [*last.content, pf.Space, *_back(names, page.target)]
+            last.content = [*last.content, pf.Space(), *_back(names, page.target)]
 
-    pandoc.walk(page.doc, visit, pf.Div)
+    walk(page.doc, visit, pf.Div)
     blocks = list(page.doc.content)
     at = next((i for i, b in enumerate(blocks) if isinstance(b, pf.Div) and b.identifier == "refs"), None)
     if at is not None and at and not isinstance(blocks[at - 1], pf.Header):
@@ -195,10 +188,8 @@ def _dress_list(page: Page, places: dict[str, list[str]]) -> None:
         page.doc.content = [*blocks[:at], title, *blocks[at:]]
 
 
-def _back(names: list[str], target: str) -> list[Any]:
+def _back(names: list[str], target: str) -> Elements:
     """Arrows to the places; on paper the numbers of their pages."""
-    import panflute as pf
-
     if target == "typst":
         labels = "".join(f"<{name}>, " for name in names)
         return [pf.RawInline(f"#citedon(({labels}))", format="typst")]
@@ -212,11 +203,9 @@ def _back(names: list[str], target: str) -> list[Any]:
 
 def _without(page: Page, wanted: bool, *, said: bool = False) -> None:
     """Citations as their keys; ``said``: why is known already."""
-    import panflute as pf
-
     note = page.document.note
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         keys = [citation.id for citation in element.citations]
         if not wanted and all(citation.mode == "AuthorInText" for citation in element.citations):
             return pf.Str("@" + keys[0]) if len(keys) == 1 else None  # a name, as on GitHub
@@ -225,6 +214,6 @@ def _without(page: Page, wanted: bool, *, said: bool = False) -> None:
         if not said:
             page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
         shown = pf.stringify(pf.Para(*element.content)).strip()
-        return pf.Span(pf.Str(shown or f"[{', '.join(keys)}]"), classes=["error"])
+        return nodes.error(pf.Str(shown or f"[{', '.join(keys)}]"))
 
-    pandoc.walk(page.doc, visit, pf.Cite, metadata=True)
+    walk(page.doc, visit, pf.Cite, metadata=True)

@@ -11,9 +11,11 @@ import re
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes
+from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.errors import Problem
 from fitnotes.passes.language import KINDS, Words
 from fitnotes.settings import nearest
@@ -119,9 +121,6 @@ class References:
         )
 
 
-SUBFIGURE = "subfigure"  # the class of a figure inside a figure; it has a letter instead of a number
-LISTING = "listing"  # the class of a Div with code that has a number
-PANEL = "panel"  # the class of a Div with several tables that have one number
 COUNTED = {"figure": "Figure", "table": "Table", "listing": "Listing"}  # as LaTeX names their counters
 
 
@@ -131,146 +130,158 @@ def depths(preamble: str, chapters: bool) -> dict[str, int]:
     return {kind: inside.get(name, int(chapters)) for name, kind in COUNTED.items()}
 
 
-def raise_headings(doc: Any) -> int:
+def raise_headings(doc: pf.Doc) -> int:
     """Shifts the headings of a note whose sections begin at ``##``: they count from 1 in every target.
 
     Returns by how many levels.
     """
-    import panflute as pf
-
-    headings: list[Any] = []
-    pandoc.walk(doc, lambda e, d: headings.append(e), pf.Header)
+    headings: Elements = []
+    walk(doc, lambda e: headings.append(e), pf.Header)
     shift = min((h.level for h in headings if "unnumbered" not in h.classes), default=1) - 1
     shift_headings(doc, -shift)
     return shift
 
 
-def number_top_only(doc: Any) -> None:
+def number_top_only(doc: pf.Doc) -> None:
     """No numbers for headings in quotations, lists and boxes: not every target gives them one."""
-    import panflute as pf
-
     boxes = {"callout", "tabset", "layout", "theorem"}
 
-    def mark(element: Any, doc: Any) -> None:
+    def mark(element: pf.Element) -> None:
         if "unnumbered" not in element.classes:
             element.classes = [*element.classes, "unnumbered"]
 
-    def visit(element: Any, doc: Any) -> None:
+    def visit(element: pf.Element) -> None:
         if not isinstance(element, pf.Div) or boxes & set(element.classes):
-            pandoc.walk(element, mark, pf.Header)
+            walk(element, mark, pf.Header)
 
-    pandoc.walk(doc, visit, pf.BlockQuote, pf.ListItem, pf.Definition, pf.Div)
+    walk(doc, visit, pf.BlockQuote, pf.ListItem, pf.Definition, pf.Div)
 
 
-def shift_headings(doc: Any, levels: int) -> None:
-    import panflute as pf
-
-    def visit(element: Any, doc: Any) -> None:
+def shift_headings(doc: pf.Doc, levels: int) -> None:
+    def visit(element: pf.Element) -> None:
         element.level = max(1, element.level + levels)
 
     if levels:
-        pandoc.walk(doc, visit, pf.Header)
+        walk(doc, visit, pf.Header)
 
 
 def number(
-    doc: Any, note: Note, refs: References, inside: Mapping[str, int] | None = None, *, sections: bool = False
+    doc: pf.Doc,
+    note: Note,
+    refs: References,
+    inside: Mapping[str, int] | None = None,
+    *,
+    sections: bool = False,
+    written: bool = False,
 ) -> None:
     """Numbers every captioned figure, table and listing of ``doc``, in order, and registers what has a name.
 
-    ``inside``: kind → the levels of headings in its number; ``sections``: headings have numbers too.
+    ``inside``: kind → the levels of headings in its number; ``sections``: headings have numbers too;
+    ``written``: these stand in their words, for a writer that numbers nothing.
     """
-    import panflute as pf
+    walk(doc, _lift, pf.Div)
+    numbering = _Numbering(note, refs, inside or {}, sections, written)
+    walk(doc, numbering.visit, pf.Figure, pf.Table, pf.Div, pf.Header)
 
-    counts = dict.fromkeys(COUNTED.values(), 0)
-    inside = inside or {}
-    headings = Sections()
 
-    last: dict[str, int] = {}  # where each label stood last: every other use of it has a line of its own
+def _lift(element: pf.Element) -> None:
+    """A label around a table, as LaTeX's reader leaves it, belongs to the table."""
+    inner = [b for b in element.content if isinstance(b, (pf.Table, pf.Figure))]
+    if element.identifier and len(inner) == 1 == len(element.content) and not inner[0].identifier:
+        inner[0].identifier, element.identifier = element.identifier, ""
 
-    def register(identifier: str, target: Target) -> None:
-        first = refs.targets[identifier].line if identifier in refs.targets else 0
-        after = last.get(identifier) or first or 0
-        line = note.line_of(f"#{identifier}", after=after) or note.line_of(identifier, after=after)
-        last[identifier] = line or 0
-        if identifier in refs.targets and not REFERENCE.match(identifier):
-            return  # two headings of the same words
-        refs.add(identifier, Target(target.kind, target.number, line, target.words))
 
-    def step(kind: str, element: Any) -> str:
-        counts[kind] += 1
-        given = f"{headings.prefix(inside.get(kind, 0))}{counts[kind]}"
-        if element.identifier:
-            register(element.identifier, Target(kind, given))
-        return given
+class _Numbering:
+    """The counters of a note, as its elements come by in order."""
 
-    def heading(element: Any) -> None:
-        level = headings.step(element)
-        for kind, levels in inside.items():
-            if 0 < level <= levels:
-                counts[kind] = 0
-        if element.identifier:
-            given = headings.prefix(level).rstrip(".") if sections and level else ""
-            register(element.identifier, Target("Section", given, words=_title_words(element)))
-            if given and doc.format == "gfm":  # whose writer numbers nothing
-                element.content = [pf.Str(given), pf.Space, *element.content]
+    def __init__(
+        self, note: Note, refs: References, inside: Mapping[str, int], sections: bool, written: bool
+    ) -> None:
+        self.note = note
+        self.refs = refs
+        self.inside = inside
+        self.sections = sections
+        self.written = written
+        self.counts = dict.fromkeys(COUNTED.values(), 0)
+        self.headings = Sections()
+        self.last: dict[str, int] = {}  # where each label stood last: every other use has a line of its own
 
-    def parts(element: Any, given: str, kind: str) -> None:
-        """Letters for the figures inside a figure."""
-        inner: list[Any] = []
-        pandoc.walk(
-            element, lambda e, d: inner.append(e) if SUBFIGURE in e.classes else None, pf.Figure, pf.Table
-        )
-        for letter, part in zip(_letters(), inner, strict=False):
-            part.attributes["number"] = f"({letter})"
-            if part.identifier:
-                register(part.identifier, Target(kind, f"{given}{letter}"))
-
-    def visit(element: Any, doc: Any) -> None:
+    def visit(self, element: pf.Element) -> None:
         if isinstance(element, pf.Header):
-            heading(element)
+            self._heading(element)
+        elif isinstance(element, pf.Div):
+            self._box(element)
+        elif not nodes.is_part(element):
+            self._captioned(element, "Figure" if isinstance(element, pf.Figure) else "Table")
+
+    def _heading(self, element: pf.Element) -> None:
+        level = self.headings.step(element)
+        for kind, levels in self.inside.items():
+            if 0 < level <= levels:
+                self.counts[kind] = 0
+        if element.identifier:
+            given = self.headings.prefix(level).rstrip(".") if self.sections and level else ""
+            self._register(element.identifier, Target("Section", given, words=_title_words(element)))
+            if given and self.written:
+                element.content = [pf.Str(given), pf.Space(), *element.content]
+
+    def _box(self, element: pf.Element) -> None:
+        """A Div: one with code or tables that have a number, a callout or tab with a name, a block's results."""
+        if nodes.is_listing(element):
+            nodes.give_number(element, self._step("Listing", element))
+        elif nodes.is_panel(element):
+            given = self._step("Table", element)
+            nodes.give_number(element, given)
+            self._parts(element, given, "Table")
+        elif not element.identifier:
             return
-        kind = {pf.Figure: "Figure", pf.Table: "Table"}.get(type(element))
-        if kind is None:
-            if LISTING in element.classes:
-                element.attributes["number"] = step("Listing", element)
-            elif PANEL in element.classes:
-                element.attributes["number"] = step("Table", element)
-                parts(element, element.attributes["number"], "Table")
-            elif element.identifier and {"tab", "callout"} & set(element.classes):
-                register(element.identifier, Target("Section", words=_title_words(element.content[0])))
-            elif element.identifier and "cell" in element.classes and len(element.classes) > 1:
-                # A block that did not run has nothing to number yet; that it did not run is said elsewhere.
-                name = KINDS.get(re.split("[-:]", element.identifier)[0], "Block")
-                if element.identifier not in refs.targets:
-                    refs.add(element.identifier, Target(name, "?", note.line_of(element.identifier)))
+        elif nodes.is_tab(element) or nodes.is_callout(element):
+            self._register(element.identifier, Target("Section", words=_title_words(element.content[0])))
+        elif nodes.is_unfinished(element) and element.identifier not in self.refs.targets:
+            # A block that did not run has nothing to number yet; that it did not run is said elsewhere.
+            name = KINDS.get(re.split("[-:]", element.identifier)[0], "Block")
+            line = self.note.line_of(element.identifier)
+            self.refs.add(element.identifier, Target(name, "?", line))
+
+    def _captioned(self, element: pf.Element, kind: str) -> None:
+        has_caption = element.caption is not None and len(element.caption.content) > 0
+        if not has_caption and not REFERENCE.match(element.identifier):
             return
-        if SUBFIGURE in element.classes:
-            return
-        caption = element.caption.content if element.caption else []
-        if not len(caption) and not REFERENCE.match(element.identifier):
-            return
-        given = step(kind, element)
-        element.attributes["number"] = given
-        parts(element, given, kind)
-        if not len(caption):
+        given = self._step(kind, element)
+        nodes.give_number(element, given)
+        self._parts(element, given, kind)
+        if not has_caption:
             element.caption = pf.Caption(pf.Plain())
 
-    def lift(element: Any, doc: Any) -> None:
-        """A label around a table, as LaTeX's reader leaves it, belongs to the table."""
-        inner = [b for b in element.content if isinstance(b, (pf.Table, pf.Figure))]
-        if element.identifier and len(inner) == 1 == len(element.content) and not inner[0].identifier:
-            inner[0].identifier, element.identifier = element.identifier, ""
+    def _parts(self, element: pf.Element, given: str, kind: str) -> None:
+        """Letters for the figures inside a figure."""
+        parts = collect(element, pf.Figure, pf.Table, where=nodes.is_part)
+        for letter, part in zip(_letters(), parts, strict=False):
+            nodes.give_number(part, f"({letter})")
+            if part.identifier:
+                self._register(part.identifier, Target(kind, f"{given}{letter}"))
 
-    pandoc.walk(doc, lift, pf.Div)
-    pandoc.walk(doc, visit, pf.Figure, pf.Table, pf.Div, pf.Header)
+    def _step(self, kind: str, element: pf.Element) -> str:
+        self.counts[kind] += 1
+        given = f"{self.headings.prefix(self.inside.get(kind, 0))}{self.counts[kind]}"
+        if element.identifier:
+            self._register(element.identifier, Target(kind, given))
+        return given
+
+    def _register(self, identifier: str, target: Target) -> None:
+        known = self.refs.targets.get(identifier)
+        after = self.last.get(identifier) or (known and known.line) or 0
+        line = self.note.line_of(f"#{identifier}", after=after) or self.note.line_of(identifier, after=after)
+        self.last[identifier] = line or 0
+        if known is not None and not REFERENCE.match(identifier):
+            return  # two headings of the same words
+        self.refs.add(identifier, Target(target.kind, target.number, line, target.words))
 
 
-def _title_words(element: Any) -> str:
+def _title_words(element: pf.Element) -> str:
     """The words of a heading; its formulas between dollars, for `_words`."""
-    import panflute as pf
-
     tex: list[str] = []
-    pandoc.walk(element, lambda e, d: tex.append(e.text), pf.Math)
+    walk(element, lambda e: tex.append(e.text), pf.Math)
     text = str(pf.stringify(element))
     for formula in tex:
         text = text.replace(formula, f"${formula}$", 1)
@@ -314,84 +325,75 @@ _LEADING = frozenset(
         "zie",
     ]
 )
-Link = Callable[[str, Target, str], Any]  # (address, target, prefix) → what the page shows
+Link = Callable[[str, Target, str], pf.Element]  # (address, target, prefix) → what the page shows
 
 
-def resolve(
-    doc: Any, note: Note, refs: References, link: Link | None = None, leave_unknown: bool = False
-) -> None:
+def resolve(doc: pf.Doc, refs: References, link: Link | None = None, leave_unknown: bool = False) -> None:
     """Replaces ``@fig-x``, ``[-@fig-x]`` and ``[@fig-x; @fig-y]`` by links.
 
     ``link(address, target, prefix)`` makes one. ``leave_unknown``: a reference to nothing stays as it is, for
     another filter.
     """
-    import panflute as pf
+    walk(doc, _Resolver(refs, link or plain_link, leave_unknown).visit, pf.Cite, metadata=True)
 
-    make = link or plain_link
 
-    def known(citation: Any) -> str | None:
-        """The label that a citation means; None for one of a book."""
-        for name in (citation.id, citation.id[:1].lower() + citation.id[1:]):
-            if REFERENCE.match(name) or name in refs.targets:
-                return str(name)
-        return None
+Found = tuple[str, Target]  # (address, target)
 
-    def visit(element: Any, doc: Any) -> Any:
+
+@dataclass(frozen=True, slots=True)
+class _Resolver:
+    """Citations that are references, on their way to be links."""
+
+    refs: References
+    link: Link
+    leave_unknown: bool
+
+    def visit(self, element: pf.Element) -> Change:
         citations = list(element.citations)
-        labels = {c.id: name for c in citations if (name := known(c)) is not None}
+        labels = {c.id: name for c in citations if (name := self._label(c)) is not None}
         if not labels:
             return None
-        if any(c.id not in labels for c in citations):  # [@eq-x; @knuth]: one of each
-            ours = [c for c in citations if c.id in labels]
-            others = [c for c in citations if c.id not in labels]
-            made = visit(pf.Cite(citations=ours), doc) or []
-            keys = "; ".join(f"@{c.id}" for c in others)
-            return [*made, pf.Str(","), pf.Space, pf.Cite(pf.Str(f"[{keys}]"), citations=others)]
-        found = {c.id: refs.find(labels[c.id]) for c in citations}
-        if leave_unknown and not all(found.values()):
+        if len(labels) < len({c.id for c in citations}):
+            return self._mixed(citations, labels)
+        found = {c.id: self.refs.find(labels[c.id]) for c in citations}
+        if self.leave_unknown and not all(found.values()):
             return None
-        groups: list[list[Any]] = []
-        for citation in citations:  # those of a kind that follow one another
-            target = found[citation.id]
-            last = found[groups[-1][-1].id] if groups else None
-            alike = target and last and target[1].kind == last[1].kind and target[1].number and last[1].number
-            if (
-                alike
-                and not citation.prefix
-                and citation.mode == groups[-1][-1].mode
-                and not groups[-1][-1].suffix
-            ):
-                groups[-1].append(citation)
-            else:
-                groups.append([citation])
-        pieces = []
+        pieces: list[Elements] = []
+        groups = _alike(citations, found)
         for group in groups:
-            if found[group[0].id] is None:
-                refs.missing(f"@{group[0].id}", labels[group[0].id])
-                pieces.append([pf.Span(pf.Str(f"?@{group[0].id}"), classes=["error"])])
+            targets = [target for c in group if (target := found[c.id]) is not None]
+            if targets:
+                pieces.append(self._links(group, targets))
             else:
-                pieces.append(_group(group, [found[c.id] for c in group]))
-        return _listed(pieces, refs.words("and") if len(groups) > 1 and len(citations) > 1 else "")
+                self.refs.missing(f"@{group[0].id}", labels[group[0].id])
+                pieces.append([nodes.error(pf.Str(f"?@{group[0].id}"))])
+        return _listed(pieces, self.refs.words("and") if len(groups) > 1 else "")
 
-    def _group(group: list[Any], found: list[Any]) -> list[Any]:
+    def _label(self, citation: pf.Citation) -> str | None:
+        """The label that a citation means; None for one of a book."""
+        for name in (citation.id, citation.id[:1].lower() + citation.id[1:]):
+            if REFERENCE.match(name) or name in self.refs.targets:
+                return name
+        return None
+
+    def _mixed(self, citations: Sequence[pf.Citation], labels: Mapping[str, str]) -> Elements:
+        """``[@eq-x; @knuth]``: one of each."""
+        ours = [c for c in citations if c.id in labels]
+        others = [c for c in citations if c.id not in labels]
+        made = self.visit(pf.Cite(citations=ours))
+        keys = "; ".join(f"@{c.id}" for c in others)
+        rest = [pf.Str(","), pf.Space(), pf.Cite(pf.Str(f"[{keys}]"), citations=others)]
+        return [*(made if isinstance(made, list) else []), *rest]
+
+    def _links(self, group: Sequence[pf.Citation], found: Sequence[Found]) -> Elements:
         """Several references to one kind: "Figures 1 and 2", "Equations (1)–(3)"."""
-        first = group[0]
-        many = len(group) > 1
-        prefix = refs.words.prefix(found[0][1].kind, many=many)
-        if first.id[:1].isupper():
-            prefix = prefix[:1].upper() + prefix[1:]
-        lead: list[Any] = []
-        given = list(first.prefix or [])
-        words = " ".join(pf.stringify(e) for e in given).lower().split()
-        if words and words[-1] in _LEADING:
-            lead = [*given, pf.Space]
-        elif given:  # a name of the author's own
-            prefix, lead = "", [*given, pf.Str(NO_BREAK)]
-        if first.mode == "SuppressAuthor" or not found[0][1].number:
-            prefix = ""
-        links = [[make(a, t, prefix if i == 0 else "")] for i, (a, t) in enumerate(found)]
-        shown: list[list[Any]] = []
-        for run in _runs([t.number for _, t in found]):
+        lead, prefix = self._lead(group, found[0][1])
+        links: list[Elements] = [
+            [self.link(address, target, prefix if i == 0 else "")]
+            for i, (address, target) in enumerate(found)
+        ]
+        shown: list[Elements] = []
+        for run in _runs([target.number for _, target in found]):
             if len(run) > 2:
                 shown.append([*links[run[0]], pf.Str("–"), *links[run[-1]]])
             else:
@@ -399,19 +401,61 @@ def resolve(
         tail = list(group[-1].suffix or [])
         if tail and re.match(r"\w", pf.stringify(tail[0])):
             tail.insert(0, pf.Space())
-        return [*lead, *_listed(shown, refs.words("and")), *tail]
+        return [*lead, *_listed(shown, self.refs.words("and")), *tail]
 
-    def _listed(pieces: list[list[Any]], last: str) -> list[Any]:
-        out: list[Any] = []
-        for i, piece in enumerate(pieces):
-            if i and last and i == len(pieces) - 1:
-                out += [pf.Space, pf.Str(last), pf.Space]
-            elif i:
-                out += [pf.Str(","), pf.Space]
-            out += piece
-        return out
+    def _lead(self, group: Sequence[pf.Citation], target: Target) -> tuple[Elements, str]:
+        """What stands before the first link, and the word inside it: "see" and "Figures"."""
+        first = group[0]
+        prefix = self.refs.words.prefix(target.kind, many=len(group) > 1)
+        if first.id[:1].isupper():
+            prefix = prefix[:1].upper() + prefix[1:]
+        lead: Elements = []
+        given = list(first.prefix or [])
+        words = " ".join(pf.stringify(e) for e in given).lower().split()
+        if words and words[-1] in _LEADING:
+            lead = [*given, pf.Space()]
+        elif given:  # a name of the author's own
+            prefix, lead = "", [*given, pf.Str(NO_BREAK)]
+        if first.mode == "SuppressAuthor" or not target.number:
+            prefix = ""
+        return lead, prefix
 
-    pandoc.walk(doc, visit, pf.Cite, metadata=True)
+
+def _alike(citations: Sequence[pf.Citation], found: Mapping[str, Found | None]) -> list[list[pf.Citation]]:
+    """The citations in groups: those that follow one another, name numbered things of one kind, and have no words
+    between them."""
+    groups: list[list[pf.Citation]] = []
+    for citation in citations:
+        before = groups[-1][-1] if groups else None
+        target = found[citation.id]
+        last = found[before.id] if before is not None else None
+        if (
+            before is not None
+            and target is not None
+            and last is not None
+            and target[1].kind == last[1].kind
+            and target[1].number
+            and last[1].number
+            and not citation.prefix
+            and citation.mode == before.mode
+            and not before.suffix
+        ):
+            groups[-1].append(citation)
+        else:
+            groups.append([citation])
+    return groups
+
+
+def _listed(pieces: Sequence[Elements], last: str) -> Elements:
+    """The pieces with commas between them, and the word ``last`` before the last one."""
+    out: Elements = []
+    for i, piece in enumerate(pieces):
+        if i and last and i == len(pieces) - 1:
+            out += [pf.Space(), pf.Str(last), pf.Space()]
+        elif i:
+            out += [pf.Str(","), pf.Space()]
+        out += piece
+    return out
 
 
 def _runs(numbers: Sequence[str]) -> list[list[int]]:
@@ -446,17 +490,13 @@ def _letter(letter: str) -> str:
     return chr(ord(letter) + 1) if letter else "-"
 
 
-def plain_link(address: str, target: Target, prefix: str) -> Any:
-    import panflute as pf
-
+def plain_link(address: str, target: Target, prefix: str) -> pf.Element:
     text = f"{prefix}{NO_BREAK}{target.shown}" if prefix else target.shown
     return pf.Link(*_words(text), url=address, classes=["ref"])
 
 
-def _words(text: str) -> list[Any]:
+def _words(text: str) -> Elements:
     """What a reference shows; a ``\\tag{$\\ast$}`` has TeX in it."""
-    import panflute as pf
-
     if "$" not in text and "\\" not in text:
         return [pf.Str(text)]
     parts = re.split(r"\$|(\\[a-z]+\{[^{}]*\})", text)
@@ -465,14 +505,12 @@ def _words(text: str) -> list[Any]:
     return [(pf.Math(p, format="InlineMath") if i % 2 else pf.Str(p)) for i, p in enumerate(parts) if p]
 
 
-def tex_reference(refs: References, command: str, label: str, link: Link = plain_link) -> Any:
+def tex_reference(refs: References, command: str, label: str, link: Link = plain_link) -> pf.Element:
     """``\\ref{label}``, ``\\eqref`` and their like as a link; an unknown label stays visible and is an error."""
-    import panflute as pf
-
     found = refs.find(label)
     if found is None:
         refs.missing(f"\\{command}{{{label}}}", label)
-        return pf.Span(pf.Str(f"??{label}"), classes=["error"])
+        return nodes.error(pf.Str(f"??{label}"))
     address, target = found
     if command in ("ref", "autoref") and target.number:
         name = f"{refs.words.prefix(target.kind)}{NO_BREAK}" if command == "autoref" else ""
@@ -481,15 +519,14 @@ def tex_reference(refs: References, command: str, label: str, link: Link = plain
     return link(address, target, "" if bare else refs.words.prefix(target.kind))
 
 
-def caption_prefixes(doc: Any, words: Words) -> None:
+def caption_prefixes(doc: pf.Doc, words: Words) -> None:
     """Writes "Figure 1: " into the captions, for targets that do not number by themselves."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> None:
-        given = element.attributes.pop("number", "")
+    def visit(element: pf.Element) -> None:
+        given = nodes.take_number(element)
         if not given:
             return
-        inner = SUBFIGURE in element.classes
+        inner = nodes.is_part(element)
         if element.caption is None or not len(element.caption.content):
             element.caption = pf.Caption(pf.Plain())
         label = given if inner else words.title("Table" if isinstance(element, pf.Table) else "Figure")
@@ -497,26 +534,23 @@ def caption_prefixes(doc: Any, words: Words) -> None:
         first = element.caption.content[0]
         first.content = [*_numbered(label, first, "" if inner else ":"), *first.content]
 
-    pandoc.walk(doc, visit, pf.Figure, pf.Table)
+    walk(doc, visit, pf.Figure, pf.Table)
 
 
-def title_boxes(doc: Any, words: Words) -> None:
+def title_boxes(doc: pf.Doc, words: Words) -> None:
     """Writes "Listing 1: " above the code, and "Table 2: " above the tables, that have a number: for all targets."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> None:
-        given = element.attributes.pop("number", "") if {LISTING, PANEL} & set(element.classes) else ""
+    def visit(element: pf.Element) -> None:
+        given = nodes.take_number(element) if nodes.is_listing(element) or nodes.is_panel(element) else ""
         if given:
             first = element.content[0]
-            label = f"{words.title('Table' if PANEL in element.classes else 'Listing')}{NO_BREAK}{given}"
+            label = f"{words.title('Table' if nodes.is_panel(element) else 'Listing')}{NO_BREAK}{given}"
             first.content = [*_numbered(label, first, ":"), *first.content]
 
-    pandoc.walk(doc, visit, pf.Div)
+    walk(doc, visit, pf.Div)
 
 
-def _numbered(label: str, caption: Any, mark: str) -> list[Any]:
-    import panflute as pf
-
+def _numbered(label: str, caption: pf.Element, mark: str) -> Elements:
     start = pf.Span(pf.Str(label), classes=["caption-number"])
     has_text = bool(pf.stringify(caption).strip())
-    return [start, *([pf.Str(mark)] if mark and has_text else []), *([pf.Space] if has_text else [])]
+    return [start, *([pf.Str(mark)] if mark and has_text else []), *([pf.Space()] if has_text else [])]

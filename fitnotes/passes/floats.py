@@ -1,25 +1,24 @@
 """Figures with parts, code with a caption, things side by side: as Quarto and pandoc-crossref write them.
 
 ``:::: {#fig-pair layout-ncol=2}`` around images, or an id on code (``#lst-fit``), become a Figure, a Table or a
-Div that `crossrefs` numbers. What stands side by side becomes a Div of the class ``layout`` with one Div in it
-for each column; `dress` lets a target write it.
+Div that `crossrefs` numbers. What stands side by side becomes a row of columns;
+`dress` lets a target write it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes
 from fitnotes.document.fragments import read_captions
-from fitnotes.draw.media import MISSING_PART
+from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.errors import Problem
-from fitnotes.passes.crossrefs import LISTING, PANEL, SUBFIGURE
 from fitnotes.source.note import Note
 
-LAYOUT = "layout"  # the class of a row of things side by side
 _KIND = re.compile(r"^(fig|tbl|tab|lst)[-:]")
 _CAPTIONS = ("lst-cap", "lst_cap", "caption")
 _OPTIONS = ("layout-ncol", "layout-nrow", "layout")
@@ -27,21 +26,19 @@ _TITLED = re.compile(r"^(?:Listing|Code|Algorithm)\s*:\s*|^:\s+")
 _IDENTIFIER = re.compile(r"\s*\{#(lst[-:][^\s}]+)[^}]*\}\s*$")
 
 
-def read_floats(doc: Any, note: Note) -> list[Problem]:
+def read_floats(doc: pf.Doc, note: Note) -> list[Problem]:
     """Puts the structure in the place of what the author wrote."""
-    import panflute as pf
-
     problems: list[Problem] = []
     _read_listings(doc)
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if "columns" in element.classes:
             return _columns(element)
         kind = _KIND.match(element.identifier)
         laid_out = [name for name in _OPTIONS if name in element.attributes]
-        if {LISTING, PANEL} & set(element.classes) or not (kind or laid_out):
+        if nodes.is_listing(element) or nodes.is_panel(element) or not (kind or laid_out):
             return None
-        if "cell" in element.classes and not laid_out:
+        if nodes.is_cell(element) and not laid_out:
             return None
         blocks = _flat(list(element.content))
         try:
@@ -56,7 +53,7 @@ def read_floats(doc: Any, note: Note) -> list[Problem]:
         name = "fig" if kind[1] == "fig" else "lst" if kind[1] == "lst" else "tbl"
         return _float(element, name, blocks, shape)
 
-    def alone(element: Any, doc: Any) -> Any:
+    def alone(element: pf.Element) -> Change:
         """An image with a label and no caption, which is no figure to pandoc."""
         image = element.content[0] if len(element.content) == 1 else None
         if not isinstance(image, pf.Image) or not re.match(r"fig[-:]", image.identifier):
@@ -64,21 +61,19 @@ def read_floats(doc: Any, note: Note) -> list[Problem]:
         identifier, image.identifier = image.identifier, ""
         return pf.Figure(pf.Plain(image), caption=pf.Caption(), identifier=identifier)
 
-    pandoc.walk(doc, alone, pf.Para)
-    pandoc.walk(doc, visit, pf.Div)
-    pandoc.walk(doc, _flat_words, pf.Image)
+    walk(doc, alone, pf.Para)
+    walk(doc, visit, pf.Div)
+    walk(doc, _flat_words, pf.Image)
     return problems
 
 
-def _flat_words(image: Any, doc: Any) -> None:
+def _flat_words(image: pf.Element) -> None:
     """No notes, citations or labels in what stands for a picture: they are in its caption already."""
-    import panflute as pf
-
-    odd: list[Any] = []
+    odd: Elements = []
     holder = pf.Span(*image.content)
-    pandoc.walk(holder, lambda e, d: odd.append(e), pf.Cite, pf.Note, pf.RawInline, pf.Span, pf.Link)
+    walk(holder, lambda e: odd.append(e), pf.Cite, pf.Note, pf.RawInline, pf.Span, pf.Link)
     if odd:
-        pandoc.walk(holder, lambda e, d: [], pf.Note)
+        walk(holder, lambda e: [], pf.Note)
         image.content = [pf.Str(pf.stringify(holder))]
 
 
@@ -86,42 +81,39 @@ def _flat_words(image: Any, doc: Any) -> None:
 # Code
 
 
-def _read_listings(doc: Any) -> None:
-    import panflute as pf
-
+def _read_listings(doc: pf.Doc) -> None:
     _take_titles(doc)
-    found: list[Any] = []
+    found: Elements = []
 
-    def look(element: Any, doc: Any) -> None:
+    def look(element: pf.Element) -> None:
         if re.match(r"lst[-:]", element.identifier) or {"lst-cap", "lst_cap"} & set(element.attributes):
             found.append(element)
 
-    pandoc.walk(doc, look, pf.CodeBlock)
+    walk(doc, look, pf.CodeBlock)
     if not found:
         return
 
-    def caption(element: Any) -> str:
+    def caption(element: pf.Element) -> str:
         return next((element.attributes[name] for name in _CAPTIONS if element.attributes.get(name)), "")
 
     captions = read_captions([text for text in map(caption, found) if text])
 
-    def wrap(element: Any, doc: Any) -> Any:
+    def wrap(element: pf.Element) -> Change:
         if not any(element is one for one in found):
             return None
         words = captions.get(caption(element), [])
         for name in _CAPTIONS:
             element.attributes.pop(name, None)
         identifier, element.identifier = element.identifier, ""
-        return pf.Div(pf.Para(*words), element, identifier=identifier, classes=[LISTING])
+        return nodes.listing(words, [element], identifier)
 
-    pandoc.walk(doc, wrap, pf.CodeBlock)
+    walk(doc, wrap, pf.CodeBlock)
 
 
-def _take_titles(doc: Any) -> None:
+def _take_titles(doc: pf.Doc) -> None:
     """``Listing: Words {#lst:x}`` above or below code, as pandoc-crossref has it, is the code's own."""
-    import panflute as pf
 
-    def title(block: Any) -> tuple[str, str] | None:
+    def title(block: pf.Element) -> tuple[str, str] | None:
         if not isinstance(block, pf.Para):
             return None
         text = pf.stringify(block)
@@ -129,7 +121,7 @@ def _take_titles(doc: Any) -> None:
             return None
         return named[1], _TITLED.sub("", _IDENTIFIER.sub("", text)).strip()
 
-    def visit(element: Any, doc: Any) -> None:
+    def visit(element: pf.Element) -> None:
         blocks = list(element.content)
         kept = list(blocks)
         for i, block in enumerate(blocks):
@@ -143,26 +135,24 @@ def _take_titles(doc: Any) -> None:
         if len(kept) < len(blocks):
             element.content = kept
 
-    pandoc.walk(doc, visit, pf.Div)
-    visit(doc, doc)
+    walk(doc, visit, pf.Div)
+    visit(doc)
 
 
 # --------------------------------------------------------------------------------------------------
 # Divs
 
 
-def _flat(blocks: list[Any]) -> list[Any]:
+def _flat(blocks: Elements) -> Elements:
     """The blocks without the Divs around the results of code."""
-    import panflute as pf
-
-    out: list[Any] = []
+    out: Elements = []
     for block in blocks:
-        cell = isinstance(block, pf.Div) and "cell" in block.classes and not _KIND.match(block.identifier)
+        cell = nodes.is_cell(block) and not _KIND.match(block.identifier)
         out += _flat(list(block.content)) if cell else [block]
     return out
 
 
-def _shape(attributes: Any) -> list[list[float]] | int | None:
+def _shape(attributes: Mapping[str, str]) -> list[list[float]] | int | None:
     """Rows of widths, or a number of columns (negative: of rows), or nothing said. Raises ValueError."""
     if "layout" in attributes:
         what = "rows of widths such as [[1, 1], [2]]"
@@ -182,56 +172,49 @@ def _shape(attributes: Any) -> list[list[float]] | int | None:
     return None
 
 
-def _images(block: Any) -> list[Any] | None:
+def _images(block: pf.Element) -> Elements | None:
     """The images of a paragraph that holds nothing else."""
-    import panflute as pf
-
     if not isinstance(block, (pf.Para, pf.Plain)) or not len(block.content):
         return None
     blank = (pf.Space, pf.SoftBreak, pf.LineBreak)
     inlines = [e for e in block.content if not isinstance(e, blank)]
 
-    def picture(element: Any) -> bool:
+    def picture(element: pf.Element) -> bool:
         link = isinstance(element, pf.Link) and len(element.content) == 1
-        missing = isinstance(element, pf.Span) and MISSING_PART in element.classes
-        return missing or isinstance(element.content[0] if link else element, pf.Image)
+        return nodes.is_missing_part(element) or isinstance(element.content[0] if link else element, pf.Image)
 
     return inlines if inlines and all(map(picture, inlines)) else None
 
 
-def _cells(blocks: Sequence[Any], parts: bool) -> list[list[Any]]:
+def _cells(blocks: Sequence[pf.Element], parts: bool) -> list[Elements]:
     """What stands in one row as written: the images of a paragraph, and everything else by itself."""
-    import panflute as pf
-
-    rows: list[list[Any]] = []
+    rows: list[Elements] = []
     for block in blocks:
         if (images := _images(block)) is not None:
             rows.append([_part(image) if parts else pf.Plain(image) for image in images])
             continue
-        if parts and isinstance(block, (pf.Figure, pf.Table)) and SUBFIGURE not in block.classes:
-            block.classes = [*block.classes, SUBFIGURE]
+        if parts and isinstance(block, (pf.Figure, pf.Table)) and not nodes.is_part(block):
+            nodes.make_part(block)
         rows.append([block])
     return rows
 
 
-def _part(image: Any) -> Any:
+def _part(image: pf.Element) -> pf.Element:
     """An image as a figure inside a figure, if it has a name or words."""
-    import panflute as pf
-
     if isinstance(image, pf.Span):
         box, words = image.content
         caption = pf.Caption(pf.Plain(*words.content))
-        return pf.Figure(pf.Plain(box), caption=caption, identifier=image.identifier, classes=[SUBFIGURE])
+        return pf.Figure(pf.Plain(box), caption=caption, identifier=image.identifier, classes=[nodes.PART])
     if not isinstance(image, pf.Image) or not (image.identifier or len(image.content)):
         return pf.Plain(image)
     identifier, image.identifier = image.identifier, ""
     words = pf.Plain(*image.content)
-    return pf.Figure(pf.Plain(image), caption=pf.Caption(words), identifier=identifier, classes=[SUBFIGURE])
+    return pf.Figure(pf.Plain(image), caption=pf.Caption(words), identifier=identifier, classes=[nodes.PART])
 
 
-def _side_by_side(blocks: Sequence[Any], shape: list[list[float]] | int | None, *, parts: bool) -> list[Any]:
-    import panflute as pf
-
+def _side_by_side(
+    blocks: Sequence[pf.Element], shape: list[list[float]] | int | None, *, parts: bool
+) -> Elements:
     rows = _cells(blocks, parts)
     cells = [cell for row in rows for cell in row]
     if isinstance(shape, int):
@@ -241,31 +224,27 @@ def _side_by_side(blocks: Sequence[Any], shape: list[list[float]] | int | None, 
     elif shape is not None:
         rows, widths, at = [], [], 0
         while at < len(cells):
-            row = shape[min(len(rows), len(shape) - 1)]
-            count = sum(width > 0 for width in row)
+            sizes = shape[min(len(rows), len(shape) - 1)]
+            count = sum(width > 0 for width in sizes)
             rows.append(cells[at : at + count])
-            widths.append(row)
+            widths.append(sizes)
             at += count
     else:
         widths = [[1.0] * len(row) for row in rows]
-    made: list[Any] = []
+    made: Elements = []
     for row, sizes in zip(rows, widths, strict=True):
         if len(sizes) == 1 and shape is None:
             made += row
             continue
         columns, rest = [], list(row)
         for size in sizes:  # a negative width is a gap
-            columns.append(pf.Div(*([rest.pop(0)] if size > 0 and rest else []), classes=["layout-cell"]))
-        whole = sum(abs(size) for size in sizes)
-        attributes = {"widths": " ".join(f"{100 * abs(size) / whole:.4g}" for size in sizes)}
-        made.append(pf.Div(*columns, classes=[LAYOUT], attributes=attributes))
+            columns.append(nodes.column([rest.pop(0)] if size > 0 and rest else []))
+        made.append(nodes.row(columns, sizes))
     return made
 
 
-def _columns(element: Any) -> list[Any] | None:
+def _columns(element: pf.Element) -> Elements | None:
     """Pandoc's columns, or Marp's habit: a div of that class with a div for each column in it."""
-    import panflute as pf
-
     cells = [block for block in element.content if isinstance(block, pf.Div)]
     if not cells:
         return None
@@ -273,19 +252,14 @@ def _columns(element: Any) -> list[Any] | None:
     said = [float(match[1]) if match else None for match in given]
     rest = max(100 - sum(w for w in said if w), 0) / (said.count(None) or 1)
     widths = [w or rest or 100 / len(cells) for w in said]
-    columns = [pf.Div(*cell.content, identifier=cell.identifier, classes=["layout-cell"]) for cell in cells]
+    columns = [nodes.column(list(cell.content), cell.identifier) for cell in cells]
     before = [block for block in element.content if not isinstance(block, pf.Div)]
-    whole = sum(widths)
-    row = pf.Div(*columns, classes=[LAYOUT], identifier=element.identifier,
-                 attributes={"widths": " ".join(f"{100 * w / whole:.4g}" for w in widths)})  # fmt: skip
-    return [*before, row]
+    return [*before, nodes.row(columns, widths, element.identifier)]
 
 
-def _float(element: Any, kind: str, blocks: list[Any], shape: list[list[float]] | int | None) -> Any:
+def _float(element: pf.Element, kind: str, blocks: Elements, shape: list[list[float]] | int | None) -> Change:
     """A Div with the id of a figure, table or listing as one: its last paragraph is the caption."""
-    import panflute as pf
-
-    caption: list[Any] = []
+    caption: Elements = []
     given = next((element.attributes[k] for k in (f"{kind}-cap", "caption") if k in element.attributes), "")
     if given:
         caption = read_captions([given])[given]
@@ -296,7 +270,7 @@ def _float(element: Any, kind: str, blocks: list[Any], shape: list[list[float]] 
         code = next((b for b in blocks if isinstance(b, pf.CodeBlock)), None)
         if code is None:
             return None
-        return pf.Div(pf.Para(*caption), *blocks, identifier=identifier, classes=[LISTING])
+        return nodes.listing(caption, blocks, identifier)
     # Code that made a figure stands before it.
     before = [b for b in blocks if isinstance(b, pf.CodeBlock)]
     blocks = [b for b in blocks if not isinstance(b, pf.CodeBlock)]
@@ -308,7 +282,7 @@ def _float(element: Any, kind: str, blocks: list[Any], shape: list[list[float]] 
                 tables[0].caption = pf.Caption(pf.Plain(*caption))
             return [*before, tables[0]]
         inner = _side_by_side(blocks, shape, parts=len(tables) > 1)
-        return [*before, pf.Div(pf.Para(*caption), *inner, identifier=identifier, classes=[PANEL])]
+        return [*before, nodes.panel(caption, inner, identifier)]
     if len(blocks) == 1 and isinstance(blocks[0], pf.Figure) and not blocks[0].identifier:
         blocks[0].identifier = identifier
         if caption:
@@ -326,19 +300,15 @@ def _float(element: Any, kind: str, blocks: list[Any], shape: list[list[float]] 
 # Writing
 
 
-def dress(doc: Any, row: Callable[[list[list[Any]], list[float]], list[Any]]) -> None:
+def dress(doc: pf.Doc, row: Callable[[list[Elements], list[float]], Elements]) -> None:
     """Replaces every row of things side by side by what ``row(columns, widths)`` makes; widths in percent."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
-        if LAYOUT not in element.classes:
-            return None
-        widths = [float(width) for width in element.attributes["widths"].split()]
-        return row([list(cell.content) for cell in element.content], widths)
+    def visit(element: pf.Element) -> Change:
+        return row(*nodes.columns_and_widths(element)) if nodes.is_row(element) else None
 
-    pandoc.walk(doc, visit, pf.Div)
+    walk(doc, visit, pf.Div)
 
 
-def below_one_another(columns: list[list[Any]], widths: list[float]) -> list[Any]:
+def below_one_another(columns: list[Elements], widths: list[float]) -> Elements:
     """For targets that have nothing beside anything."""
     return [block for column in columns for block in column]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+import panflute as pf
 
 from fitnotes.document.read import plain
 
@@ -109,7 +110,7 @@ def _pair(language: str, kind: str) -> tuple[str, str]:
     return _OTHERS[language].get(kind, kind), plural
 
 
-def read_words(metadata: Any) -> Words:
+def read_words(metadata: pf.DictContainer) -> Words:
     """The words for one note, from ``lang``, ``crossref`` and pandoc-crossref's keys; takes the latter out."""
     language = str(plain(metadata["lang"])) if "lang" in metadata else "en"
     language = language.replace("_", "-").split("-")[0].lower()

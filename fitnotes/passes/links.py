@@ -5,26 +5,25 @@ from __future__ import annotations
 import re
 import urllib.parse
 from pathlib import Path
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document.tree import walk
 from fitnotes.errors import Problem
 from fitnotes.source.note import SUFFIXES, Note
 from fitnotes.store.inputs import MISSING
 
 
-def link_pages(doc: Any, note: Note, suffix: str, base: Path, linked: dict[str, str]) -> list[Problem]:
+def link_pages(doc: pf.Doc, note: Note, suffix: str, base: Path, linked: dict[str, str]) -> list[Problem]:
     """``[text](other.md#part)`` leads to the page of other.md, with this ``suffix`` (".html", ".pdf").
 
     Pages mirror the folders below ``base``, so only the suffix changes. A file elsewhere has no page, and its
     link stays. A note that is not there is warned about. ``linked`` gets what was looked for.
     """
-    import panflute as pf
-
     folder = note.path.parent
     problems: list[Problem] = []
 
-    def visit(element: Any, doc: Any) -> None:
+    def visit(element: pf.Element) -> None:
         if re.match(r"[a-zA-Z][\w+.-]*:|//", element.url):
             return
         path, mark, part = element.url.partition("#")
@@ -40,5 +39,5 @@ def link_pages(doc: Any, note: Note, suffix: str, base: Path, linked: dict[str, 
         elif file.is_relative_to(base.resolve()):
             element.url = re.sub(r"\.\w+$", suffix, path) + mark + part
 
-    pandoc.walk(doc, visit, pf.Link, metadata=True)
+    walk(doc, visit, pf.Link, metadata=True)
     return problems

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import unquote
 
-from fitnotes.document import pandoc
-from fitnotes.document.read import plain
+import panflute as pf
 
-DIRECTIVE = "slide-directive"  # the class of an empty Div whose attributes hold from there on, or here ("_")
-BACKGROUND = "slide-background"  # the class of an image behind or beside a slide's words
-NOTES = "notes"
+from fitnotes.document.nodes import BACKGROUND, DIRECTIVE, NOTES
+from fitnotes.document.read import plain
+from fitnotes.document.tree import Change, Elements, walk
+
 LOCAL = ("paginate", "class", "header", "footer", "backgroundColor", "backgroundImage", "color",
          "backgroundSize", "backgroundPosition", "backgroundRepeat")  # fmt: skip
 GLOBAL = ("marp", "theme", "style", "size", "headingDivider", "math", "lang", "title", "author", "description",
           "transition", "keywords", "url", "image")  # fmt: skip
-PAUSE = re.compile(r"^\.\s\.\s\.$")  # alone in a paragraph
 STYLE = re.compile(r"\s*<style(\s+scoped)?[^>]*>(.*?)</style>\s*$", re.DOTALL | re.IGNORECASE)
 _COMMENT = re.compile(r"^\s*<!--(.*?)-->\s*$", re.DOTALL)
 _LENGTH = r"(\d+(?:\.\d+)?)(px|cm|mm|in|pt|pc|em|%)?"
@@ -47,7 +45,7 @@ def colour(text: str) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def settings(doc: Any, text: str) -> dict[str, str]:
+def settings(doc: pf.Doc, text: str) -> dict[str, str]:
     """Marp's settings in the header of a note written for it, which are taken out; else nothing.
 
     ``text`` is the note's: Marp takes ``color: #fff`` for a colour, YAML for nothing and a comment.
@@ -67,14 +65,13 @@ def settings(doc: Any, text: str) -> dict[str, str]:
     return found
 
 
-def read_marp(doc: Any, given: Mapping[str, str], *, styled: bool) -> None:
+def read_marp(doc: pf.Doc, given: Mapping[str, str], *, styled: bool) -> None:
     """Reads what is written for Marp alone, in a note whose header has these settings.
 
     ``styled``: the ``<style>`` of its slides means something.
     """
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if isinstance(element, (pf.RawBlock, pf.RawInline)):
             if not styled and element.format == "html" and STYLE.match(element.text):
                 return []
@@ -84,19 +81,17 @@ def read_marp(doc: Any, given: Mapping[str, str], *, styled: bool) -> None:
         if isinstance(element, pf.Image):
             return _image(element)
         if isinstance(element, pf.Figure):  # Marp knows no captions
-            images: list[Any] = []
-            pandoc.walk(element, lambda e, d: images.append(e), pf.Image)
-            pandoc.walk(element, lambda e, d: images.append(e) if DIRECTIVE in e.classes else None, pf.Span)
+            images: Elements = []
+            walk(element, lambda e: images.append(e), pf.Image)
+            walk(element, lambda e: images.append(e) if DIRECTIVE in e.classes else None, pf.Span)
             return pf.Para(*images) if images and not element.identifier else None
         return None
 
-    pandoc.walk(doc, visit, pf.Image, pf.RawBlock, pf.RawInline, pf.Figure, pf.SoftBreak)
+    walk(doc, visit, pf.Image, pf.RawBlock, pf.RawInline, pf.Figure, pf.SoftBreak)
     doc.content = [*_behind(given.get("backgroundImage", ""), True), *doc.content]
 
 
-def _comment(element: Any) -> Any:
-    import panflute as pf
-
+def _comment(element: pf.Element) -> Change:
     match = _COMMENT.match(element.text) if element.format == "html" else None
     if match is None:
         return None
@@ -144,10 +139,8 @@ def _directives(text: str) -> dict[str, str]:
     } or {"_": ""}
 
 
-def _behind(value: str, lasting: bool) -> list[Any]:
+def _behind(value: str, lasting: bool) -> Elements:
     """``url(a.png)`` as a background; ``lasting``: of the slides behind it too."""
-    import panflute as pf
-
     match = re.match(r"url\(\s*['\"]?([^'\")]+)", value)
     if match is None:
         return []
@@ -155,11 +148,9 @@ def _behind(value: str, lasting: bool) -> list[Any]:
     return [pf.Para(pf.Image(url=match[1].strip(), classes=[BACKGROUND], attributes=attributes))]
 
 
-def _image(element: Any) -> Any:
+def _image(element: pf.Element) -> Change:
     """``![bg right:40% w:200px words](…)``: what the words say about the picture goes into its attributes. A colour
     in the place of a picture is that of the slide."""
-    import panflute as pf
-
     words = pf.stringify(pf.Para(*element.content)).split()
     if colour(unquote(element.url)):
         key = "_backgroundColor" if "bg" in words else "_color"

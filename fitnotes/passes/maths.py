@@ -12,9 +12,10 @@ import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.errors import Problem
 from fitnotes.passes.crossrefs import References, Target
 from fitnotes.source.note import Cursor, Note
@@ -67,12 +68,10 @@ def formula_key(text: str) -> str:
     return re.sub(r"\s+", "", LABEL.sub("", text).replace("\\mathstrut", ""))
 
 
-def _equation_labels(element: Any) -> None:
+def _equation_labels(element: pf.Element) -> None:
     """``$$…$$ {#eq-x}`` as Quarto and pandoc-crossref write it: a label inside the formula."""
-    import panflute as pf
-
     content = list(element.content)
-    kept: list[Any] = []
+    kept: Elements = []
     while content:
         item = content.pop(0)
         kept.append(item)
@@ -88,10 +87,8 @@ def _equation_labels(element: Any) -> None:
         element.content = kept
 
 
-def _span_formula(element: Any, display: Callable[[str], list[Any]]) -> Any:
+def _span_formula(element: pf.Element, display: Callable[[str], Elements]) -> Change:
     """``[\\\\(x\\\\)]{.math .inline}``: what pandoc makes of a formula when it reads its own HTML back."""
-    import panflute as pf
-
     words = ["\n" if isinstance(e, pf.SoftBreak) else pf.stringify(e) for e in element.content]
     text = "".join(words).translate({0x2019: "'", 0x2018: "'", 0x201C: '"', 0x201D: '"'}).strip()
     for left, right in (("\\(", "\\)"), ("\\[", "\\]")):
@@ -104,7 +101,9 @@ def _span_formula(element: Any, display: Callable[[str], list[Any]]) -> Any:
 class _Formulas:
     """The formulas of one note, in its order."""
 
-    def __init__(self, doc: Any, note: Note, preamble: Preamble, refs: References, expanding: bool) -> None:
+    def __init__(
+        self, doc: pf.Doc, note: Note, preamble: Preamble, refs: References, expanding: bool
+    ) -> None:
         self.doc = doc
         self.note = note
         self.preamble = preamble
@@ -135,7 +134,7 @@ class _Formulas:
     def _number(self) -> str:
         return self.format(self.count, self.sections)
 
-    def heading(self, element: Any) -> None:
+    def heading(self, element: pf.Element) -> None:
         level = self.sections.step(element)
         if 0 < level <= self.format.depth:
             self.count = 0
@@ -151,10 +150,8 @@ class _Formulas:
 
     # -- definitions
 
-    def collect(self, element: Any, doc: Any) -> None:
+    def collect(self, element: pf.Element) -> None:
         """Before the formulas are read: what the body defines, and where a label follows a formula."""
-        import panflute as pf
-
         if isinstance(element, (pf.Para, pf.Plain)):
             _equation_labels(element)
         elif (isinstance(element, pf.Math) or _is_tex(element)) and DEFINITION.search(element.text):
@@ -212,20 +209,16 @@ class _Formulas:
 
     # -- formulas
 
-    def inline(self, text: str) -> Any:
-        import panflute as pf
-
+    def inline(self, text: str) -> pf.Math:
         return pf.Math(_portable(text) if self.expanding else text, format="InlineMath")
 
-    def display(self, text: str, line: int | None) -> list[Any]:
-        import panflute as pf
-
+    def display(self, text: str, line: int | None) -> Elements:
         original = text
         text = self.expand(uncommented(text), line)
         whole = re.match(r"(?s)\s*\\begin\s*\{subequations\}(.*)\\end\s*\{subequations\}\s*$", text)
         if whole:
             return self._subequations(whole[1], line)
-        made = []
+        made: Elements = []
         for part in rewrite(text):
             numbers, labels = row_numbers(part, self.step)
             self.register(labels, line)
@@ -234,22 +227,20 @@ class _Formulas:
             made.append(pf.Math(part, format="DisplayMath"))
         return made
 
-    def _subequations(self, body: str, line: int | None) -> list[Any]:
-        import panflute as pf
-
+    def _subequations(self, body: str, line: int | None) -> Elements:
         self.count += 1
         first = ENVIRONMENT.search(body)
         lead = body[: first.start()] if first else ""
         self.register([(label, self._number()) for label in LABEL.findall(lead)], line)
         self.letters = 1
-        made: list[Any] = []
+        made: Elements = []
         rest = LABEL.sub("", lead) + body[len(lead) :]
         while head := ENVIRONMENT.search(rest):
             end = environment_end(rest, head.start())
             if end < 0:
                 break
             if words := rest[: head.start()].split():
-                made += [pf.Space, pf.Str(" ".join(words)), pf.Space]
+                made += [pf.Space(), pf.Str(" ".join(words)), pf.Space()]
             made += self.display(rest[head.start() : end], line)
             rest = rest[end:]
         made += [pf.Str(" ".join(rest.split()))] if rest.split() else []
@@ -261,9 +252,7 @@ class _Formulas:
             return [pf.RawInline(f"\n\\begin{{subequations}}{body}\\end{{subequations}}\n", format="latex")]
         return made
 
-    def visit(self, element: Any, doc: Any) -> Any:
-        import panflute as pf
-
+    def visit(self, element: pf.Element) -> Change:
         if isinstance(element, pf.Header):
             self.heading(element)
             return None
@@ -310,17 +299,15 @@ class _Formulas:
         if formulas is None and self.expanding:
             formulas = split_environments(self.expand(rest, line))
         if formulas is not None:
-            made = [part for formula in formulas for part in self.display(formula, line)]
-            return pf.Para(*made) if block else made
+            whole = [part for formula in formulas for part in self.display(formula, line)]
+            return pf.Para(*whole) if block else whole
         element.text = rest
         return None
 
 
-def resolve_inside(doc: Any, refs: References, known: Maths) -> None:
+def resolve_inside(doc: pf.Doc, refs: References, known: Maths) -> None:
     """``\\eqref`` and ``\\ref`` inside formulas: their numbers as text. A formula that is nothing else is a
     reference like one in prose. For targets other than LaTeX, when everything has its number."""
-    import panflute as pf
-
     for label, target in refs.targets.items():  # \\tag{\\ref{eq:a}'}
         if "ref" in target.number:
             plain = INNER_REFERENCE.sub(lambda m: _number_of(refs, m), target.number)
@@ -336,7 +323,7 @@ def resolve_inside(doc: Any, refs: References, known: Maths) -> None:
         number = found[1].number
         return f"({number})" if match[1] else number
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if "ref" not in element.text:
             return None
         alone = re.fullmatch(r"\s*\\(eqref|ref)\s*\{([^}]*)\}\s*", element.text)
@@ -352,7 +339,7 @@ def resolve_inside(doc: Any, refs: References, known: Maths) -> None:
                 known.note(element.text, line, original)
         return None
 
-    pandoc.walk(doc, visit, pf.Math, metadata=True)
+    walk(doc, visit, pf.Math, metadata=True)
 
 
 def _number_of(refs: References, match: re.Match[str]) -> str:
@@ -365,36 +352,30 @@ def _with_words(command: str, words: Callable[[re.Match[str]], str], inside: str
     return f"\\{command}{{{INNER_REFERENCE.sub(words, inside)}}}"
 
 
-def _is_tex(element: Any) -> bool:
-    import panflute as pf
-
+def _is_tex(element: pf.Element) -> bool:
     return isinstance(element, (pf.RawBlock, pf.RawInline)) and element.format in ("tex", "latex")
 
 
-def normalise(doc: Any, note: Note, preamble: Preamble, refs: References, *, expanding: bool) -> Maths:
+def normalise(doc: pf.Doc, note: Note, preamble: Preamble, refs: References, *, expanding: bool) -> Maths:
     """Brings the formulas of ``doc`` into one form, in document order, and registers their labels.
 
     ``expanding``: macros are replaced and numbers written in, for targets other than LaTeX.
     """
-    import panflute as pf
-
     formulas = _Formulas(doc, note, preamble, refs, expanding)
     raw = (pf.Math, pf.RawBlock, pf.RawInline)
-    pandoc.walk(doc, formulas.collect, *raw, pf.Para, pf.Plain, metadata=True)
-    pandoc.walk(doc, formulas.visit, *raw, pf.Span, pf.Header, metadata=True)
+    walk(doc, formulas.collect, *raw, pf.Para, pf.Plain, metadata=True)
+    walk(doc, formulas.visit, *raw, pf.Span, pf.Header, metadata=True)
     for label, line in formulas.unnumbered.items():
         if label not in refs.targets:
             refs.unnumbered[label] = line
-    pandoc.walk(doc, _with_punctuation, pf.Div, pf.BlockQuote, pf.ListItem, pf.Definition)
-    _with_punctuation(doc, doc)
+    walk(doc, _with_punctuation, pf.Div, pf.BlockQuote, pf.ListItem, pf.Definition)
+    _with_punctuation(doc)
     return formulas.found
 
 
-def _with_punctuation(element: Any, doc: Any) -> None:
+def _with_punctuation(element: pf.Element) -> None:
     """The full stop behind a bare environment, which pandoc reads as a paragraph of its own, into the formula."""
-    import panflute as pf
-
-    kept: list[Any] = []
+    kept: Elements = []
     for block in element.content:
         before = kept[-1] if kept else None
         formula = before.content[-1] if isinstance(before, pf.Para) and len(before.content) else None
@@ -425,15 +406,14 @@ def _before_the_end(text: str, sign: str) -> str:
     return f"{text[: end.start()]}{sign}{text[end.start() :]}" if end else text + sign
 
 
-def expand_formulas(doc: Any, macros: Macros) -> None:
+def expand_formulas(doc: pf.Doc, macros: Macros) -> None:
     """For a document that another program goes on with: known macros replaced, nothing else touched."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> None:
+    def visit(element: pf.Element) -> None:
         with contextlib.suppress(MacroError):  # the reader of the formula will say it
             element.text = _portable(expand(element.text, macros.copy()))
 
-    pandoc.walk(doc, visit, pf.Math, metadata=True)
+    walk(doc, visit, pf.Math, metadata=True)
 
 
 _SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456789+-ni", strict=True))

@@ -7,15 +7,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes
 from fitnotes.document.read import Document, plain
+from fitnotes.document.tree import SHOWN, Change, Elements, walk
 from fitnotes.draw import mathjax, tikz
-from fitnotes.draw.media import Media, place_images
+from fitnotes.draw.media import Media
 from fitnotes.draw.mermaid import diagrams
 from fitnotes.errors import Problem
-from fitnotes.execute.cache import Result
+from fitnotes.execute.result import Result
 from fitnotes.passes import (
     callouts,
     crossrefs,
@@ -28,6 +30,7 @@ from fitnotes.passes import (
     results,
     theorems,
 )
+from fitnotes.passes.images import place_images
 from fitnotes.passes.language import Words, read_words
 from fitnotes.settings import nearest
 from fitnotes.source.note import Note
@@ -44,7 +47,7 @@ class Page:
     """A document with its results in it, not yet written. ``doc`` is panflute's, for one target."""
 
     document: Document
-    doc: Any
+    doc: pf.Doc
     target: str
     media: Media
     preamble: Preamble
@@ -68,10 +71,8 @@ class Page:
 
     @property
     def has_maths(self) -> bool:
-        import panflute as pf
-
-        found: list[Any] = []
-        pandoc.walk(self.doc, lambda e, d: found.append(e), pf.Math, metadata=True)
+        found: Elements = []
+        walk(self.doc, lambda e: found.append(e), pf.Math, metadata=True)
         return bool(found)
 
     @property
@@ -86,12 +87,10 @@ class Page:
 
     @property
     def headings(self) -> int:
-        import panflute as pf
-
         return sum(isinstance(block, pf.Header) for block in self.doc.content)
 
 
-def _asks(doc: Any, key: str, otherwise: bool) -> bool:
+def _asks(doc: pf.Doc, key: str, otherwise: bool) -> bool:
     metadata = doc.metadata.content
     value = metadata.pop(key, metadata.pop(key.replace("-", ""), None))
     return otherwise if value is None else str(plain(value)).lower() in ("true", "yes", "1")
@@ -119,8 +118,6 @@ def compose(
 ) -> Page:
     """The page for one target. ``found`` are the results by block index. ``suffix``: that of the pages;
     ``deck``: it is going to be slides."""
-    import panflute as pf
-
     note = document.note
     doc = document.load(target)
     problems = results.splice(
@@ -192,7 +189,7 @@ def compose(
     doc.content = [pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in doc.content]
     theorems.number(doc, note, refs, kinds)
     inside = crossrefs.depths(preamble.tex, words.chapters)
-    crossrefs.number(doc, note, refs, inside, sections=numbered)
+    crossrefs.number(doc, note, refs, inside, sections=numbered, written=target == "gfm")
     crossrefs.title_boxes(doc, words)
     problems += _leaked(doc, note)
     if target == "gfm":  # below the title, which is a heading there
@@ -207,11 +204,10 @@ def compose(
 FORMATS = {"typst": ("pdf",), "latex": ("pdf", "tex"), "epub": ("html",)}  # as Quarto names them
 
 
-def _choose(doc: Any, formats: set[str]) -> None:
+def _choose(doc: pf.Doc, formats: set[str]) -> None:
     """``::: {.content-visible when-format="slides"}`` and ``.content-hidden``: for some formats only."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         shown = "content-visible" in element.classes
         if not shown and "content-hidden" not in element.classes:
             return None
@@ -220,19 +216,17 @@ def _choose(doc: Any, formats: set[str]) -> None:
         holds = bool(wanted & formats) if wanted else not unless & formats
         return list(element.content) if holds == shown else []
 
-    pandoc.walk(doc, visit, pf.Div, pf.Span)
+    walk(doc, visit, pf.Div, pf.Span)
 
 
 _FORMATS = {"html", "pdf", "typst", "latex", "tex", "gfm", "docx", "epub", "slides", "revealjs", "beamer"}
 
 
-def _unknown_formats(doc: Any, note: Note) -> list[Problem]:
+def _unknown_formats(doc: pf.Doc, note: Note) -> list[Problem]:
     """Formats in a ``when-format`` that there are not: what they hide would be gone without a word."""
-    import panflute as pf
-
     problems: list[Problem] = []
 
-    def look(element: Any, doc: Any) -> None:
+    def look(element: pf.Element) -> None:
         for key in ("when-format", "unless-format"):
             for name in filter(None, (w.strip() for w in element.attributes.get(key, "").split(","))):
                 if name not in _FORMATS:
@@ -240,17 +234,15 @@ def _unknown_formats(doc: Any, note: Note) -> list[Problem]:
                     hint = nearest(name, _FORMATS)
                     problems.append(Problem("warning", message, note.shown, note.line_of(f'{key}="'), hint))
 
-    pandoc.walk(doc, look, pf.Div, pf.Span)
+    walk(doc, look, pf.Div, pf.Span)
     return problems
 
 
-def _leaked(doc: Any, note: Note) -> list[Problem]:
+def _leaked(doc: pf.Doc, note: Note) -> list[Problem]:
     """Markup that pandoc has read as words: said, since a reader of the page would wonder."""
-    import panflute as pf
-
     problems: list[Problem] = []
 
-    def look(element: Any, doc: Any) -> None:
+    def look(element: pf.Element) -> None:
         for part in element.content:
             text = getattr(part, "text", "") if isinstance(part, pf.Str) else ""
             if text.startswith(":::") or re.match(r"\{#(?:fig|tbl|tab|eq|lst|sec|thm)[-:]", text):
@@ -260,43 +252,38 @@ def _leaked(doc: Any, note: Note) -> list[Problem]:
                 line = note.line_of(shown)
                 problems.append(Problem("warning", message, note.shown, line, hint, code="pandoc"))
 
-    pandoc.walk(doc, look, pf.Para, pf.Plain)
+    walk(doc, look, pf.Para, pf.Plain)
     return problems
 
 
-def _without_speaker(doc: Any) -> None:
+def _without_speaker(doc: pf.Doc) -> None:
     """Takes out what is for slides alone: the speaker's notes, and pauses."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if isinstance(element, pf.Para):
-            return [] if marp.PAUSE.match(pf.stringify(element).strip()) else None
-        return [] if {marp.NOTES, marp.DIRECTIVE} & set(element.classes) else None
+            return [] if nodes.is_pause(element) else None
+        return [] if nodes.has_class(element, nodes.NOTES, nodes.DIRECTIVE) else None
 
-    pandoc.walk(doc, visit, pf.Div, pf.Span, pf.Para)
+    walk(doc, visit, pf.Div, pf.Span, pf.Para)
 
 
-def _drop_unseen(doc: Any) -> None:
+def _drop_unseen(doc: pf.Doc) -> None:
     """Takes out the metadata that no page shows where it holds TeX: a converter would try its hand at it."""
-    import panflute as pf
-
     metadata = doc.metadata.content
-    for key in [key for key in metadata if key not in pandoc.SHOWN]:
-        tex: list[Any] = []
-        pandoc.walk(metadata[key], lambda e, d: tex.append(e), pf.Math, pf.RawInline, pf.RawBlock)  # noqa: B023
+    for key in [key for key in metadata if key not in SHOWN]:
+        tex: Elements = []
+        walk(metadata[key], lambda e: tex.append(e), pf.Math, pf.RawInline, pf.RawBlock)  # noqa: B023
         if tex:
             del metadata[key]
 
 
-def _name_authors(doc: Any) -> None:
+def _name_authors(doc: pf.Doc) -> None:
     """``author: [{name: …, affiliation: …}]``: pandoc's templates print names only as plain values."""
-    import panflute as pf
-
     authors = doc.metadata.content.get("author")
     for item in authors.content if isinstance(authors, pf.MetaList) else [authors]:
         if isinstance(item, pf.MetaMap) and "name" in item.content:
             people = authors.content if isinstance(authors, pf.MetaList) else [authors]
-            named = [p.content.get("name", p) if isinstance(p, pf.MetaMap) else p for p in people]
+            named = [p.content.get("name", p) if isinstance(p, pf.MetaMap) else p for p in people if p]
             doc.metadata.content["author"] = pf.MetaList(*named)
             return
 

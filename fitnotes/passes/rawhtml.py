@@ -5,9 +5,11 @@ from __future__ import annotations
 import html
 import re
 from html.parser import HTMLParser
-from typing import Any
+
+import panflute as pf
 
 from fitnotes.document import pandoc
+from fitnotes.document.tree import Change, Elements, dump, load, walk
 from fitnotes.errors import Problem
 from fitnotes.source.note import Note
 
@@ -33,17 +35,14 @@ class _Attributes(HTMLParser):
         self.found.update({key: value or "" for key, value in attrs})
 
 
-def _is_html(element: Any) -> bool:
-    import panflute as pf
-
+def _is_html(element: pf.Element) -> bool:
     return isinstance(element, (pf.RawBlock, pf.RawInline)) and element.format in ("html", "html5", "html4")
 
 
-def find_images(doc: Any) -> None:
+def find_images(doc: pf.Doc) -> None:
     """``<img …>`` becomes pandoc's image, so that its file is copied, checked and shown everywhere."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if not _is_html(element) or not re.fullmatch(r"(?is)\s*<img\b[^>]*>\s*", element.text):
             return None
         given = _Attributes(element.text).found
@@ -54,18 +53,14 @@ def find_images(doc: Any) -> None:
         image = pf.Image(*([pf.Str(alt)] if alt else []), url=given["src"], attributes=shown)
         return pf.Para(image) if isinstance(element, pf.RawBlock) else image
 
-    pandoc.walk(doc, visit, pf.RawBlock, pf.RawInline)
+    walk(doc, visit, pf.RawBlock, pf.RawInline)
 
 
-def read_raw_html(doc: Any, note: Note) -> list[Problem]:
+def read_raw_html(doc: pf.Doc, note: Note) -> list[Problem]:
     """For targets other than HTML: tags become structure; one that has no meaning there is said."""
-    import panflute as pf
-
     problems: list[Problem] = []
-    found: list[Any] = []
-    pandoc.walk(
-        doc, lambda e, d: found.append(e) if _is_html(e) else None, pf.RawBlock, pf.RawInline, metadata=True
-    )
+    found: Elements = []
+    walk(doc, lambda e: found.append(e) if _is_html(e) else None, pf.RawBlock, pf.RawInline, metadata=True)
     if not found:
         return problems
     read_tables(doc)
@@ -75,8 +70,8 @@ def read_raw_html(doc: Any, note: Note) -> list[Problem]:
         message = f"HTML {' '.join(tag.split())[:60]!r} means nothing on paper; only its text is kept"
         problems.append(Problem("warning", message, note.shown, line, code="raw-html"))
 
-    def inlines(content: list[Any]) -> list[Any]:
-        stack: list[tuple[str, str | None, list[Any]]] = [("", None, [])]
+    def inlines(content: Elements) -> Elements:
+        stack: list[tuple[str, str | None, Elements]] = [("", None, [])]
 
         def close() -> None:
             _, kind, inside = stack.pop()
@@ -92,7 +87,7 @@ def read_raw_html(doc: Any, note: Note) -> list[Problem]:
                 continue
             name = match["name"].lower()
             if name == "br":
-                stack[-1][2].append(pf.LineBreak)
+                stack[-1][2].append(pf.LineBreak())
             elif name == "img":
                 stack[-1][2].append(item)
             elif name in _ENCLOSING and not match["end"]:
@@ -109,7 +104,7 @@ def read_raw_html(doc: Any, note: Note) -> list[Problem]:
             close()
         return stack[0][2]
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         content = getattr(element, "content", None)
         if content is not None and any(isinstance(i, pf.RawInline) and _is_html(i) for i in content):
             element.content = inlines(list(content))
@@ -129,16 +124,14 @@ def read_raw_html(doc: Any, note: Note) -> list[Problem]:
             return pf.Para(pf.Str(words)) if words else []
         return None
 
-    pandoc.walk(doc, visit, metadata=True)
+    walk(doc, visit, metadata=True)
     return problems
 
 
-def read_tables(doc: Any) -> None:
+def read_tables(doc: pf.Doc) -> None:
     """Tables written in HTML: pandoc's HTML reader makes them of the blocks between their tags."""
-    import panflute as pf
-
     blocks = list(doc.content)
-    out: list[Any] = []
+    out: Elements = []
     at = 0
     while at < len(blocks):
         block = blocks[at]
@@ -154,7 +147,7 @@ def read_tables(doc: Any) -> None:
             if depth <= 0:
                 break
         part = pf.Doc(*blocks[at:end], api_version=(1, 23, 1))
-        markup = pandoc.write(pandoc.dump(part), "html", ["--mathjax", "--wrap=none"]).text
-        out.extend(pandoc.load(pandoc.run(["-f", "html", "-t", "json"], markup).text, "json").content)
+        markup = pandoc.write(dump(part), "html", ["--mathjax", "--wrap=none"]).text
+        out.extend(load(pandoc.run(["-f", "html", "-t", "json"], markup).text, "json").content)
         at = end
     doc.content = out

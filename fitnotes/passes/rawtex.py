@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes
 from fitnotes.document.fragments import LATEX, Fragments
+from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.errors import ConversionError, Problem
-from fitnotes.passes.theorems import Kind, make, split_raw
+from fitnotes.passes.theorems import Kind, split_raw
 from fitnotes.source.note import Cursor, Note
 from fitnotes.tex.environments import replace_environments, split_environments
 from fitnotes.tex.macros import MacroError, Macros, expand, learn, split_definitions
@@ -60,9 +62,7 @@ def is_drawing(text: str) -> bool:
     return _DRAWING.fullmatch(text) is not None
 
 
-def _is_tex(element: Any) -> bool:
-    import panflute as pf
-
+def _is_tex(element: pf.Element) -> bool:
     if isinstance(element.parent, pf.Cite):
         return False  # pandoc keeps the source of a \\cite it has understood
     return isinstance(element, (pf.RawBlock, pf.RawInline)) and element.format in ("tex", "latex")
@@ -145,27 +145,25 @@ class _Reader:
         with contextlib.suppress(ConversionError):  # pandoc refuses one of them: each is tried by itself
             self.fragments.read()
 
-    def blocks(self, pieces: list[_Piece], line: int | None) -> list[Any]:
-        import panflute as pf
-
-        made: list[Any] = []
+    def blocks(self, pieces: list[_Piece], line: int | None) -> Elements:
+        made: Elements = []
         for piece in pieces:
             if piece.kind:
-                made.append(make(piece.kind, piece.title, piece.label, self.blocks(piece.inner, line)))
+                made.append(
+                    nodes.theorem(piece.kind, piece.title, piece.label, self.blocks(piece.inner, line))
+                )
             elif piece.later:
                 made.append(pf.RawBlock(piece.text, format="latex"))
             else:
                 made += self._structure(piece, line)
         return made
 
-    def _structure(self, piece: _Piece, line: int | None) -> list[Any]:
-        import panflute as pf
-
+    def _structure(self, piece: _Piece, line: int | None) -> Elements:
         blocks = self._read_one(piece.ready)
         if blocks is None:
             return [self.source(pf.RawBlock(piece.text, format="latex"), line)]
 
-        def leftover(inner: Any, doc: Any) -> Any:
+        def leftover(inner: pf.Element) -> Change:
             if isinstance(inner, pf.Link):
                 command = _REFERENCE_TYPES.get(inner.attributes.get("reference-type", ""))
                 label = inner.attributes.get("reference", "")
@@ -174,16 +172,14 @@ class _Reader:
                 return None
             formula = re.fullmatch(rf"\\{_HELD}\{{(\d+)\}}\s*", inner.text)
             if formula:
-                return type(inner)(self.held[int(formula[1])], format="latex")
+                return _raw_like(inner, self.held[int(formula[1])])
             return None if _later(inner.text) else self.source(inner, line)
 
         holder = pf.Div(*blocks)
-        pandoc.walk(holder, leftover, pf.RawBlock, pf.RawInline, pf.Link)
+        walk(holder, leftover, pf.RawBlock, pf.RawInline, pf.Link)
         return list(holder.content)
 
-    def _read_one(self, text: str) -> list[Any] | None:
-        import panflute as pf
-
+    def _read_one(self, text: str) -> Elements | None:
         fragments = self.fragments
         if not fragments.has(text, LATEX):
             fragments = Fragments()
@@ -196,9 +192,7 @@ class _Reader:
         words = "".join(pf.stringify(block) for block in blocks).strip()
         return blocks if words or any(_has_content(block) for block in blocks) else None
 
-    def source(self, element: Any, line: int | None) -> Any:
-        import panflute as pf
-
+    def source(self, element: pf.Element, line: int | None) -> pf.Element:
         shown = element.text.strip().split("\n")[0][:60]
         message = f"raw TeX {shown} means nothing to this target; its source is shown"
         at = self.note.line_of(shown, after=(line or 1) - 1) or line
@@ -207,18 +201,16 @@ class _Reader:
         return pf.CodeBlock(element.text, classes=["tex"]) if block else pf.Code(element.text)
 
 
-def read_raw_tex(doc: Any, note: Note, preamble: Preamble, theorems: Mapping[str, Kind]) -> list[Problem]:
+def read_raw_tex(doc: pf.Doc, note: Note, preamble: Preamble, theorems: Mapping[str, Kind]) -> list[Problem]:
     """For targets other than LaTeX: raw TeX in prose becomes structure where pandoc's LaTeX reader can read
     it, and its visible source with a warning where not. Formulas, definitions, references and page breaks
     in it stay raw, for `normalise` and `replace_raw`.
     """
-    import panflute as pf
-
-    found: list[Any] = []
+    found: Elements = []
     kinds = (pf.Math, pf.RawBlock, pf.RawInline)
-    pandoc.walk(
+    walk(
         doc,
-        lambda e, d: found.append(e) if _is_tex(e) or isinstance(e, pf.Math) else None,
+        lambda e: found.append(e) if _is_tex(e) or isinstance(e, pf.Math) else None,
         *kinds,
         metadata=True,
     )
@@ -242,14 +234,14 @@ def read_raw_tex(doc: Any, note: Note, preamble: Preamble, theorems: Mapping[str
         return []
     reader.read()
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if id(element) not in pieces:
             return None
         parts, line = pieces[id(element)]
         made = reader.blocks(parts, line)
         if isinstance(element, pf.RawBlock):
             return made
-        inlines: list[Any] = []
+        inlines: Elements = []
         for part in made:
             if isinstance(part, pf.RawBlock):
                 inlines.append(pf.RawInline(part.text, format="latex"))
@@ -261,22 +253,21 @@ def read_raw_tex(doc: Any, note: Note, preamble: Preamble, theorems: Mapping[str
                 return reader.source(element, line)
         return inlines
 
-    pandoc.walk(doc, visit, pf.RawBlock, pf.RawInline, metadata=True)
+    walk(doc, visit, pf.RawBlock, pf.RawInline, metadata=True)
     return reader.problems
 
 
-def tie_references(doc: Any) -> None:
+def tie_references(doc: pf.Doc) -> None:
     """``Figure~\\ref{fig:a}`` in Markdown: the tilde is LaTeX's space that does not break."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> None:
+    def visit(element: pf.Element) -> None:
         content = element.content.list
         for word, after in pairwise(content):
             follows = isinstance(after, pf.Cite) or (_is_tex(after) and "ref" in after.text)
             if isinstance(word, pf.Str) and word.text.endswith("~") and follows:
                 word.text = word.text[:-1] + "\u00a0"
 
-    pandoc.walk(doc, visit, pf.Para, pf.Plain, pf.Span, pf.Emph, pf.Strong)
+    walk(doc, visit, pf.Para, pf.Plain, pf.Span, pf.Emph, pf.Strong)
 
 
 _CITE = re.compile(
@@ -284,12 +275,11 @@ _CITE = re.compile(
 )
 
 
-def read_citations(doc: Any) -> None:
+def read_citations(doc: pf.Doc) -> None:
     """For LaTeX: ``\\cite{key}`` as pandoc's own citation, so that its bibliography, or the warning that there is
     none, covers it too. Elsewhere `read_raw_tex` has done it."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         match = _CITE.match(element.text.strip()) if _is_tex(element) else None
         if match is None:
             return None
@@ -299,46 +289,42 @@ def read_citations(doc: Any) -> None:
         citations = [pf.Citation(key, mode=mode) for key in keys]
         if notes:
             citations[-1].suffix = (
-                [pf.Str(","), pf.Space, pf.Str(notes[-1].replace("~", "\u00a0"))] if notes[-1] else []
+                [pf.Str(","), pf.Space(), pf.Str(notes[-1].replace("~", "\u00a0"))] if notes[-1] else []
             )
         if len(notes) > 1 and notes[0]:
             citations[0].prefix = [pf.Str(notes[0])]
         return pf.Cite(pf.Str(f"[{', '.join(keys)}]"), citations=citations)
 
-    pandoc.walk(doc, visit, pf.RawInline)
+    walk(doc, visit, pf.RawInline)
 
 
-def replace_raw(doc: Any, *, page_break: Callable[[bool], Any], reference: Callable[[str, str], Any]) -> None:
+def replace_raw(
+    doc: pf.Doc, *, page_break: Callable[[bool], Change], reference: Callable[[str, str], pf.Element]
+) -> None:
     """Replaces what `read_raw_tex` left: ``page_break(block)`` gives the element for ``\\newpage``,
     ``reference(command, label)`` that for ``\\ref`` and the like; layout commands go without a trace."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if not _is_tex(element):
             return None
         block = isinstance(element, pf.RawBlock)
         if PAGE_BREAK.match(element.text):
             return page_break(block)
         if match := REFERENCE.match(element.text.strip()):
-            found: list[Any] = []
+            found: Elements = []
             for label in match[2].split(","):
-                found += [pf.Str(","), pf.Space] if found else []
+                found += [pf.Str(","), pf.Space()] if found else []
                 found.append(reference(match[1], label.strip()))
             return pf.Para(*found) if block else found
         return []
 
-    pandoc.walk(doc, visit, pf.RawBlock, pf.RawInline, metadata=True)
+    walk(doc, visit, pf.RawBlock, pf.RawInline, metadata=True)
 
 
-def _has_content(block: Any) -> bool:
-    import panflute as pf
-
+def _has_content(block: pf.Element) -> bool:
     kinds = (pf.Image, pf.Table, pf.Math, pf.HorizontalRule, pf.Code, pf.CodeBlock)
-    found = isinstance(block, kinds)
+    return isinstance(block, kinds) or bool(collect(block, *kinds))
 
-    def look(element: Any, doc: Any) -> None:
-        nonlocal found
-        found = found or isinstance(element, kinds)
 
-    block.walk(look)
-    return found
+def _raw_like(element: pf.Element, tex: str) -> pf.Element:
+    return (pf.RawBlock if isinstance(element, pf.RawBlock) else pf.RawInline)(tex, format="latex")

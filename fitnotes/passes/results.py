@@ -12,15 +12,17 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes
 from fitnotes.document.fragments import HTML, MARKDOWN, Fragments
 from fitnotes.document.read import INDEX
+from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.draw import darken
-from fitnotes.draw.media import DARK, MISSING_PART, Media, placeholder
+from fitnotes.draw.media import Media
 from fitnotes.errors import Problem
-from fitnotes.execute.cache import Result
+from fitnotes.execute.result import Result
 from fitnotes.source.note import DRAWN, PANDOC_ATTRIBUTES, Block, Note
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")
@@ -196,11 +198,9 @@ def pieces(block: Block, result: Result) -> tuple[list[Piece], list[str]]:
 # Elements
 
 
-def output_block(text: str, kind: str, target: str) -> Any:
+def output_block(text: str, kind: str, target: str) -> pf.Element:
     """Output as it was printed. For HTML it is written here: pandoc looks a class that is no language up in
     every syntax it knows, which takes half a second."""
-    import panflute as pf
-
     if target.startswith("html"):
         return pf.RawBlock(
             f'<pre class="output {kind}"><code>{html.escape(text, quote=False)}</code></pre>', format="html"
@@ -230,9 +230,7 @@ class _Builder:
         for caption in block.options.fig_subcap:
             self.fragments.add(caption)
 
-    def text(self, piece: Text) -> list[Any]:
-        import panflute as pf
-
+    def text(self, piece: Text) -> Elements:
         text = piece.text.strip("\n")
         lines = text.split("\n")
         if len(lines) <= self.fold or piece.kind == "error":
@@ -246,9 +244,7 @@ class _Builder:
         cut = [*lines[: self.fold], f"[… {hidden} more lines; the HTML page has them all]"]
         return [output_block("\n".join(cut), piece.kind, self.target)]
 
-    def code(self, element: Any, block: Block) -> Any:
-        import panflute as pf
-
+    def code(self, element: pf.Element, block: Block) -> pf.CodeBlock:
         kept = {k: v for k, v in element.attributes.items() if k in PANDOC_ATTRIBUTES}
         classes = ["python", *(c for c in element.classes[1:] if c not in ("run", "no-run"))]
         if block.options.lst_cap:
@@ -256,16 +252,14 @@ class _Builder:
         name = block.options.label if block.options.label.startswith("lst") else ""
         return pf.CodeBlock(block.code.strip("\n"), classes=classes, attributes=kept, identifier=name)
 
-    def pictures(self, found: Sequence[Picture], block: Block) -> Any:
+    def pictures(self, found: Sequence[Picture], block: Block) -> Elements:
         """The block's pictures in one figure."""
-        import panflute as pf
-
         options = block.options
         stem = options.label or f"{self.note.path.stem}-{block.number}"
         images = []
         parted = len(found) > 1 and bool(options.fig_subcap or options.layout_ncol)
         for n, picture in enumerate(found):
-            alt = [pf.Str(options.fig_alt or options.fig_cap or f"Figure of {block.name}")]
+            alt: Elements = [pf.Str(options.fig_alt or options.fig_cap or f"Figure of {block.name}")]
             name = ""
             if parted:  # what `floats` takes for the part's caption
                 words = options.fig_subcap[n] if n < len(options.fig_subcap) else ""
@@ -273,15 +267,15 @@ class _Builder:
                 name = f"{options.label}-{n + 1}" if options.label.startswith("fig") else ""
             url = self.media.add(picture.data, picture.suffix, stem)
             if url is None:
-                box = placeholder(f"picture of {block.name} not shown")
+                box = nodes.placeholder(f"picture of {block.name} not shown")
                 if parted:
-                    box = pf.Span(box, pf.Span(*alt), identifier=name, classes=[MISSING_PART])
+                    box = nodes.missing_part(box, alt, name)
                 images.append(pf.Plain(box))
                 continue
             attributes = {"width": options.fig_width} if options.fig_width else {}
             if options.fig_dark and self.media.dark and picture.suffix == ".svg":
                 dark = self.media.add(darken.darkened(picture.data), picture.suffix, f"{stem}-dark")
-                attributes[DARK] = dark or ""
+                attributes[nodes.DARK] = dark or ""
             images.append(pf.Plain(pf.Image(*alt, url=url, attributes=attributes, identifier=name)))
         caption = self.fragments.inlines(options.fig_cap) if options.fig_cap else []
         if parted:
@@ -296,9 +290,7 @@ class _Builder:
     def figure_id(block: Block) -> str:
         return "" if block.options.label.startswith(("tbl", "lst")) else block.options.label
 
-    def markup(self, piece: Markup, block: Block, captioned: bool) -> list[Any]:
-        import panflute as pf
-
+    def markup(self, piece: Markup, block: Block, captioned: bool) -> Elements:
         blocks = self.fragments.blocks(piece.text, piece.source)
         if piece.source == HTML:  # pandas wraps its tables
             blocks = [inner for b in blocks for inner in (b.content if isinstance(b, pf.Div) else [b])]
@@ -314,10 +306,8 @@ class _Builder:
                 break
         return blocks
 
-    def diagram(self, built: list[Any], block: Block) -> bool:
+    def diagram(self, built: Elements, block: Block) -> bool:
         """The first diagram in the text of a result, if there is one, takes the block's caption and label."""
-        import panflute as pf
-
         options = block.options
         for element in built:
             if isinstance(element, pf.CodeBlock) and element.classes and element.classes[0] in DRAWN:
@@ -329,11 +319,9 @@ class _Builder:
                 return True
         return False
 
-    def build(self, element: Any, block: Block, result: Result, found: Sequence[Piece]) -> list[Any]:
-        import panflute as pf
-
+    def build(self, element: pf.Element, block: Block, result: Result, found: Sequence[Piece]) -> Elements:
         options = block.options
-        out: list[Any] = []
+        out: Elements = []
         if options.echo and options.include:
             out.append(self.code(element, block))
         pictures = [p for p in found if isinstance(p, Picture)]
@@ -362,15 +350,12 @@ class _Builder:
             return []
         used = {getattr(e, "identifier", "") for e in out}
         identifier = options.label if options.label not in used else ""
-        status = [result.status.replace(" ", "-")] if result.status != "ok" else []
-        return [pf.Div(*out, identifier=identifier, classes=["cell", *status])]
+        return [nodes.cell(out, identifier, result.status)]
 
-    def inline(self, block: Block, result: Result) -> list[Any]:
-        import panflute as pf
-
+    def inline(self, block: Block, result: Result) -> Elements:
         if result.status != "ok":
             word = {"missing": "not run", "not run": "not run"}.get(result.status, result.message)
-            return [pf.Span(pf.Str(f"⟨{block.code}: {word}⟩"), classes=["error"])]
+            return [nodes.error(pf.Str(f"⟨{block.code}: {word}⟩"))]
         value: Mapping[str, str] = next(
             (o["data"] for o in result.outputs if o["output_type"] == "execute_result"), {}
         )
@@ -384,10 +369,10 @@ class _Builder:
         formula = re.fullmatch(r"\$([^$]+)\$", text.strip())
         if formula:
             return [pf.Math(formula[1].strip(), format="InlineMath")]
-        out: list[Any] = []
+        out: Elements = []
         for word in re.split(r"(\s+)", text):
             if word:
-                out.append(pf.Space if word.isspace() else pf.Str(word))
+                out.append(pf.Space() if word.isspace() else pf.Str(word))
         return out
 
     def warn(self, block: Block, message: str) -> None:
@@ -412,7 +397,7 @@ def missing_errors(note: Note, blocks: Sequence[Block], results: Mapping[int, Re
 
 
 def splice(
-    doc: Any,
+    doc: pf.Doc,
     note: Note,
     blocks: Sequence[Block],
     results: Mapping[int, Result],
@@ -425,8 +410,6 @@ def splice(
 
     ``results`` by block index; one that is not there counts as not run (``eval=false``).
     """
-    import panflute as pf
-
     builder = _Builder(note, target, fold, media)
     shown: dict[int, list[Piece]] = {}
     for block in blocks:
@@ -443,7 +426,7 @@ def splice(
             builder.warn(block, warning)
     builder.fragments.read()
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         attributes = getattr(element, "attributes", None)
         if not attributes or INDEX not in attributes:
             return None
@@ -454,5 +437,5 @@ def splice(
         return builder.build(element, block, result, shown[block.index])
 
     if blocks:
-        pandoc.walk(doc, visit, pf.CodeBlock, pf.Code)
+        walk(doc, visit, pf.CodeBlock, pf.Code)
     return builder.problems

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes
 from fitnotes.document.fragments import Fragments
+from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.passes.crossrefs import NO_BREAK, References, Target
 from fitnotes.passes.language import Words
 from fitnotes.source.note import Cursor, Note
@@ -45,8 +47,6 @@ _DECLARE = re.compile(r"\\declaretheorem\s*(?:\[([^\]]*)\])?\s*\{([^}]*)\}")
 _OPTION = re.compile(r"(\w+)\s*=\s*(?:\{([^}]*)\}|([^,\]]*))")
 _BEGIN = re.compile(r"\\begin\s*\{(?P<name>[A-Za-z]+\*?)\}[ \t]*(?:\[(?P<title>(?:[^\[\]]|\[[^\]]*\])*)\])?")
 _LABEL = re.compile(r"\s*\\label\s*\{([^}]*)\}")
-MARK = "fitnotes-theorem"  # the class of every Div made here
-NAME = "fitnotes-theorem-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,9 @@ def kinds(preamble: str, words: Words | None = None) -> dict[str, Kind]:
         found.setdefault(f"{name}*", Kind(f"{name}*", shown, "", 0, style))
     found.setdefault("proof", Kind("proof", words("Proof"), "", 0, "proof"))
     return found
+
+
+Dress = Callable[[pf.Element, Kind, Elements], Change]  # (div, kind, name) → what the target has
 
 
 def _unknown(name: str) -> Kind:
@@ -171,19 +174,11 @@ def _end(text: str, begin: re.Match[str]) -> int:
     return -1
 
 
-def make(kind: str, title: str, label: str, blocks: list[Any]) -> Any:
-    import panflute as pf
-
-    attributes = {"name": title} if title else {}
-    return pf.Div(*blocks, identifier=label, classes=[MARK, kind], attributes=attributes)
-
-
-def find_divs(doc: Any, known: Mapping[str, Kind]) -> None:
+def find_divs(doc: pf.Doc, known: Mapping[str, Kind]) -> None:
     """Marks the fenced divs that are theorems, in pandoc's own words or Quarto's."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> None:
-        if MARK in element.classes:
+    def visit(element: pf.Element) -> None:
+        if nodes.is_theorem(element):
             return
         kind = next((c.lower() for c in element.classes if c.lower() in known), "")
         prefix = re.split("[-:]", element.identifier)[0] if re.search("[-:]", element.identifier) else ""
@@ -199,51 +194,40 @@ def find_divs(doc: Any, known: Mapping[str, Kind]) -> None:
             element.attributes["name"] = title
         if "unnumbered" in element.classes:
             kind = f"{kind.removesuffix('*')}*"
-        element.classes = [MARK, kind, *(c for c in element.classes if c.lower() != kind)]
+        element.classes = [nodes.THEOREM, kind, *(c for c in element.classes if c.lower() != kind)]
 
-    pandoc.walk(doc, visit, pf.Div)
+    walk(doc, visit, pf.Div)
 
 
-def read_titles(doc: Any) -> None:
+def read_titles(doc: pf.Doc) -> None:
     """Puts the names of theorems into them, as a first paragraph that is marked: like any words of the note they
     may hold formulas and references."""
-    import panflute as pf
-
     fragments = Fragments()
-    found: list[Any] = []
-    pandoc.walk(doc, lambda e, d: found.append(e) if is_theorem(e) else None, pf.Div)
+    found = collect(doc, pf.Div, where=nodes.is_theorem)
     for element in found:
         if element.attributes.get("name"):
             fragments.add(element.attributes["name"])
     fragments.read()
     for element in found:
-        name: list[Any] = []
+        name: Elements = []
         content = list(element.content)
         if element.attributes.pop("heading", ""):
             name = list(content.pop(0).content)
         if text := element.attributes.pop("name", ""):
             name = fragments.inlines(text)
         if name:
-            element.content = [pf.Plain(pf.Span(*name, classes=[NAME])), *content]
-
-
-def is_theorem(element: Any) -> bool:
-    import panflute as pf
-
-    return isinstance(element, pf.Div) and MARK in element.classes
+            nodes.name_theorem(element, name, content)
 
 
 # --------------------------------------------------------------------------------------------------
 # Numbering
 
 
-def number(doc: Any, note: Note, refs: References, known: Mapping[str, Kind]) -> None:
+def number(doc: pf.Doc, note: Note, refs: References, known: Mapping[str, Kind]) -> None:
     """Gives every theorem its number, in the attribute ``number``, and registers its label.
 
     In LaTeX targets raw theorems stay as they are, and are counted with the others.
     """
-    import panflute as pf
-
     counts: dict[str, int] = {}
     sections = Sections()
     cursor = Cursor(note)
@@ -254,7 +238,7 @@ def number(doc: Any, note: Note, refs: References, known: Mapping[str, Kind]) ->
         counts[kind.counter] = counts.get(kind.counter, 0) + 1
         return f"{sections.prefix(kind.within)}{counts[kind.counter]}"
 
-    def visit(element: Any, doc: Any) -> None:
+    def visit(element: pf.Element) -> None:
         if isinstance(element, pf.Header):
             level = sections.step(element)
             for kind in known.values():
@@ -271,63 +255,50 @@ def number(doc: Any, note: Note, refs: References, known: Mapping[str, Kind]) ->
                     if label:
                         refs.add(label, Target(kind.title, given, cursor.line_of(f"{{{label}}}")))
             return
-        if is_theorem(element):
+        if nodes.is_theorem(element):
             kind = known.get(element.classes[1], _unknown(element.classes[1]))
             given = step(kind)
             if given:
-                element.attributes["number"] = given
+                nodes.give_number(element, given)
             if element.identifier:
                 refs.add(element.identifier, Target(kind.title, given, cursor.line_of(element.identifier)))
 
-    pandoc.walk(doc, visit, pf.Header, pf.RawBlock, pf.Div)
+    walk(doc, visit, pf.Header, pf.RawBlock, pf.Div)
 
 
 # --------------------------------------------------------------------------------------------------
 # Writing
 
 
-def dress(doc: Any, known: Mapping[str, Kind], build: Callable[[Any, Kind, list[Any]], Any]) -> set[str]:
+def dress(doc: pf.Doc, known: Mapping[str, Kind], build: Dress) -> set[str]:
     """Replaces every theorem by what ``build(div, kind, name)`` makes of it. Returns the kinds that were met."""
-    import panflute as pf
-
     met: set[str] = set()
 
-    def visit(element: Any, doc: Any) -> Any:
-        if not is_theorem(element):
+    def visit(element: pf.Element) -> Change:
+        if not nodes.is_theorem(element):
             return None
         kind = known.get(element.classes[1], _unknown(element.classes[1]))
         met.add(kind.name)
-        name: list[Any] = []
-        first = element.content[0] if len(element.content) else None
-        if (
-            isinstance(first, pf.Plain)
-            and len(first.content) == 1
-            and NAME in getattr(first.content[0], "classes", ())
-        ):
-            name = list(first.content[0].content)
-            element.content = list(element.content)[1:]
-        return build(element, kind, name)
+        return build(element, kind, nodes.take_theorem_name(element))
 
-    pandoc.walk(doc, visit, pf.Div)
+    walk(doc, visit, pf.Div)
     return met
 
 
-def as_div(element: Any, kind: Kind, name: list[Any]) -> Any:
+def as_div(element: pf.Element, kind: Kind, name: Elements) -> pf.Div:
     """A Div whose first words are "Theorem 1 (Gauss).": for every target but LaTeX."""
-    import panflute as pf
-
-    given = element.attributes.pop("number", "")
-    head: list[Any] = [pf.Str(f"{kind.title}{NO_BREAK}{given}" if given else kind.title)]
+    given = nodes.take_number(element)
+    head: Elements = [pf.Str(f"{kind.title}{NO_BREAK}{given}" if given else kind.title)]
     if kind.style == "proof" and name:
         head = name
     elif name:
-        head += [pf.Space, pf.Str("("), *name, pf.Str(")")]
+        head += [pf.Space(), pf.Str("("), *name, pf.Str(")")]
     light = kind.style in ("remark", "proof")
     title = pf.Span((pf.Emph if light else pf.Strong)(*head, pf.Str(".")), classes=["theorem-title"])
     content = list(element.content)
     if content and isinstance(content[0], (pf.Para, pf.Plain)):
         first = list(content[0].content)
-        content[0] = pf.Para(title, pf.Space, *first)
+        content[0] = pf.Para(title, pf.Space(), *first)
     else:
         content.insert(0, pf.Para(title))
     if kind.style == "proof":
@@ -340,13 +311,11 @@ def as_div(element: Any, kind: Kind, name: list[Any]) -> Any:
     return pf.Div(*content, identifier=element.identifier, classes=["theorem", kind.name.rstrip("*"), style])
 
 
-def as_latex(element: Any, kind: Kind, name: list[Any]) -> Any:
+def as_latex(element: pf.Element, kind: Kind, name: Elements) -> Elements:
     """The environment, with its content between raw lines."""
-    import panflute as pf
-
-    element.attributes.pop("number", "")
+    nodes.take_number(element)
     label = f"\\label{{{element.identifier}}}" if element.identifier else ""
-    opening: list[Any] = [pf.RawInline(f"\\begin{{{kind.name}}}", format="latex")]
+    opening: Elements = [pf.RawInline(f"\\begin{{{kind.name}}}", format="latex")]
     if name:
         opening += [pf.RawInline("[{", format="latex"), *name, pf.RawInline("}]", format="latex")]
     if label:

@@ -11,17 +11,20 @@ import html
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes, pandoc
 from fitnotes.document.read import Document
+from fitnotes.document.tree import Change, Elements, dump, walk
 from fitnotes.draw import mathjax, pictures
 from fitnotes.draw.media import Media, remove_old
 from fitnotes.errors import Problem
-from fitnotes.execute.cache import Result, write_atomically
+from fitnotes.execute.result import Result
 from fitnotes.passes.dressing import dress
 from fitnotes.passes.page import Page, Place, compose, converter_warnings, formula_line, formula_problem
+from fitnotes.store.files import write_atomically
 from fitnotes.tex.environments import take_labels
 from fitnotes.tex.macros import replace_argument
 
@@ -61,16 +64,15 @@ def inline(tex: str) -> str:
 
 def _formulas(page: Page) -> None:
     """Formulas as GitHub reads them; a display one stands by itself, between the halves of its paragraph."""
-    import panflute as pf
 
-    def check(element: Any, text: str) -> None:
+    def check(element: pf.Element, text: str) -> None:
         for name in REFUSED:
             if re.search(rf"\\{name}(?![A-Za-z])", text):
                 message = f"formula {' '.join(text.split())[:60]}: GitHub does not allow \\{name}"
                 line = formula_line(page, element.text)
                 page.problems.append(Problem("warning", message, page.document.note.shown, line))
 
-    def display(element: Any) -> list[Any]:
+    def display(element: pf.Element) -> Elements:
         text, labels = take_labels(element.text)
         anchors = "".join(f'<a id="{label}"></a>' for label in labels)
         text = dialect(text.strip())
@@ -78,7 +80,7 @@ def _formulas(page: Page) -> None:
         block = pf.CodeBlock(text, classes=["math"])
         return [pf.RawBlock(anchors, format="html"), block] if anchors else [block]
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if isinstance(element, (pf.Para, pf.Plain)):
             if isinstance(element.parent, pf.TableCell):
                 return None  # what stands in a cell stays in its line
@@ -88,7 +90,7 @@ def _formulas(page: Page) -> None:
             ]
             if not places:
                 return None
-            out: list[Any] = []
+            out: Elements = []
             at = 0
             for i in [*places, len(content)]:
                 words = _trim(content[at:i])
@@ -108,15 +110,13 @@ def _formulas(page: Page) -> None:
             return pf.RawInline(text, format="html")
         return None
 
-    pandoc.walk(page.doc, visit, pf.Math, pf.Para, pf.Plain)
+    walk(page.doc, visit, pf.Math, pf.Para, pf.Plain)
     # Inside what allows no blocks, such as a heading or a table's cell, a display formula stays in its line.
-    left = lambda e, d: pf.RawInline(inline(take_labels(e.text)[0]), format="html")  # noqa: E731
-    pandoc.walk(page.doc, left, pf.Math, metadata=True)
+    left = lambda e: pf.RawInline(inline(take_labels(e.text)[0]), format="html")  # noqa: E731
+    walk(page.doc, left, pf.Math, metadata=True)
 
 
-def _trim(inlines: list[Any]) -> list[Any]:
-    import panflute as pf
-
+def _trim(inlines: Elements) -> Elements:
     blank = (pf.Space, pf.SoftBreak, pf.LineBreak)
     while inlines and isinstance(inlines[0], blank):
         inlines.pop(0)
@@ -127,19 +127,17 @@ def _trim(inlines: list[Any]) -> list[Any]:
 
 def _plain_structure(page: Page) -> None:
     """What Markdown has no words for: captions below pictures, anchors, divs without their fences."""
-    import panflute as pf
 
-    def anchor(identifier: str) -> list[Any]:
+    def anchor(identifier: str) -> Elements:
         return [pf.RawBlock(f'<a id="{identifier}"></a>', format="html")] if identifier else []
 
-    def caption(element: Any) -> list[Any]:
+    def caption(element: pf.Element) -> Elements:
         blocks = list(element.caption.content) if element.caption else []
         return [pf.Para(pf.Emph(*block.content)) if hasattr(block, "content") else block for block in blocks]
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if isinstance(element, pf.Figure):
-            content = [pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in element.content]
-            return [*anchor(element.identifier), *content, *caption(element)]
+            return [*anchor(element.identifier), *nodes.paragraphs(element.content), *caption(element)]
         if isinstance(element, pf.Table):
             made = [*anchor(element.identifier), *caption(element)]
             element.caption = pf.Caption()
@@ -177,7 +175,7 @@ def _plain_structure(page: Page) -> None:
         return None
 
     kinds = (pf.Figure, pf.Table, pf.Div, pf.Span, pf.CodeBlock, pf.Image, pf.Link, pf.Header)
-    pandoc.walk(page.doc, visit, *kinds)
+    walk(page.doc, visit, *kinds)
 
 
 _PIXELS = {"px": 1.0, "": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
@@ -200,21 +198,19 @@ def _slug(text: str) -> str:
     return re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
 
 
-def _title(page: Page) -> list[Any]:
+def _title(page: Page) -> Elements:
     """The header's words as the file's first lines; GitHub would show the header as a table."""
-    import panflute as pf
-
     metadata = page.doc.metadata.content
-    made: list[Any] = []
+    made: Elements = []
     if "title" in metadata:
         made.append(pf.Header(*_inlines(metadata["title"]), level=1))
     for key in ("subtitle", "author", "date"):
         if key in metadata:
             value = metadata[key]
             items = list(value.content) if isinstance(value, pf.MetaList) else [value]
-            words: list[Any] = []
+            words: Elements = []
             for item in items:
-                words += [*([pf.Str(","), pf.Space] if words else []), *_inlines(item)]
+                words += [*([pf.Str(","), pf.Space()] if words else []), *_inlines(item)]
             made.append(pf.Para(pf.Emph(*words)))
     if "abstract" in metadata:
         blocks = metadata["abstract"]
@@ -222,18 +218,14 @@ def _title(page: Page) -> list[Any]:
     return made
 
 
-def _inlines(value: Any) -> list[Any]:
-    import panflute as pf
-
+def _inlines(value: pf.Element) -> Elements:
     if isinstance(value, pf.MetaInlines):
         return list(value.content)
     return [pf.Str(pf.stringify(value).strip())]
 
 
-def _alert(kind: str, title: list[Any], content: list[Any], element: Any) -> list[Any]:
+def _alert(kind: str, title: Elements, content: Elements, element: pf.Element) -> Elements:
     """GitHub's own callouts (its documentation: "Basic writing and formatting syntax", Alerts)."""
-    import panflute as pf
-
     start = pf.RawInline(f"[!{kind.upper()}]\n", format="html")
     named = [pf.Para(start, pf.Strong(*title))] if "callout-titled" in element.classes else []
     if not named and content and isinstance(content[0], pf.Para):
@@ -242,7 +234,7 @@ def _alert(kind: str, title: list[Any], content: list[Any], element: Any) -> lis
     return [pf.Div(quote, identifier=element.identifier)]
 
 
-def _nothing(block: bool) -> list[Any]:
+def _nothing(block: bool) -> Elements:
     return []  # a file on GitHub has no pages to break
 
 
@@ -257,7 +249,7 @@ def write_gfm(document: Document, results: Mapping[int, Result], target: Path, p
     args = ["--wrap=none"]
     _formulas(page)
     _plain_structure(page)
-    output = pandoc.write(pandoc.dump(page.doc), "gfm", args, cwd=document.note.path.parent)
+    output = pandoc.write(dump(page.doc), "gfm", args, cwd=document.note.path.parent)
     converter_warnings(page, output.warnings)
     write_atomically(target, output.text.encode("utf-8", "replace"))
     remove_old(files, set(media.files))
@@ -267,14 +259,12 @@ def write_gfm(document: Document, results: Mapping[int, Result], target: Path, p
 def _check(page: Page) -> None:
     """A formula that GitHub cannot show becomes a picture, where MathJax has a package for it; else it is an
     error with its line."""
-    import panflute as pf
-
     found: dict[tuple[str, bool], None] = {}
 
-    def key(element: Any) -> tuple[str, bool]:
+    def key(element: pf.Element) -> tuple[str, bool]:
         return take_labels(element.text)[0], element.format == "DisplayMath"
 
-    pandoc.walk(page.doc, lambda e, d: found.setdefault(key(e)) and None, pf.Math, metadata=True)
+    walk(page.doc, lambda e: found.setdefault(key(e)) and None, pf.Math, metadata=True)
     formulas = list(found)
     wrong = [f for f, reason in zip(formulas, mathjax.check(formulas), strict=True) if reason]
     if not wrong:
@@ -288,8 +278,8 @@ def _check(page: Page) -> None:
             svg, _, _ = mathjax.picture(set_.svg, 12)
             pictures[formula] = page.media.add(svg.encode(), ".svg", "formula")
 
-    def put(element: Any, doc: Any) -> Any:
+    def put(element: pf.Element) -> Change:
         url = pictures.get(key(element))
         return pf.Image(pf.Str(element.text), url=url) if url else None
 
-    pandoc.walk(page.doc, put, pf.Math, metadata=True)
+    walk(page.doc, put, pf.Math, metadata=True)

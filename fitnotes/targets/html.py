@@ -10,18 +10,21 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes, pandoc
 from fitnotes.document.read import Document
+from fitnotes.document.tree import Change, Elements, dump, walk
 from fitnotes.draw import mathjax, pictures
-from fitnotes.draw.media import DARK, Media, remove_old
+from fitnotes.draw.media import Media, remove_old
 from fitnotes.errors import Problem
-from fitnotes.execute.cache import Result, write_atomically
+from fitnotes.execute.result import Result
 from fitnotes.passes import callouts
 from fitnotes.passes.dressing import dress
 from fitnotes.passes.page import Page, Place, compose, converter_warnings, formula_problem, relative_prefix
+from fitnotes.store.files import write_atomically
 from fitnotes.tex.environments import take_labels
 
 ASSETS = "_assets"
@@ -63,12 +66,10 @@ def install_assets(folder: Path, *, script: bool) -> None:
 
 def formulas_of(page: Page) -> list[tuple[str, bool]]:
     """Every (TeX, display?) of a page, each once."""
-    import panflute as pf
-
     found: dict[tuple[str, bool], None] = {}
-    pandoc.walk(
+    walk(
         page.doc,
-        lambda e, d: found.setdefault((e.text, e.format == "DisplayMath")) and None,
+        lambda e: found.setdefault((e.text, e.format == "DisplayMath")) and None,
         pf.Math,
         metadata=True,
     )
@@ -117,8 +118,6 @@ class Check(threading.Thread):
 
 def set_formulas(page: Page, mode: str, extra: list[str]) -> None:
     """Formulas as typeset pictures with MathML beside them (``static``), or as MathML alone."""
-    import panflute as pf
-
     formulas = formulas_of(page)
     glyphs = ""
     if mode == "static":
@@ -130,12 +129,12 @@ def set_formulas(page: Page, mode: str, extra: list[str]) -> None:
         if made.error:
             formula_problem(page, formula[0], made.error)
 
-    def put(element: Any, doc: Any) -> Any:
+    def put(element: pf.Element) -> Change:
         display = element.format == "DisplayMath"
         made = known[element.text, display]
         source = html.escape(element.text)
         if made.error:
-            return pf.Span(pf.Code(element.text), classes=["error"])
+            return nodes.error(pf.Code(element.text))
         mathml = made.mathml.replace("<math ", f'<math alttext="{source}" ', 1)
         kind = "display" if display else "inline"
         if mode == "static":
@@ -146,15 +145,13 @@ def set_formulas(page: Page, mode: str, extra: list[str]) -> None:
             text = mathml
         return pf.RawInline(f'<span class="math {kind} {mode}">{text}</span>', format="html")
 
-    pandoc.walk(page.doc, put, pf.Math, metadata=True)
+    walk(page.doc, put, pf.Math, metadata=True)
     if glyphs:  # what the pictures share
         block = pf.RawBlock(f'<svg class="glyphs" aria-hidden="true">{glyphs}</svg>', format="html")
         page.doc.content.insert(0, block)
 
 
-def _page_break(block: bool) -> Any:
-    import panflute as pf
-
+def _page_break(block: bool) -> pf.Element:
     text = '<div class="page-break"></div>' if block else '<span class="page-break"></span>'
     return pf.RawBlock(text, format="html") if block else pf.RawInline(text, format="html")
 
@@ -166,9 +163,8 @@ def _full_bars(text: str) -> str:
 
 def anchor_formulas(page: Page) -> None:
     """Labels out of the formulas and into the page, where any link finds them."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         text, labels = take_labels(element.text)
         element.text = _full_bars(text)
         whole = element
@@ -176,12 +172,10 @@ def anchor_formulas(page: Page) -> None:
             whole = pf.Span(whole, identifier=label, classes=["equation"])
         return whole if labels else None
 
-    pandoc.walk(page.doc, visit, pf.Math, metadata=True)
+    walk(page.doc, visit, pf.Math, metadata=True)
 
 
-def _row(columns: list[list[Any]], widths: list[float]) -> list[Any]:
-    import panflute as pf
-
+def _row(columns: list[Elements], widths: list[float]) -> Elements:
     # Raw tags: of a Div that begins with a heading pandoc would make a section.
     start, end = pf.RawBlock("<div>", format="html"), pf.RawBlock("</div>", format="html")
     cells = [block for column in columns for block in (start, *column, end)]
@@ -190,16 +184,14 @@ def _row(columns: list[list[Any]], widths: list[float]) -> list[Any]:
     return [pf.Div(*cells, classes=["layout"], attributes={"style": style})]
 
 
-def _callout(kind: str, title: list[Any], content: list[Any], element: Any) -> list[Any]:
-    import panflute as pf
-
+def _callout(kind: str, title: Elements, content: Elements, element: pf.Element) -> Elements:
     classes = " ".join(element.classes)
     name = f' id="{html.escape(element.identifier)}"' if element.identifier else ""
     if "collapse" not in element.attributes:
-        head = pf.Div(pf.Plain(*title), classes=[callouts.TITLE])
+        head = pf.Div(pf.Plain(*title), classes=[nodes.TITLE])
         return [pf.Div(head, *content, identifier=element.identifier, classes=list(element.classes))]
     opened = " open" if element.attributes["collapse"].lower() == "false" else ""
-    start = f'<details class="{classes}"{name}{opened}><summary class="{callouts.TITLE}">'
+    start = f'<details class="{classes}"{name}{opened}><summary class="{nodes.TITLE}">'
     return [
         pf.RawBlock(start, format="html"),
         pf.Plain(*title),
@@ -209,12 +201,10 @@ def _callout(kind: str, title: list[Any], content: list[Any], element: Any) -> l
     ]
 
 
-def _tabs(tabs: list[tuple[list[Any], list[Any], Any]]) -> list[Any]:
+def _tabs(tabs: list[callouts.Tab]) -> Elements:
     """Tabs that need no script: a radio button for each, and a style that shows the panel behind the chosen."""
-    import panflute as pf
-
     group = "tabs-" + hashlib.sha256(repr([pf.stringify(e) for _, _, e in tabs]).encode()).hexdigest()[:8]
-    made: list[Any] = []
+    made: Elements = []
     for n, (title, content, element) in enumerate(tabs, 1):
         name = f"{group}-{n}"
         chosen = " checked" if n == 1 else ""
@@ -224,9 +214,9 @@ def _tabs(tabs: list[tuple[list[Any], list[Any], Any]]) -> list[Any]:
             ),
             pf.Plain(*title),
             pf.RawBlock("</label>", format="html"),
-            pf.Div(*content, identifier=element.identifier, classes=[callouts.TAB]),
+            pf.Div(*content, identifier=element.identifier, classes=[nodes.TAB]),
         ]
-    return [pf.Div(*made, classes=[callouts.TABSET])]
+    return [pf.Div(*made, classes=[nodes.TABSET])]
 
 
 def dress_html(page: Page) -> None:
@@ -238,10 +228,9 @@ def dress_html(page: Page) -> None:
 
 def pair_images(page: Page, *, embed: bool) -> None:
     """An image that has another for dark pages as a pair, of which the browser shows one."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
-        dark = element.attributes.pop(DARK, "")
+    def visit(element: pf.Element) -> Change:
+        dark = element.attributes.pop(nodes.DARK, "")
         if not dark:
             return None
         if embed:  # pandoc does not look into a srcset
@@ -252,7 +241,7 @@ def pair_images(page: Page, *, embed: bool) -> None:
         start, end = f"<picture>{source}", "</picture>"
         return [pf.RawInline(start, format="html"), element, pf.RawInline(end, format="html")]
 
-    pandoc.walk(page.doc, visit, pf.Image)
+    walk(page.doc, visit, pf.Image)
 
 
 def write_html(
@@ -306,7 +295,7 @@ def write_html(
             args += ["--toc", "--toc-depth=3"]
         if embed:
             args += ["--embed-resources"]
-        output = pandoc.write(pandoc.dump(page.doc), "html5", args, cwd=document.note.path.parent)
+        output = pandoc.write(dump(page.doc), "html5", args, cwd=document.note.path.parent)
         converter_warnings(page, output.warnings)
         check.report()
         write_atomically(target, output.text.encode("utf-8", "replace"))
@@ -330,8 +319,6 @@ def _head(page: Page) -> list[str]:
 
 def page_title(page: Page) -> str:
     """The words for the browser's tab; a formula in them as its signs."""
-    import panflute as pf
-
     metadata = page.doc.metadata.content
     for key in ("pagetitle", "title"):
         if key in metadata and (text := _signs(metadata[key]).strip()):
@@ -342,11 +329,9 @@ def page_title(page: Page) -> str:
     return page.document.note.path.stem
 
 
-def _signs(element: Any) -> str:
-    import panflute as pf
-
+def _signs(element: pf.Element) -> str:
     tex: list[str] = []
-    pandoc.walk(element, lambda e, d: tex.append(e.text), pf.Math)
+    walk(element, lambda e: tex.append(e.text), pf.Math)
     text = str(pf.stringify(element))
     for formula, made in zip(tex, mathjax.mathml([(t, False) for t in tex]), strict=True):
         signs = re.sub(r"<[^>]+>", "", made.mathml)

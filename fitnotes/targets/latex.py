@@ -13,18 +13,21 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes, pandoc
 from fitnotes.document.read import Document
 from fitnotes.document.read import plain as plain_value
+from fitnotes.document.tree import Change, Elements, dump, walk
 from fitnotes.draw import pictures
 from fitnotes.draw.media import Media, remove_old
 from fitnotes.errors import ConversionError, Problem
-from fitnotes.execute.cache import Result, write_atomically
+from fitnotes.execute.result import Result
 from fitnotes.passes import callouts, crossrefs, floats, rawtex, theorems
 from fitnotes.passes.citations import cite
 from fitnotes.passes.page import Page, Place, compose, converter_warnings
+from fitnotes.store.files import write_atomically
 from fitnotes.store.inputs import file_hash
 from fitnotes.tex import environments, packages, unicode
 from fitnotes.tex.engines import TIME_LIMIT, find_engine, run_latex
@@ -39,22 +42,20 @@ def prepare(page: Page, plain: bool) -> set[str]:
 
     Returns the kinds of theorems that are in it.
     """
-    import panflute as pf
-
     refs = page.refs
     cleveref = "{cleveref}" in page.preamble.tex
 
     raw_kinds: set[str] = set()
 
-    def collect(element: Any, doc: Any) -> None:
+    def collect(element: pf.Element) -> None:
         raw_kinds.update(n for n in re.findall(r"\\begin\{(\w+\*?)\}", element.text) if n in page.theorems)
         for label in re.findall(r"\\label\s*\{([^}]*)\}", element.text):
             if label.strip() not in refs.targets:  # of a figure in raw TeX, say
                 refs.targets[label.strip()] = crossrefs.Target("", "?")
 
-    pandoc.walk(page.doc, collect, pf.RawInline, pf.RawBlock)
+    walk(page.doc, collect, pf.RawInline, pf.RawBlock)
 
-    def link(address: str, target: crossrefs.Target, prefix: str) -> Any:
+    def link(address: str, target: crossrefs.Target, prefix: str) -> pf.Element:
         ours = target.kind == "Equation" or target.kind in theorem_titles
         if not address.startswith("#") or not ours:
             return crossrefs.plain_link(address, target, prefix)
@@ -64,7 +65,7 @@ def prepare(page: Page, plain: bool) -> set[str]:
 
     theorem_titles = {kind.title for kind in page.theorems.values()}
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if isinstance(element, pf.Math):
             text = brace_scripts(element.text, page.preamble.macros)
             text = unicode.mathematical(environments.INNER_REFERENCE.sub(inner, text))
@@ -79,7 +80,7 @@ def prepare(page: Page, plain: bool) -> set[str]:
                 environments.INNER_REFERENCE.sub(inner, element.text), page.theorems
             )
             element.text = _place_graphics(text, page)
-        elif isinstance(element, pf.Span) and {"error", "missing"} & set(element.classes):
+        elif nodes.is_problem(element):
             opening = pf.RawInline("\\fitnotesproblem{", format="latex")
             return [opening, *element.content, pf.RawInline("}", format="latex")]
         elif isinstance(element, pf.CodeBlock) and "output" in element.classes and not plain:
@@ -98,7 +99,7 @@ def prepare(page: Page, plain: bool) -> set[str]:
         number = found[1].number
         return f"\\text{{({number})}}" if match[1] else f"\\text{{{number}}}"
 
-    def reference(element: Any, match: re.Match[str]) -> Any:
+    def reference(element: pf.Element, match: re.Match[str]) -> Change:
         command, labels = match[1], [label.strip() for label in match[2].split(",")]
         counted = all(
             label in refs.targets and refs.targets[label].number and refs.targets[label].kind != "Listing"
@@ -107,49 +108,46 @@ def prepare(page: Page, plain: bool) -> set[str]:
         if counted and (cleveref or command.lower() != "cref"):
             element.text = f"\\{command}{{{','.join(labels)}}}"
             return None
-        out: list[Any] = []
+        out: Elements = []
         for label in labels:
-            out += [pf.Str(","), pf.Space] if out else []
+            out += [pf.Str(","), pf.Space()] if out else []
             out.append(crossrefs.tex_reference(refs, command, label, link))
         return out
 
-    crossrefs.resolve(page.doc, page.document.note, refs, link)
+    crossrefs.resolve(page.doc, refs, link)
     cite(page)
     met = theorems.dress(page.doc, page.theorems, theorems.as_latex)
     _parts(page)
     floats.dress(page.doc, _row)
     callouts.dress(page.doc, _callout)
-    pandoc.walk(page.doc, visit, pf.Math, pf.RawInline, pf.RawBlock, pf.Span, pf.CodeBlock, metadata=True)
+    walk(page.doc, visit, pf.Math, pf.RawInline, pf.RawBlock, pf.Span, pf.CodeBlock, metadata=True)
     return met | raw_kinds
 
 
 def _parts(page: Page) -> None:
     """Figures inside a figure, and tables inside a panel, whose captions do not count; a panel counts as a table."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if isinstance(element, pf.Div):
-            if crossrefs.LISTING in element.classes:
+            if nodes.is_listing(element):
                 return _titled(element, "")
-            if crossrefs.PANEL not in element.classes:
+            if not nodes.is_panel(element):
                 return None
             return [pf.RawBlock("\\refstepcounter{table}", format="latex"), _titled(element, "\\centering")]
-        number = element.attributes.pop("number", "")
-        if isinstance(element, pf.Table) and element.cols > 7 and crossrefs.SUBFIGURE not in element.classes:
+        number = nodes.take_number(element)
+        if isinstance(element, pf.Table) and element.cols > 7 and not nodes.is_part(element):
             size = "\\footnotesize" if element.cols <= 11 else "\\tiny"  # as of a data frame
             start = f"\\begingroup{size}\\setlength{{\\tabcolsep}}{{3pt}}"
             return [pf.RawBlock(start, format="latex"), element, pf.RawBlock("\\endgroup", format="latex")]
-        if crossrefs.SUBFIGURE not in element.classes:
+        if not nodes.is_part(element):
             several = isinstance(element, pf.Figure) and (
                 len(element.content) > 1 or isinstance(element.content[0], pf.Div)
             )
             return _whole(element) if several else None
         anchor = f"\\phantomsection\\label{{{element.identifier}}}" if element.identifier else ""
-        words = (
-            list(element.caption.content[0].content) if element.caption and element.caption.content else []
-        )
-        start = pf.RawInline(f"{anchor}{{\\small {number} ", format="latex")
-        caption = pf.Para(start, *words, pf.RawInline("\\par}", format="latex"))
+        words = nodes.caption_words(element)
+        opening = pf.RawInline(f"{anchor}{{\\small {number} ", format="latex")
+        caption = pf.Para(opening, *words, pf.RawInline("\\par}", format="latex"))
         element.identifier, element.caption = "", pf.Caption()
         if isinstance(element, pf.Table):
             element.classes = []
@@ -157,18 +155,17 @@ def _parts(page: Page) -> None:
         centred = pf.RawBlock("\\centering", format="latex")
         return [
             centred,
-            *[pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in element.content],
+            *nodes.paragraphs(element.content),
             caption,
         ]
 
-    pandoc.walk(page.doc, visit, pf.Figure, pf.Table, pf.Div)
+    walk(page.doc, visit, pf.Figure, pf.Table, pf.Div)
 
 
-def _held(blocks: list[Any]) -> list[Any]:
+def _held(blocks: Elements) -> Elements:
     """The blocks, with figures that stay where they are: a box holds no floats."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if isinstance(element, pf.Figure):
             made = _whole(element)
             made[0].text = made[0].text.replace("\\begin{figure}", "\\begin{figure}[H]", 1)
@@ -178,14 +175,12 @@ def _held(blocks: list[Any]) -> list[Any]:
         return None
 
     holder = pf.Div(*blocks)
-    pandoc.walk(holder, visit, pf.Figure, pf.RawBlock)
+    walk(holder, visit, pf.Figure, pf.RawBlock)
     return list(holder.content)
 
 
-def _titled(box: Any, align: str) -> Any:
+def _titled(box: pf.Element, align: str) -> pf.Element:
     """Code or tables with a number: the words above them in the size of a caption, on the same page."""
-    import panflute as pf
-
     first, *rest = box.content
     start = pf.RawInline(f"\\par{{{align}\\small ", format="latex")
     words = pf.Plain(start, *first.content, pf.RawInline("\\par}\\nobreak", format="latex"))
@@ -193,11 +188,9 @@ def _titled(box: Any, align: str) -> Any:
     return box
 
 
-def _whole(figure: Any) -> list[Any]:
+def _whole(figure: pf.Element) -> Elements:
     """A figure of several blocks, each of which pandoc would make a column."""
-    import panflute as pf
-
-    words = list(figure.caption.content[0].content) if figure.caption and figure.caption.content else []
+    words = nodes.caption_words(figure)
     label = f"\\label{{{figure.identifier}}}" if figure.identifier else ""
     words, below = _notes_below(words)
     short = "[]" if below else ""  # a note has no place in a list of figures
@@ -207,26 +200,24 @@ def _whole(figure: Any) -> list[Any]:
     )
     return [
         pf.RawBlock("\\begin{figure}\n\\centering", format="latex"),
-        *[pf.Para(*b.content) if isinstance(b, pf.Plain) else b for b in figure.content],
+        *nodes.paragraphs(figure.content),
         *([pf.Plain(start, *words, end)] if words or label else []),
         pf.RawBlock("\\end{figure}", format="latex"),
         *([pf.Plain(*below)] if below else []),
     ]
 
 
-def _notes_below(words: list[Any]) -> tuple[list[Any], list[Any]]:
+def _notes_below(words: Elements) -> tuple[Elements, Elements]:
     """The words of a caption with marks for its footnotes, and those, for behind the figure: a float has none."""
-    import panflute as pf
+    notes: Elements = []
 
-    notes: list[Any] = []
-
-    def mark(element: Any, doc: Any) -> Any:
+    def mark(element: pf.Element) -> Change:
         notes.append(element)
         return pf.RawInline("\\protect\\footnotemark{}", format="latex")
 
     holder = pf.Span(*words)
-    pandoc.walk(holder, mark, pf.Note)
-    below: list[Any] = []
+    walk(holder, mark, pf.Note)
+    below: Elements = []
     for n, note in enumerate(notes):
         count = f"\\addtocounter{{footnote}}{{{1 - len(notes)}}}" if n == 0 else "\\stepcounter{footnote}"
         inner = [e for block in note.content for e in getattr(block, "content", [])]
@@ -238,13 +229,11 @@ def _notes_below(words: list[Any]) -> tuple[list[Any], list[Any]]:
     return list(holder.content), below
 
 
-def _row(columns: list[list[Any]], widths: list[float]) -> list[Any]:
+def _row(columns: list[Elements], widths: list[float]) -> Elements:
     """Things side by side; tables, which LaTeX breaks over pages, below one another."""
-    import panflute as pf
-
     if any(isinstance(block, pf.Table) for column in columns for block in column):
         return floats.below_one_another(columns, widths)
-    made: list[Any] = []
+    made: Elements = []
     between = ""
     for column, width in zip(columns, widths, strict=True):
         start = f"\\begin{{minipage}}[t]{{{0.96 * width / 100:.3f}\\linewidth}}\\vspace{{0pt}}"
@@ -253,9 +242,7 @@ def _row(columns: list[list[Any]], widths: list[float]) -> list[Any]:
     return [*made, pf.RawBlock("\\end{minipage}\\par\\medskip", format="latex")]
 
 
-def _callout(kind: str, title: list[Any], content: list[Any], element: Any) -> list[Any]:
-    import panflute as pf
-
+def _callout(kind: str, title: Elements, content: Elements, element: pf.Element) -> Elements:
     anchor = f"\\phantomsection\\label{{{element.identifier}}}" if element.identifier else ""
     start = pf.RawInline(f"\\begin{{fitnotescallout}}{{fitnotes{kind}}}{anchor}{{\\bfseries ", format="latex")
     return [
@@ -283,10 +270,8 @@ def _place_graphics(tex: str, page: Page) -> str:
     return re.sub(r"(\\includegraphics\s*(?:\[[^\]]*\])?)\s*\{([^}]*)\}", place, tex)
 
 
-def _verbatim(element: Any) -> Any:
+def _verbatim(element: pf.Element) -> pf.RawBlock:
     """Output with a rule beside it, in an environment of its own."""
-    import panflute as pf
-
     name = "fitnoteserror" if "error" in element.classes else "fitnotesoutput"
     text = element.text.replace(f"\\end{{{name}}}", f"\\end {{{name}}}")
     return pf.RawBlock(f"\\begin{{{name}}}\n{text}\n\\end{{{name}}}", format="latex")
@@ -328,7 +313,7 @@ def write_latex(
     args += ["--variable", "hiddensections"] * bool(inside and not numbered)
     if not arrange and document.settings.toc and page.asks("toc", True) and page.headings > 7:
         args += ["--toc", "--toc-depth=2"]
-    output = pandoc.write(pandoc.dump(page.doc), "latex", args, cwd=document.note.path.parent)
+    output = pandoc.write(dump(page.doc), "latex", args, cwd=document.note.path.parent)
     converter_warnings(page, output.warnings)
     text = _uncounted(output.text)
     own = page.preamble.tex
@@ -369,7 +354,7 @@ def _uncounted(text: str) -> str:
     return re.sub(start, r"\1\n\\addtocounter{table}{-1}", text, flags=re.DOTALL)
 
 
-def _options(value: Any) -> str:
+def _options(value: pf.Element) -> str:
     found = plain_value(value)
     return ",".join(str(item) for item in found) if isinstance(found, list) else str(found)
 

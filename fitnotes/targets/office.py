@@ -14,12 +14,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes, pandoc
 from fitnotes.document.read import Document
+from fitnotes.document.tree import Change, collect, dump, walk
 from fitnotes.draw import mathjax, pictures
 from fitnotes.draw.media import Media
 from fitnotes.draw.pictures import svg_to_png
-from fitnotes.execute.cache import Result
+from fitnotes.execute.result import Result
 from fitnotes.passes.dressing import dress
 from fitnotes.passes.page import Page, Place, compose, converter_warnings, formula_problem
 from fitnotes.targets.html import dress_html, page_title, set_formulas
@@ -33,9 +36,7 @@ _PICTURES = re.compile(
 )
 
 
-def _page_break(block: bool) -> Any:
-    import panflute as pf
-
+def _page_break(block: bool) -> Change:
     return pf.RawBlock(_BREAK, format="openxml") if block else []
 
 
@@ -61,15 +62,14 @@ def convertible(formulas: Sequence[tuple[str, bool]]) -> list[bool]:
 
 
 def _word_formulas(page: Page) -> None:
-    import panflute as pf
-
     found: dict[tuple[str, bool], str] = {}
 
-    def ready(element: Any) -> tuple[str, bool]:
+    def ready(element: pf.Element) -> tuple[str, bool]:
         text = re.sub(r"\\(?:nonumber|notag|allowdisplaybreaks)(?![A-Za-z])", "", element.text)
         return _with_numbers(text), element.format == "DisplayMath"
 
-    pandoc.walk(page.doc, lambda e, d: found.setdefault(ready(e), e.text) and None, pf.Math, metadata=True)
+    for element in collect(page.doc, pf.Math, metadata=True):
+        found.setdefault(ready(element), element.text)
     if not found:
         return
     formulas = list(found)
@@ -80,31 +80,29 @@ def _word_formulas(page: Page) -> None:
         if reason:
             formula_problem(page, found[formula], reason)
 
-    def put(element: Any, doc: Any) -> Any:
+    def put(element: pf.Element) -> Change:
         formula = ready(element)
         if wrong[formula]:
-            return pf.Span(pf.Code(formula[0]), classes=["error"])
+            return nodes.error(pf.Code(formula[0]))
         if fine[formula]:
             element.text = formula[0]
             return None
         svg, width, _ = mathjax.picture(mathjax.typeset([formula], extra)[0].svg, SIZE)
         url = page.media.add(svg_to_png(svg.encode(), 600), ".png", "formula")
-        return pf.Image(pf.Str(formula[0]), url=url, attributes={"width": f"{min(width, 440):.1f}pt"})
+        return pf.Image(pf.Str(formula[0]), url=url or "", attributes={"width": f"{min(width, 440):.1f}pt"})
 
-    pandoc.walk(page.doc, put, pf.Math, metadata=True)
+    walk(page.doc, put, pf.Math, metadata=True)
 
 
 def _anchors(page: Page) -> None:
-    import panflute as pf
-
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         element.text, labels = environments.take_labels(element.text)
         whole = element
         for label in reversed(labels):
             whole = pf.Span(whole, identifier=label)
         return whole if labels else None
 
-    pandoc.walk(page.doc, visit, pf.Math, metadata=True)
+    walk(page.doc, visit, pf.Math, metadata=True)
 
 
 def write_docx(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
@@ -147,5 +145,5 @@ def _contents(page: Page, least: int) -> list[str]:
 def _write(page: Page, to: str, target: Path, pictures: Path, args: list[str]) -> None:
     args = [*args, f"--resource-path={pictures}{os.pathsep}."]
     args += ["--number-sections"] * page.numbered
-    output = pandoc.write_file(pandoc.dump(page.doc), to, target, args, cwd=page.document.note.path.parent)
+    output = pandoc.write_file(dump(page.doc), to, target, args, cwd=page.document.note.path.parent)
     converter_warnings(page, output.warnings)

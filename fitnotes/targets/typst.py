@@ -15,16 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes, pandoc
 from fitnotes.document.read import Document, plain
+from fitnotes.document.tree import Change, Elements, dump, walk
 from fitnotes.draw import mathjax, pictures
 from fitnotes.draw.media import Media
 from fitnotes.draw.pictures import FOREIGN
 from fitnotes.errors import ConversionError, Problem
-from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.passes import crossrefs, theorems
+from fitnotes.execute.result import Result
+from fitnotes.passes import theorems
 from fitnotes.passes.dressing import dress
 from fitnotes.passes.page import Page, Place, compose, converter_warnings, formula_problem
+from fitnotes.store.files import write_atomically
 from fitnotes.tex import environments
 
 SIZE = 11  # pt, as in the template
@@ -231,11 +235,9 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
 
     Returns the Typst code of each converted formula with its TeX, to find a culprit by.
     """
-    import panflute as pf
+    found: list[tuple[pf.Element, Formula]] = []
 
-    found: list[tuple[Any, Formula]] = []
-
-    def collect(element: Any, doc: Any) -> None:
+    def collect(element: pf.Element) -> None:
         display = element.format == "DisplayMath"
         numbers: list[str | None] = []
         element.text, labels = environments.take_labels(element.text)
@@ -243,7 +245,7 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
             numbers, _ = environments.row_numbers(element.text, lambda: "")
         found.append((element, Formula(_ready(element.text), display, tuple(numbers), tuple(labels))))
 
-    pandoc.walk(page.doc, collect, pf.Math, metadata=True)
+    walk(page.doc, collect, pf.Math, metadata=True)
     extra = mathjax.packages(page.preamble.tex)
     unique = list(dict.fromkeys(formula for _, formula in found))
     code = dict(zip(unique, convert(unique), strict=True))
@@ -266,7 +268,7 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
 
     texts = iter(replaced[formula] for _, formula in found)
 
-    pandoc.walk(page.doc, lambda e, d: pf.RawInline(next(texts), format="typst"), pf.Math, metadata=True)
+    walk(page.doc, lambda e: pf.RawInline(next(texts), format="typst"), pf.Math, metadata=True)
     return sources
 
 
@@ -274,17 +276,13 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
 # The document
 
 
-def _page_break(block: bool) -> Any:
-    import panflute as pf
-
+def _page_break(block: bool) -> Change:
     text = "#pagebreak(weak: true)"
     return pf.RawBlock(text, format="typst") if block else pf.RawInline(text, format="typst")
 
 
-def _theorem(element: Any, kind: theorems.Kind, name: list[Any]) -> Any:
+def _theorem(element: pf.Element, kind: theorems.Kind, name: Elements) -> Elements:
     """A theorem as a block of its own, its words in italics where amsthm has them so."""
-    import panflute as pf
-
     div = theorems.as_div(element, kind, name)
     opening = "#theorem[" if kind.style == "plain" else "#theorem(italic: false)["
     content = list(div.content)
@@ -298,20 +296,16 @@ def _theorem(element: Any, kind: theorems.Kind, name: list[Any]) -> Any:
     return [pf.RawBlock(opening, format="typst"), *content, pf.RawBlock(f"]{label}", format="typst")]
 
 
-def _row(columns: list[list[Any]], widths: list[float]) -> list[Any]:
+def _row(columns: list[Elements], widths: list[float]) -> Elements:
     """Things side by side, as a grid."""
-    import panflute as pf
-
     shares = ", ".join(f"{width:g}fr" for width in widths)
-    made = [pf.RawBlock(f"#grid(columns: ({shares},), column-gutter: 1.2em, [", format="typst")]
+    made: Elements = [pf.RawBlock(f"#grid(columns: ({shares},), column-gutter: 1.2em, [", format="typst")]
     for i, column in enumerate(columns):
         made += [*([pf.RawBlock("], [", format="typst")] if i else []), *column]
     return [*made, pf.RawBlock("])", format="typst")]
 
 
-def _callout(kind: str, title: list[Any], content: list[Any], element: Any) -> list[Any]:
-    import panflute as pf
-
+def _callout(kind: str, title: Elements, content: Elements, element: pf.Element) -> Elements:
     label = f" <{element.identifier}>" if element.identifier else ""
     start = pf.RawInline(f'#callout("{kind}", [', format="typst")
     return [
@@ -323,27 +317,25 @@ def _callout(kind: str, title: list[Any], content: list[Any], element: Any) -> l
 
 def mend(page: Page) -> None:
     """What Typst's writer would lose: error and missing marks, links to nowhere."""
-    import panflute as pf
-
     set_before = {"Equation", *(kind.title for kind in page.theorems.values())}
     identifiers = {name for name, target in page.refs.targets.items() if target.kind in set_before}
 
-    def collect(element: Any, doc: Any) -> None:
+    def collect(element: pf.Element) -> None:
         identifier = getattr(element, "identifier", "")
         if identifier and identifier in identifiers:
             element.identifier = ""  # an error of its own; Typst would refuse the whole document
         elif identifier:
             identifiers.add(identifier)
 
-    pandoc.walk(page.doc, collect, metadata=True)
+    walk(page.doc, collect, metadata=True)
 
-    def visit(element: Any, doc: Any) -> Any:
-        if isinstance(element, pf.Div) and "cell" in element.classes:
+    def visit(element: pf.Element) -> Change:
+        if nodes.is_cell(element):
             # A block of its own would be as wide as what it holds, and put a figure at the margin.
             anchor = pf.RawBlock(f"#metadata(none) <{element.identifier}>", format="typst")
             return [*([anchor] if element.identifier else []), *element.content]
-        if isinstance(element, pf.Div) and {crossrefs.LISTING, crossrefs.PANEL} & set(element.classes):
-            side = "left" if crossrefs.LISTING in element.classes else "center"
+        if nodes.is_listing(element) or nodes.is_panel(element):
+            side = "left" if nodes.is_listing(element) else "center"
             first, *rest = element.content
             start = pf.RawInline(f"#boxtitle({side})[", format="typst")
             element.content = [pf.Plain(start, *first.content, pf.RawInline("]", format="typst")), *rest]
@@ -351,9 +343,9 @@ def mend(page: Page) -> None:
         if isinstance(element, pf.Div) and "center" in element.classes:
             opening = pf.RawBlock("#align(center)[", format="typst")
             return [opening, *element.content, pf.RawBlock("]", format="typst")]
-        if isinstance(element, pf.Span) and ("error" in element.classes or "missing" in element.classes):
-            opening = pf.RawInline("#problem[", format="typst")
-            return [opening, *element.content, pf.RawInline("]", format="typst")]
+        if nodes.is_problem(element):
+            start = pf.RawInline("#problem[", format="typst")
+            return [start, *element.content, pf.RawInline("]", format="typst")]
         if (
             isinstance(element, pf.Link)
             and element.url.startswith("#")
@@ -362,7 +354,7 @@ def mend(page: Page) -> None:
             return list(element.content)
         return None
 
-    pandoc.walk(page.doc, visit, pf.Div, pf.Span, pf.Link, metadata=True)
+    walk(page.doc, visit, pf.Div, pf.Span, pf.Link, metadata=True)
 
 
 PAPERS = {"letter": "us-letter", "legal": "us-legal", "executive": "us-executive"}
@@ -383,7 +375,7 @@ def write_typst_pdf(
     place: Place,
     *,
     arrange: Callable[[Page], list[str]] | None = None,
-    asked: tuple[str, Callable[[Page, list[Any]], None]] | None = None,
+    asked: tuple[str, Callable[[Page, Elements], None]] | None = None,
 ) -> Page:
     """Writes ``target``. Raises ConversionError; the PDF that was there stays then.
 
@@ -406,7 +398,7 @@ def write_typst_pdf(
             args += ["--number-sections"] * page.numbered
             if not arrange and document.settings.toc and page.asks("toc", True) and page.headings > 7:
                 args += ["--toc", "--toc-depth=2"]
-            output = pandoc.write(pandoc.dump(page.doc), "typst-smart", args, cwd=document.note.path.parent)
+            output = pandoc.write(dump(page.doc), "typst-smart", args, cwd=document.note.path.parent)
             converter_warnings(page, output.warnings)
             source = folder / "note.typ"
             source.write_text(output.text, encoding="utf-8")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+
+import panflute as pf
 
 _DEPTHS = {"section": 1, "subsection": 2, "subsubsection": 3}
 _WITHIN = re.compile(r"\\(?:numberwithin|counterwithin\*?)\s*\{(\w+)\}\s*\{(\w+)\}")
@@ -34,7 +35,7 @@ class Sections:
     def __init__(self) -> None:
         self._counts = [0] * LEVELS
 
-    def step(self, heading: Any) -> int:
+    def step(self, heading: pf.Element) -> int:
         """Counts a heading of panflute's; returns its level, 0 if it takes no number."""
         if "unnumbered" in heading.classes:
             return 0

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import panflute as pf
+
+from fitnotes.document.tree import collect
 from fitnotes.errors import Problem
 from fitnotes.settings import display_path
 from fitnotes.source.note import Note, header_end
@@ -112,7 +115,7 @@ class Preamble:
         )
 
 
-def read_preamble(doc: Any, note: Note, files: Sequence[Path]) -> Preamble:
+def read_preamble(doc: pf.Doc, note: Note, files: Sequence[Path]) -> Preamble:
     """The preamble in ``doc``'s metadata, which keeps it. ``files`` are the project's, and come first.
 
     A file that is not there is warned about.
@@ -192,18 +195,10 @@ def _macro(name: str, value: Any) -> str:
     return f"\\newcommand{{\\{name.lstrip(chr(92))}}}{count}{default}{{{words[0]}}}"
 
 
-def _raw_tex(value: Any) -> list[str]:
+def _raw_tex(value: pf.Element) -> list[str]:
     """The TeX in a metadata value as pandoc has read it, for headers that YAML does not tell."""
-    import panflute as pf
-
-    found: list[str] = []
-
-    def collect(element: Any, doc: Any) -> None:
-        if isinstance(element, (pf.RawBlock, pf.RawInline)) and element.format in ("tex", "latex"):
-            found.append(element.text)
-
-    value.walk(collect)
-    return found or [text for text in [pf.stringify(value).strip()] if text]
+    raw = collect(value, pf.RawBlock, pf.RawInline, where=lambda e: e.format in ("tex", "latex"))
+    return [element.text for element in raw] or [text for text in [pf.stringify(value).strip()] if text]
 
 
 def _sort(text: str, line: int | None, key: str, note: Note, found: Preamble) -> None:

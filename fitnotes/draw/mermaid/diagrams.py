@@ -17,9 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes
 from fitnotes.document.fragments import read_captions
-from fitnotes.draw.media import Media, placeholder
+from fitnotes.document.tree import Change, Elements, walk
+from fitnotes.draw.media import Media
 from fitnotes.draw.mermaid.labels import Formula, Labels, for_github, place, shortage, split
 from fitnotes.draw.mermaid.metrics import FONT, Sizes, measurer
 from fitnotes.errors import Problem
@@ -174,28 +177,22 @@ def _render(labels: Labels, theme: str) -> str:
         raise failure from None
 
 
-def _caption_of(element: Any) -> str:
+def _caption_of(element: pf.Element) -> str:
     return str(element.attributes.get("fig-cap") or element.attributes.get("caption") or "")
 
 
-def _is_diagram(element: Any) -> bool:
-    import panflute as pf
-
+def _is_diagram(element: pf.Element) -> bool:
     return isinstance(element, pf.CodeBlock) and element.classes[:1] == [MERMAID]
 
 
-def doc_diagrams(doc: Any) -> list[Any]:
-    found: list[Any] = []
-    import panflute as pf
-
-    pandoc.walk(doc, lambda e, d: found.append(e) if _is_diagram(e) else None, pf.CodeBlock)
+def doc_diagrams(doc: pf.Doc) -> Elements:
+    found: Elements = []
+    walk(doc, lambda e: found.append(e) if _is_diagram(e) else None, pf.CodeBlock)
     return found
 
 
 def _expanded(parts: Sequence[str | Formula], macros: Macros) -> tuple[str | Formula, ...]:
     """The diagram with the macros in its formulas replaced, and what only some engines read."""
-    import panflute as pf
-
     formulas = [part for part in parts if isinstance(part, Formula)]
     if not formulas:
         return tuple(parts)
@@ -205,14 +202,14 @@ def _expanded(parts: Sequence[str | Formula], macros: Macros) -> tuple[str | For
     return tuple(next(changed) if isinstance(part, Formula) else part for part in parts)
 
 
-def _learn(element: Any, macros: Macros) -> None:
+def _learn(element: pf.Element, macros: Macros) -> None:
     """What a formula or raw TeX on the way defines."""
     with contextlib.suppress(MacroError):
         learn(element.text, macros)
 
 
 def draw_diagrams(
-    doc: Any,
+    doc: pf.Doc,
     note: Note,
     media: Media,
     *,
@@ -225,8 +222,6 @@ def draw_diagrams(
     ``keep``: the source stays, for a target that draws it by itself; it is checked all the same.
     ``macros`` are those of the preamble, and ``extra`` MathJax's packages, for formulas in labels.
     """
-    import panflute as pf
-
     diagrams = doc_diagrams(doc)
     if not diagrams:
         return []
@@ -234,7 +229,7 @@ def draw_diagrams(
     problems: list[Problem] = []
     known = macros.copy() if macros is not None else Macros()
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if not isinstance(element, pf.CodeBlock):
             if isinstance(element, pf.Math) or element.format in ("tex", "latex"):
                 _learn(element, known)
@@ -263,8 +258,8 @@ def draw_diagrams(
             problems.append(
                 Problem("error", f"mermaid: {error}", note.shown, at, exit_code=1, code="diagram")
             )
-            message = output_block(f"mermaid: line {at}: {error}", "error", str(doc.format))
-            return [message, pf.CodeBlock(element.text)]
+            shown = output_block(f"mermaid: line {at}: {error}", "error", str(doc.format))
+            return [shown, pf.CodeBlock(element.text)]
         for formula, reason in drawing.wrong:
             at = start + formula.line - 1 if start else None
             message = f"formula {' '.join(formula.written.split())[:80]}: MathJax says: {reason}"
@@ -272,14 +267,14 @@ def draw_diagrams(
         caption = _caption_of(element)
         stem = attributes.get("filename") or element.identifier or "diagram"
         if keep:
-            content: Any = pf.CodeBlock(for_github(parts), classes=[MERMAID])
+            content: pf.Element = pf.CodeBlock(for_github(parts), classes=[MERMAID])
         else:
             url = media.add(drawing.svg.encode(), ".svg", stem)
-            shown = {key: attributes[key] for key in ("width", "height") if key in attributes}
+            sizes: dict[str, str] = {key: attributes[key] for key in ("width", "height") if key in attributes}
             alt = attributes.get("fig-alt") or caption or "Diagram"
-            picture = pf.Image(pf.Str(alt), url=url or "", attributes=shown, classes=["diagram"])
+            picture = pf.Image(pf.Str(alt), url=url or "", attributes=sizes, classes=["diagram"])
             # With nowhere to put it (labels of another note are looked up), its own label counts all the same.
-            content = pf.Plain(picture if url else placeholder("diagram not shown"))
+            content = pf.Plain(picture if url else nodes.placeholder("diagram not shown"))
         if not caption and not element.identifier:
             return content if keep else pf.Para(*content.content)
         return pf.Figure(
@@ -288,5 +283,5 @@ def draw_diagrams(
             identifier=element.identifier,
         )
 
-    pandoc.walk(doc, visit, pf.CodeBlock, pf.Math, pf.RawBlock, pf.RawInline)
+    walk(doc, visit, pf.CodeBlock, pf.Math, pf.RawBlock, pf.RawInline)
     return problems

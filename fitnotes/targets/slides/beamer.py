@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes
 from fitnotes.document.read import Document
+from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.errors import Problem
-from fitnotes.execute.cache import Result
+from fitnotes.execute.result import Result
 from fitnotes.passes.page import Page, Place
 from fitnotes.targets.latex import write_latex_pdf
-from fitnotes.targets.slides.deck import SIZES, Slide, colours, pause, say_full, scale_pixels, size, split
+from fitnotes.targets.slides.deck import SIZES, Slide, colours, say_full, scale_pixels, size, split
 
 PIXEL = 0.356  # pt: a frame is 455 pt wide, a slide 1280 pixels
 
@@ -34,9 +36,7 @@ def write_beamer(
     return write_latex_pdf(document, results, target, engine, place, arrange=arrange, again=again)
 
 
-def _tex(text: str) -> Any:
-    import panflute as pf
-
+def _tex(text: str) -> pf.Element:
     return pf.RawBlock(text, format="latex")
 
 
@@ -74,14 +74,12 @@ def _shrunk(page: Page, slides: list[Slide], tex: str, log: str) -> str:
     return "\n".join(lines)
 
 
-def _frame(page: Page, slide: Slide) -> list[Any]:
-    import panflute as pf
-
+def _frame(page: Page, slide: Slide) -> Elements:
     lines = f"%fitnotes-line:{slide.line}"
     words = list(slide.title.content) if slide.title is not None else []
     label = slide.title.identifier if slide.title is not None else ""
     centred = slide.section or "lead" in slide.classes
-    made: list[Any] = []
+    made: Elements = []
     back, text = colours(slide.style, slide.classes)
     side = slide.side
     made.append(_tex("\\begingroup"))
@@ -108,14 +106,14 @@ def _frame(page: Page, slide: Slide) -> list[Any]:
         start = f"{anchor}{{\\centering\\usebeamerfont{{title}}\\usebeamercolor[fg]{{title}} "
         end = pf.RawInline("\\par}", format="latex")
         made.append(pf.Plain(pf.RawInline(start, format="latex"), *words, end))
-    content = [b for b in slide.blocks if not pause(b)]
+    content = [b for b in slide.blocks if not nodes.is_pause(b)]
     if centred and content:
         content = [_tex("\\begin{center}"), *content, _tex("\\end{center}")]
     if side:
         content = _beside(slide.backgrounds, side, content)
     content = list(_on_a_frame(content))
     for block in content:
-        pandoc.walk(pf.Div(block), lambda e, d: scale_pixels(e, PIXEL), pf.Image)
+        walk(pf.Div(block), lambda e: scale_pixels(e, PIXEL), pf.Image)
     made += content
     if slide.notes:
         note = " ".join(pf.stringify(block) for block in slide.notes)
@@ -137,11 +135,10 @@ def _line(place: str, words: str, number: str) -> str:
     return f"\\setbeamertemplate{{{place}}}{{{up}\\tiny\\hspace{{2em}}{said}\\hfill {number}\\hspace{{2em}}{gap}}}"
 
 
-def _on_a_frame(blocks: list[Any]) -> Any:
+def _on_a_frame(blocks: Elements) -> Elements:
     """Pictures in the middle; headings as bold words: beamer shows nothing of a section inside a frame."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         if isinstance(element, pf.Para):
             alone = len(element.content) == 1 and isinstance(element.content[0], pf.Image)
             return _centred(element.content[0]) if alone else None
@@ -149,18 +146,16 @@ def _on_a_frame(blocks: list[Any]) -> Any:
         return pf.Para(pf.RawInline(anchor, format="latex"), pf.Strong(*element.content))
 
     holder = pf.Div(*blocks)
-    pandoc.walk(holder, visit, pf.Header, pf.Para)
-    return holder.content
+    walk(holder, visit, pf.Header, pf.Para)
+    return list(holder.content)
 
 
-def _centred(image: Any) -> Any:
-    import panflute as pf
-
+def _centred(image: pf.Element) -> pf.Para:
     start, end = pf.RawInline("{\\centering ", format="latex"), pf.RawInline("\\par}", format="latex")
     return pf.Para(start, image, end)
 
 
-def _beside(images: list[Any], side: str, content: list[Any]) -> list[Any]:
+def _beside(images: Elements, side: str, content: Elements) -> Elements:
     """The pictures of a slide in a column beside the words."""
     share = float(next((i.attributes["share"] for i in images if i.attributes.get("share")), "50")) / 100
     words = [_tex(f"\\begin{{column}}{{{0.98 - share:.2f}\\textwidth}}"), *content, _tex("\\end{column}")]
@@ -170,5 +165,5 @@ def _beside(images: list[Any], side: str, content: list[Any]) -> list[Any]:
     return [_tex("\\begin{columns}[T]"), *both, _tex("\\end{columns}")]
 
 
-def _graphic(image: Any, width: str, height: str) -> str:
+def _graphic(image: pf.Element, width: str, height: str) -> str:
     return f"\\includegraphics[width={width},height={height},keepaspectratio]{{{image.url}}}"

@@ -11,12 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes
 from fitnotes.document.read import plain
+from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.errors import Problem
-from fitnotes.passes.marp import BACKGROUND, DIRECTIVE, LOCAL, NOTES, PAUSE, STYLE, colour
+from fitnotes.passes.marp import LOCAL, STYLE, colour
 from fitnotes.passes.page import Page
 from fitnotes.source.note import FENCE, Note, header_end, opens_block
 
@@ -33,11 +35,11 @@ class Slide:
     """
 
     line: int | None = None
-    title: Any = None
+    title: pf.Element | None = None
     section: bool = False
-    blocks: list[Any] = field(default_factory=list)
-    notes: list[Any] = field(default_factory=list)
-    backgrounds: list[Any] = field(default_factory=list)
+    blocks: Elements = field(default_factory=list)
+    notes: Elements = field(default_factory=list)
+    backgrounds: Elements = field(default_factory=list)
     css: list[tuple[bool, str]] = field(default_factory=list)  # (for this slide alone?, its style)
     style: dict[str, str] = field(default_factory=dict)
     number: str = ""  # as it is shown; "" where none is
@@ -73,23 +75,20 @@ class Slide:
     @property
     def crowd(self) -> int:
         """How many things of some height stand on it beside its pictures."""
-        import panflute as pf
 
-        def picture(block: Any) -> bool:
+        def picture(block: pf.Element) -> bool:
             return isinstance(block, pf.Figure) or (
                 isinstance(block, (pf.Para, pf.Plain)) and any(isinstance(e, pf.Image) for e in block.content)
             )
 
-        found: list[Any] = []
+        found: Elements = []
         for block in self.blocks:
-            found += list(block.content) if isinstance(block, pf.Div) and "cell" in block.classes else [block]
+            found += list(block.content) if nodes.is_cell(block) else [block]
         return sum(not picture(block) and not isinstance(block, (pf.RawBlock, pf.Null)) for block in found)
 
 
 def split(page: Page) -> list[Slide]:
     """The slides of a dressed document, without its title's."""
-    import panflute as pf
-
     blocks = list(page.doc.content)
     only_rules = bool(page.marp) and "headingDivider" not in page.marp
     levels = _slide_levels(page, blocks)
@@ -98,7 +97,7 @@ def split(page: Page) -> list[Slide]:
     style = {key: page.marp[key] for key in LOCAL if key in page.marp}
     slides = [Slide(places.start, style=dict(style))]
     slides[0].style |= {key[1:]: value for key, value in page.marp.items() if key.startswith("_")}
-    lasting: list[Any] = []
+    lasting: Elements = []
 
     def begin(line: int | None) -> None:
         slides.append(Slide(line, backgrounds=copy.deepcopy(lasting), style=dict(style)))
@@ -125,17 +124,17 @@ def split(page: Page) -> list[Slide]:
                 slides[-1].title = block
                 slides[-1].section = block.level < level and not page.marp
                 continue
-        if isinstance(block, pf.Div) and DIRECTIVE in block.classes:
+        if isinstance(block, pf.Div) and nodes.DIRECTIVE in block.classes:
             directives(block.attributes)
         elif page.marp and isinstance(block, pf.RawBlock) and (match := STYLE.match(block.text)):
             slides[-1].css.append((bool(match[1]), match[2]))
-        elif isinstance(block, pf.Div) and NOTES in block.classes:
+        elif isinstance(block, pf.Div) and nodes.NOTES in block.classes:
             slides[-1].notes += list(block.content)
         else:
-            kept = _without_backgrounds(block, slides[-1])
+            rest = _without_backgrounds(block, slides[-1])
             if new := [image for image in slides[-1].backgrounds if image.attributes.pop("lasting", "")]:
                 lasting, slides[-1].backgrounds = copy.deepcopy(new), list(new)
-            slides[-1].blocks += [kept] if kept is not None else []
+            slides[-1].blocks += [rest] if rest is not None else []
     for slide in slides:
         _inner_directives(slide)
         _take_footnotes(slide)
@@ -155,21 +154,19 @@ def _count(slides: list[Slide], paginate: str) -> None:
 
 def _take_footnotes(slide: Slide) -> None:
     """Footnotes to the foot of their own slide."""
-    import panflute as pf
+    notes: list[Elements] = []
 
-    notes: list[Any] = []
-
-    def visit(element: Any, doc: Any) -> Any:
+    def visit(element: pf.Element) -> Change:
         notes.append(list(element.content))
         return pf.Superscript(pf.Str(str(len(notes))))
 
     holder = pf.Div(*slide.blocks)
-    pandoc.walk(holder, visit, pf.Note)
+    walk(holder, visit, pf.Note)
     slide.blocks = list(holder.content)
     if notes:
-        made: list[Any] = []
+        made: Elements = []
         for n, content in enumerate(notes, 1):
-            number = [pf.Superscript(pf.Str(str(n))), pf.Space]
+            number = [pf.Superscript(pf.Str(str(n))), pf.Space()]
             if isinstance(content[0], (pf.Para, pf.Plain)):
                 content[0] = pf.Para(*number, *content[0].content)
             else:
@@ -178,13 +175,11 @@ def _take_footnotes(slide: Slide) -> None:
         slide.blocks.append(pf.Div(*made, classes=[FOOTNOTES]))
 
 
-def _unpacked(blocks: list[Any]) -> list[Any]:
+def _unpacked(blocks: Elements) -> Elements:
     """The blocks; results that hold headings or rules without the Div around them."""
-    import panflute as pf
-
-    out: list[Any] = []
+    out: Elements = []
     for block in blocks:
-        cell = isinstance(block, pf.Div) and "cell" in block.classes
+        cell = nodes.is_cell(block)
         splits = cell and any(isinstance(b, (pf.Header, pf.HorizontalRule)) for b in block.content)
         out += list(block.content) if splits else [block]
     return out
@@ -192,39 +187,36 @@ def _unpacked(blocks: list[Any]) -> list[Any]:
 
 def _inner_directives(slide: Slide) -> None:
     """Comments that stand within a line."""
-    import panflute as pf
 
-    def visit(element: Any, doc: Any) -> Any:
-        if DIRECTIVE not in element.classes:
+    def visit(element: pf.Element) -> Change:
+        if nodes.DIRECTIVE not in element.classes:
             return None
         slide.style |= {key.lstrip("_"): value for key, value in element.attributes.items()}
         return []
 
-    def say(element: Any, doc: Any) -> Any:
-        if NOTES not in element.classes:
+    def say(element: pf.Element) -> Change:
+        if nodes.NOTES not in element.classes:
             return None
         slide.notes.append(pf.Para(*element.content))
         return []
 
-    def unpause(element: Any, doc: Any) -> Any:
+    def unpause(element: pf.Element) -> Change:
         """A pause inside a column or a quotation means nothing."""
-        return [] if pause(element) else None
+        return [] if nodes.is_pause(element) else None
 
     for block in [*slide.blocks, *([slide.title] if slide.title is not None else [])]:
-        pandoc.walk(block, visit, pf.Span)
-        pandoc.walk(block, say, pf.Span)
-        pandoc.walk(block, unpause, pf.Para)
+        walk(block, visit, pf.Span)
+        walk(block, say, pf.Span)
+        walk(block, unpause, pf.Para)
     # What held nothing but a directive or a note leaves nothing.
     slide.blocks = [
         b for b in slide.blocks if not (isinstance(b, (pf.Para, pf.Plain)) and not len(b.content))
     ]
 
 
-def _slide_levels(page: Page, blocks: list[Any]) -> set[int]:
+def _slide_levels(page: Page, blocks: Elements) -> set[int]:
     """The levels of headings that begin a slide: down to the highest one with something else right behind it, as
     pandoc counts."""
-    import panflute as pf
-
     metadata = page.doc.metadata.content
     for value in (page.marp.get("headingDivider"), plain(metadata.pop("slide-level", None))):
         if value and (given := re.findall(r"\d", str(value))):
@@ -237,13 +229,11 @@ def _slide_levels(page: Page, blocks: list[Any]) -> set[int]:
     return set(range(1, min(levels, default=1) + 1))
 
 
-def _without_backgrounds(block: Any, slide: Slide) -> Any:
+def _without_backgrounds(block: pf.Element, slide: Slide) -> pf.Element | None:
     """The block without the images that are backgrounds; None if nothing is left."""
-    import panflute as pf
-
     if not isinstance(block, (pf.Para, pf.Plain)):
         return block
-    found = [e for e in block.content if isinstance(e, pf.Image) and BACKGROUND in e.classes]
+    found = [e for e in block.content if isinstance(e, pf.Image) and nodes.BACKGROUND in e.classes]
     if not found:
         return block
     slide.backgrounds += found
@@ -305,17 +295,8 @@ def size(page: Page) -> tuple[int, int]:
     return SIZES.get(page.marp.get("size", "16:9"), SIZES["16:9"])
 
 
-def pause(block: Any) -> bool:
-    """Whether it is a ``. . .`` between two steps of a slide."""
-    import panflute as pf
-
-    return isinstance(block, pf.Para) and bool(PAUSE.match(pf.stringify(block).strip()))
-
-
 def say_full(page: Page, slide: Slide, scale: float | None = None) -> None:
     """A warning about a slide that shows at this ``scale``; None: smaller, it is not known by how much."""
-    import panflute as pf
-
     name = f" {' '.join(pf.stringify(slide.title).split())!r}" if slide.title is not None else ""
     how = f"it is shown at about {round(scale * 100)} %" if scale else "it is shown smaller"
     how = "it goes on on another page" if scale == 0 else how
@@ -326,7 +307,7 @@ def say_full(page: Page, slide: Slide, scale: float | None = None) -> None:
         page.problems.append(problem)
 
 
-def scale_pixels(image: Any, unit: float) -> None:
+def scale_pixels(image: pf.Element, unit: float) -> None:
     """Widths in the pixels of a slide, as Marp has them; ``unit``: points to the pixel."""
     for key in ("width", "height"):
         if match := re.fullmatch(r"([\d.]+)(?:px)?", image.attributes.get(key, "")):

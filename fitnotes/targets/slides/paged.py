@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes, pandoc
 from fitnotes.document.read import Document
-from fitnotes.execute.cache import Result
+from fitnotes.document.tree import Change, Elements, walk
+from fitnotes.execute.result import Result
 from fitnotes.passes.page import Page, Place
 from fitnotes.targets.slides.deck import (
     FULL,
     SIZES,
     Slide,
     colours,
-    pause,
     say_full,
     scale_pixels,
     size,
@@ -43,7 +45,7 @@ def write_typst_slides(document: Document, results: Mapping[int, Result], target
             *title,
         ]
 
-    def overfull(page: Page, found: list[Mapping[str, Any]]) -> None:
+    def overfull(page: Page, found: list[Any]) -> None:
         for item in found:
             if item["scale"] < FULL:
                 say_full(page, slides[int(item["slide"]) - 1], item["scale"] if item["fits"] else 0)
@@ -51,9 +53,7 @@ def write_typst_slides(document: Document, results: Mapping[int, Result], target
     return write_typst_pdf(document, results, target, place, arrange=arrange, asked=("<overfull>", overfull))
 
 
-def _code(text: str) -> Any:
-    import panflute as pf
-
+def _code(text: str) -> pf.Element:
     return pf.RawBlock(text, format="typst")
 
 
@@ -61,7 +61,7 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _page(page: Page, slide: Slide, number: int) -> list[Any]:
+def _page(page: Page, slide: Slide, number: int) -> Elements:
     """One slide for Typst."""
 
     kind = "centred" if slide.section or "lead" in slide.classes else "plain"
@@ -83,7 +83,7 @@ def _page(page: Page, slide: Slide, number: int) -> list[Any]:
             [f"veil: {100 * (1 - float(first['opacity'])):g}%"] if _number(first.get("opacity")) else []
         )
         options += ["vertical: true"] if any(i.attributes.get("vertical") for i in slide.backgrounds) else []
-    made: list[Any] = []
+    made: Elements = []
     if slide.title is not None:
         slide.title.level = 1 if slide.section else 2
         made = [_code(f"#slide({', '.join(options)})["), slide.title, _code("][")]
@@ -91,7 +91,7 @@ def _page(page: Page, slide: Slide, number: int) -> list[Any]:
         made = [_code(f"#slide({', '.join(options)}, none)[")]
     limit = "11.2cm" if slide.crowd == 0 else "7.2cm"
     for block in slide.blocks:
-        if not pause(block):
+        if not nodes.is_pause(block):
             made += _fitted(block, limit)
     return [*made, _code("]")]
 
@@ -103,19 +103,18 @@ def _number(text: str | None) -> bool:
         return False
 
 
-def _fitted(block: Any, limit: str) -> list[Any]:
+def _fitted(block: pf.Element, limit: str) -> Elements:
     """Pictures that stand by themselves no higher than ``limit``, or than the slide if they have a size."""
-    import panflute as pf
 
-    def wrap(element: Any, doc: Any) -> Any:
+    def wrap(element: pf.Element) -> Change:
         if len(element.content) != 1 or not isinstance(image := element.content[0], pf.Image):
             return None
         sized = "width" in image.attributes or "height" in image.attributes
         call = "#fitown(10.5cm)[" if sized else f"#fit({limit})["
         opening, end = pf.RawInline(call, format="typst"), pf.RawInline("]", format="typst")
-        return type(element)(opening, image, end)
+        return (pf.Para if isinstance(element, pf.Para) else pf.Plain)(opening, image, end)
 
     holder = pf.Div(block)
-    pandoc.walk(holder, lambda e, d: scale_pixels(e, PIXEL), pf.Image)
-    pandoc.walk(holder, wrap, pf.Para, pf.Plain)
+    walk(holder, lambda e: scale_pixels(e, PIXEL), pf.Image)
+    walk(holder, wrap, pf.Para, pf.Plain)
     return list(holder.content)

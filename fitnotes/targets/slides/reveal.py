@@ -9,19 +9,21 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from fitnotes.document import pandoc
+import panflute as pf
+
+from fitnotes.document import nodes, pandoc
 from fitnotes.document.read import Document
+from fitnotes.document.tree import Elements, dump, walk
 from fitnotes.draw import mathjax, pictures
 from fitnotes.draw.media import Media
 from fitnotes.errors import ConversionError, MissingProgram
-from fitnotes.execute.cache import Result, write_atomically
-from fitnotes.passes.marp import BACKGROUND
+from fitnotes.execute.result import Result
 from fitnotes.passes.page import Page, Place, compose, converter_warnings
+from fitnotes.store.files import write_atomically
 from fitnotes.store.inputs import file_hash
 from fitnotes.targets.html import dress_html, page_title, set_formulas
-from fitnotes.targets.slides.deck import Slide, colours, is_dark, pause, size, split
+from fitnotes.targets.slides.deck import Slide, colours, is_dark, size, split
 from fitnotes.targets.slides.paged import write_typst_slides
 
 # The window with the speaker's notes shows the deck in frames.
@@ -66,7 +68,7 @@ def write_slides(document: Document, results: Mapping[int, Result], target: Path
         ]  # fmt: skip
         args += [a for text in _styles(page) for a in ("--variable", f"head={text}")]
         args += ["--variable", f"glyphs={glyphs}"] * bool(glyphs)
-        output = pandoc.write(pandoc.dump(page.doc), "html5", args, cwd=document.note.path.parent)
+        output = pandoc.write(dump(page.doc), "html5", args, cwd=document.note.path.parent)
         converter_warnings(page, output.warnings)
         write_atomically(target, output.text.encode("utf-8", "replace"))
     _measure(document, results, place, page)
@@ -75,8 +77,6 @@ def write_slides(document: Document, results: Mapping[int, Result], target: Path
 
 def _take_glyphs(page: Page) -> str:
     """The shapes that the formulas share, out of the first slide, which is not always shown."""
-    import panflute as pf
-
     first = page.doc.content[0] if len(page.doc.content) else None
     if isinstance(first, pf.RawBlock) and 'class="glyphs"' in first.text[:40]:
         page.doc.content.pop(0)
@@ -96,23 +96,19 @@ def _local(style: str) -> str:
     return re.sub(r"url\(\s*['\"]?(?:https?:)?//[^)]*\)", "none", style)
 
 
-def _raw(text: str) -> Any:
-    import panflute as pf
-
+def _raw(text: str) -> pf.Element:
     return pf.RawBlock(text, format="html")
 
 
-def _sections(page: Page, slides: list[Slide]) -> list[Any]:
+def _sections(page: Page, slides: list[Slide]) -> Elements:
     made = _title_section(page)
     for n, slide in enumerate(slides, 1):
         made += _section(page, slide, n)
     return made
 
 
-def _title_section(page: Page) -> list[Any]:
+def _title_section(page: Page) -> Elements:
     """The slide with the title, which Marp does not have."""
-    import panflute as pf
-
     metadata = page.doc.metadata.content
     if page.marp or "title" not in metadata:
         return []
@@ -128,20 +124,16 @@ def _title_section(page: Page) -> list[Any]:
     return [*made, _raw("</section>")]
 
 
-def _inlines(value: Any) -> list[Any]:
-    import panflute as pf
-
+def _inlines(value: pf.Element) -> Elements:
     if isinstance(value, pf.MetaInlines):
         return list(value.content)
     if isinstance(value, pf.MetaList):
         names = [_inlines(item) for item in value.content]
-        return [e for i, name in enumerate(names) for e in ([pf.Str(","), pf.Space] if i else []) + name]
+        return [e for i, name in enumerate(names) for e in ([pf.Str(","), pf.Space()] if i else []) + name]
     return [pf.Str(pf.stringify(value).strip())]
 
 
-def _section(page: Page, slide: Slide, number: int) -> list[Any]:
-    import panflute as pf
-
+def _section(page: Page, slide: Slide, number: int) -> Elements:
     side = slide.side
     classes = ["slide", *slide.classes]
     css = []
@@ -167,8 +159,8 @@ def _section(page: Page, slide: Slide, number: int) -> list[Any]:
     if slide.title is not None:
         made.append(slide.title)
     for block in slide.blocks:
-        pandoc.walk(pf.Div(block), _mark_pictures, pf.Para)
-        pandoc.walk(pf.Div(block), _size, pf.Image)
+        walk(pf.Div(block), _mark_pictures, pf.Para)
+        walk(pf.Div(block), _size, pf.Image)
     alone = " alone" if slide.crowd == 0 else ""
     if slide.blocks:
         made += [_raw(f'<div class="slide-body{alone}"><div>'), *_paused(slide.blocks), _raw("</div></div>")]
@@ -183,15 +175,13 @@ def _section(page: Page, slide: Slide, number: int) -> list[Any]:
     return [*made, _raw("</section>")]
 
 
-def _mark_pictures(element: Any, doc: Any) -> None:
+def _mark_pictures(element: pf.Element) -> None:
     """An image that is a paragraph of its own stands in the middle."""
-    import panflute as pf
-
     if len(element.content) == 1 and isinstance(element.content[0], pf.Image):
         element.content[0].classes = [*element.content[0].classes, "picture"]
 
 
-def _size(image: Any, doc: Any) -> None:
+def _size(image: pf.Element) -> None:
     """A size in pixels as style: as an attribute a height alone would mean nothing here."""
     css = []
     for key in ("width", "height"):
@@ -203,7 +193,7 @@ def _size(image: Any, doc: Any) -> None:
         image.attributes["style"] = "; ".join([image.attributes.get("style", ""), *css]).strip("; ")
 
 
-def _background(image: Any) -> Any:
+def _background(image: pf.Element) -> pf.Element:
     css = [f"object-fit: {image.attributes.get('fit', 'cover')}"]
     if opacity := image.attributes.get("opacity"):
         css.append(f"opacity: {opacity}")
@@ -211,17 +201,15 @@ def _background(image: Any) -> Any:
         css.append(f"object-fit: contain; transform: scale({float(zoom) / 100:g})")
     image.attributes.clear()
     image.attributes["style"] = "; ".join(css)
-    image.classes = [c for c in image.classes if c != BACKGROUND]
+    image.classes = [c for c in image.classes if c != nodes.BACKGROUND]
     return image
 
 
-def _paused(blocks: list[Any]) -> list[Any]:
+def _paused(blocks: Elements) -> Elements:
     """What follows a ``. . .`` comes with the next step."""
-    import panflute as pf
-
-    groups: list[list[Any]] = [[]]
+    groups: list[Elements] = [[]]
     for block in blocks:
-        if pause(block):
+        if nodes.is_pause(block):
             groups.append([])
         else:
             groups[-1].append(block)

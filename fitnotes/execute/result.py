@@ -1,0 +1,35 @@
+"""What running one block gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fitnotes.store.inputs import Input
+
+Status = Literal["ok", "error", "timeout", "crash", "not run", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What running one block gave.
+
+    ``outputs`` are nbformat output dicts; ``message`` and ``line`` say what went wrong where; ``at`` are the
+    lines where the session's blocks stood, up to this one; ``inputs`` is what it depended on, ``wrote`` the
+    project's files that it wrote, ``volatile`` what it read that cannot be had again; ``lines`` are
+    `line_sums` of the modules it imported. ``after`` is the state of the block before it in its session,
+    ``state`` stands for everything that happened in the session up to here.
+    """
+
+    status: Status
+    outputs: tuple[dict[str, Any], ...] = ()
+    message: str = ""
+    line: int | None = None
+    seconds: float = 0.0
+    inputs: tuple[Input, ...] = ()
+    at: tuple[int | None, ...] = ()
+    wrote: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()
+    lines: tuple[tuple[str, str], ...] = ()
+    after: str = ""
+    state: str = ""

@@ -1,0 +1,159 @@
+"""The note's own images: copied beside the page, in a format that it shows; what is not there becomes a visible box."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from pathlib import Path
+
+import panflute as pf
+
+from fitnotes.document import nodes
+from fitnotes.document.tree import Change, walk
+from fitnotes.draw import darken, pictures
+from fitnotes.draw.media import Media
+from fitnotes.draw.pictures import BadPicture
+from fitnotes.errors import Problem
+from fitnotes.source.note import Note
+from fitnotes.store.inputs import file_hash
+
+
+def place_images(doc: pf.Doc, note: Note, media: Media) -> list[Problem]:
+    """Copies the note's local images beside the page; what cannot be shown becomes a visible box."""
+    placer = _Placer(note, media, str(doc.format))
+
+    def visit(element: pf.Element) -> Change:
+        url = element.url
+        if (media.prefix and url.startswith(media.prefix)) or url in media.files or url.startswith("data:"):
+            return None
+        if alt := element.attributes.pop("fig-alt", ""):
+            element.content = [pf.Str(alt)]
+        dark = element.attributes.pop(nodes.DARK, "")
+        if re.match(r"^(https?:)?//", url):
+            placer.say(
+                f"image {url} lies on the network; pages load nothing from there",
+                url,
+                "network-image",
+                "save it beside the note and refer to the file",
+            )
+            box = nodes.placeholder(f"image not included: {url}")
+            box.content = [pf.Link(*box.content, url=url)]
+            return box
+        placed = placer.place(url)
+        address = placer.place_dark(dark, url) if dark else None
+        if placed is None:
+            return nodes.placeholder(f"image missing: {url}")
+        element.url = placed
+        if address:
+            element.attributes[nodes.DARK] = address
+        return None
+
+    walk(doc, visit, pf.Image, metadata=True)
+    return placer.problems
+
+
+class _Placer:
+    """The images of one note on their way beside its page, each once."""
+
+    def __init__(self, note: Note, media: Media, target: str) -> None:
+        self.note = note
+        self.media = media
+        self.target = target
+        self.problems: list[Problem] = []
+        self._placed: dict[str, str | None] = {}
+
+    def say(self, message: str, url: str, code: str, hint: str | None = None) -> None:
+        line = self.note.line_of(f"]({url}") or self.note.line_of(url)
+        self.problems.append(Problem("warning", message, self.note.shown, line, hint, code=code))
+
+    def read(self, path: Path) -> bytes | None:
+        """A file that the page shows, whether it is there or not; None if it cannot be read."""
+        self.media.inputs[str(path)] = file_hash(path)
+        try:
+            return path.read_bytes()
+        except OSError:
+            return None
+
+    def place(self, url: str) -> str | None:
+        """The address of the note's own image ``url`` in the page; None, and a warning, if there is none."""
+        if url not in self._placed:
+            self._placed[url] = self._place(url)
+        return self._placed[url]
+
+    def place_dark(self, dark: str, url: str) -> str | None:
+        """The address of the image for dark pages: a file, or, for ``true``, the image itself recoloured."""
+        if not self.media.dark:
+            self.read(self._path(dark)) if dark.lower() not in ("true", "false") else None
+            return None
+        if dark.lower() == "false":
+            return None
+        if dark.lower() != "true":
+            return self.place(dark)
+        if not self.media.asked:
+            return None
+        path = self._path(url)
+        data = self.read(path)
+        svg = self._shown_as_svg(data, path.suffix.lower(), path.parent) if data else None
+        if svg is None:
+            self.say(
+                f"image {url}: only a drawing (SVG, PDF) can be recoloured for dark pages", url, "picture"
+            )
+            return None
+        return self.media.add(darken.darkened(svg), ".svg", f"{path.stem}-dark")
+
+    def _shown_as_svg(self, data: bytes, suffix: str, folder: Path) -> bytes | None:
+        try:
+            if suffix in (".svg", ".svgz"):
+                data, suffix = pictures.recognised(data, suffix)
+                data = self._with_linked(data, folder)[0]
+            found = self.media.convert(data, suffix)
+        except BadPicture:
+            return None
+        return found[0] if found and found[1] == ".svg" else None
+
+    def _path(self, url: str) -> Path:
+        return self.note.path.parent / urllib.parse.unquote(url.split("#")[0].split("?")[0])
+
+    def _place(self, url: str) -> str | None:
+        path = self._path(url)
+        if not path.suffix:  # as \\includegraphics allows
+            found = [path.with_name(path.name + suffix) for suffix in (".svg", ".pdf", ".png", ".jpg")]
+            self.media.inputs.update((str(file), file_hash(file)) for file in found)
+            path = next((file for file in found if file.is_file()), path)
+        self.media.inputs[str(path)] = file_hash(path)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            reason = "not found" if isinstance(error, FileNotFoundError) else str(error.strerror)
+            self.say(f"image {url}: {reason}", url, "missing-file")
+            return None
+        suffix = path.suffix.lower()
+        if suffix in (".svg", ".svgz"):
+            data, suffix = self._whole(data, url, path)
+        address = self.media.add(data, suffix, path.stem)
+        if address is None and self.media.why:
+            self.say(f"image {url} cannot be read: {self.media.why}", url, "picture")
+        elif address is None:
+            hint = "convert it to PDF (epstopdf does) or SVG" if suffix in pictures.POSTSCRIPT else None
+            message = f"image {url}: this target cannot show {path.suffix} files"
+            self.say(message, url, "picture" if suffix in pictures.POSTSCRIPT else "", hint)
+        return address
+
+    def _whole(self, data: bytes, url: str, path: Path) -> tuple[bytes, str]:
+        """An SVG with a size and with the pictures that it links to; what it loses on the way is said."""
+        try:
+            data, suffix = pictures.recognised(data, path.suffix.lower())
+        except BadPicture:
+            return data, path.suffix.lower()  # said when it is converted
+        if suffix != ".svg":
+            return data, suffix
+        if lost := pictures.lost_in(pictures.decoded(data), self.target):
+            self.say(f"image {url}: {lost}", url, "picture")
+        data, missing = self._with_linked(data, path.parent)
+        for name in missing:
+            self.say(f"image {url} links to {name}, which is not shown", url, "picture", "embed it there")
+        return data, suffix
+
+    def _with_linked(self, svg: bytes, folder: Path) -> tuple[bytes, list[str]]:
+        text, missing = pictures.with_linked(pictures.decoded(svg), folder, self.read)
+        return pictures.sized(text).encode(), missing

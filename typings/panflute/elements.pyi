@@ -1,0 +1,1 @@
+RAW_FORMATS: frozenset[str]
