@@ -164,11 +164,16 @@ CONVERTERS: dict[str, Callable[[object], Any]] = {
 assert set(CONVERTERS) == {f.name for f in fields(Settings)}
 
 
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that looks most like ``word``, if one does."""
+    return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)), None)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint that names the known word closest to ``word``, or all of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else "known: " + ", ".join(names)
+    close = closest(word, names)
+    return f"did you mean {close}?" if close else "known: " + ", ".join(names)
 
 
 def merge(
@@ -217,12 +222,9 @@ class Project:
     def output(self) -> Path:
         return (self.root / self.settings.output).resolve()
 
-    def shown(self, path: Path) -> str:
-        """The path as messages print it: relative to the working folder where that is shorter."""
-        return display_path(path)
-
 
 def display_path(path: Path) -> str:
+    """The path as messages print it: relative to the working folder where that is shorter."""
     absolute = path if path.is_absolute() else Path.cwd() / path
     relative = os.path.relpath(absolute)
     return str(absolute) if relative.startswith(os.path.join("..", "..")) else relative

@@ -409,7 +409,7 @@ def test_a_formula_that_cannot_be_set_is_said_and_shown_as_written(tmp_path: Pat
         ("error", 6, "formula", 1),
         ("error", 7, "formula", 1),
     ]
-    assert problems[0].message == "formula $\\frac{a$: MathJax says: Missing close brace"
+    assert problems[0].text == "formula $\\frac{a$: MathJax says: Missing close brace"
     root = tree(pictures[0])
     assert len(formulas(root)) == 1
     assert "$\\frac{a$" in words(root)

@@ -131,7 +131,7 @@ class Live(Plain):
         self._console.print(text, style=style, markup=False)
 
     def problem(self, problem: Problem) -> None:
-        style = "bold red" if problem.severity == "error" else "yellow"
+        style = "bold red" if problem.is_error else "yellow"
         self._console.print(str(problem), style=style, markup=False)
 
 
@@ -174,7 +174,7 @@ def summarise(outcomes: Sequence[Outcome], seconds: float) -> str:
     always = ("built", "from cache", "failed")
     text = ", ".join(f"{word} {count}" for word, count in counts.items() if count or word in always)
     failed = [display_path(o.source.path) for o in outcomes if o.status == "failed"]
-    warnings = sum(p.severity == "warning" for o in outcomes for p in o.problems)
+    warnings = sum(not p.is_error for o in outcomes for p in o.problems)
     where = f" ({', '.join(failed)})" if failed else ""
     also = f"; {_plural(warnings, 'warning')}" if warnings else ""
     return f"{text}{where}{also}; {seconds:.1f} s"

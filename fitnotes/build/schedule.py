@@ -136,7 +136,7 @@ class Build:
         if self.request.page is None and not self._others(sources):
             for page, note in self.pages.remove_orphans(self.output):
                 message = f"removed, since its note {display_path(note)} is gone"
-                self.report.problem(Problem("warning", message, display_path(page)))
+                self.report.problem(Problem("orphan", message, display_path(page)))
         if self.executor.cache.stored and self.project.settings.cache_size:
             self.executor.cache.trim(self.project.settings.cache_size)
         return [self._outcomes[source.path] for source in sources]
@@ -256,7 +256,7 @@ class Build:
 
     def _warn(self, path: Path, message: str) -> None:
         """A warning that is known only when all notes are built; most of them have been reported by then."""
-        problem = Problem("warning", message, display_path(path))
+        problem = Problem("shared-file", message, display_path(path))
         self._outcomes[path].problems.append(problem)
         if all(source.path != path for source in self._told):
             self.report.problem(problem)
@@ -318,14 +318,7 @@ class Build:
     def _fail(self, outcome: Outcome, error: FitnotesError) -> None:
         outcome.status = "failed"
         outcome.problems.append(
-            Problem(
-                "error",
-                error.message,
-                error.path or outcome.source.path.name,
-                error.line,
-                error.hint,
-                error.exit_code,
-            )
+            Problem(error.code, error.message, error.path or outcome.source.path.name, error.line, error.hint)
         )
 
     def _note(self, source: Source, note: Note, targets: list[str]) -> Outcome:
@@ -345,14 +338,14 @@ class Build:
         except OSError as error:
             # Disk full, no permission: said as it is, with the file.
             message = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-            outcome.problems.append(Problem("error", message, note.shown, exit_code=3))
+            outcome.problems.append(Problem("system", message, note.shown))
         except Exception as error:
             # Our own fault: said in one line, without harm to the other notes.
             if os.environ.get("FITNOTES_DEBUG"):
                 raise
             hint = "this is a bug in fitnotes; FITNOTES_DEBUG=1 shows where"
             message = f"internal error: {type(error).__name__}: {error}"
-            outcome.problems.append(Problem("error", message, note.shown, hint=hint, exit_code=3))
+            outcome.problems.append(Problem("internal", message, note.shown, hint=hint))
         finally:
             self._labels.running.discard(source.path)
             self.running.discard(source.path)
@@ -388,7 +381,7 @@ class Build:
                 name = Path(item.name).name
                 if item.value == MISSING and any(name in b.options.depends for b in document.blocks):
                     message = f"depends={name}: there is no such file"
-                    found.append(Problem("warning", message, note.shown, note.line_of(name)))
+                    found.append(Problem("depends", message, note.shown, note.line_of(name)))
             outcome.problems += [p for p in found if p not in outcome.problems]
             outcome.inputs |= inputs
             files = []
@@ -397,7 +390,7 @@ class Build:
             if target == "html" and not self.request.embed:
                 files += self._assets(page, script=composed.has_maths)
             warnings = [*document.problems, *found]
-            failed = any(p.severity == "error" for p in outcome.problems)
+            failed = any(p.is_error for p in outcome.problems)
             stamp = (FAILED if failed else "") + self._stamp(source, note, target)
             with contextlib.suppress(OSError):  # said when the results could not be stored
                 self.pages.store(page, source.path, stamp, inputs, files, warnings)

@@ -116,9 +116,7 @@ def read(note: Note) -> tuple[str, list[Problem]]:
         if re.match(r"Duplicate identifier '\w{2,4}[-:]", warning):
             continue  # of something with a number: an error of ours, with both lines
         line = re.search(r"at (?:\S+ )?line (\d+)", warning)
-        problems.append(
-            Problem("warning", warning, note.shown, int(line[1]) if line else None, code="pandoc")
-        )
+        problems.append(Problem("pandoc", warning, note.shown, int(line[1]) if line else None))
     return output.text, problems
 
 

@@ -63,9 +63,7 @@ def read_document(note: Note, base: Settings, overrides: dict[str, object] | Non
     ast, problems = pandoc.read(note)
     if (line := unclosed_fence(note.text)) is not None:
         message = "this block is never closed; it is shown as text and does not run"
-        problems.append(
-            Problem("error", message, note.shown, line, "end it with ```", exit_code=1, code="unclosed-block")
-        )
+        problems.append(Problem("unclosed-block", message, note.shown, line, "end it with ```"))
     doc = load(ast, "json")
     if LINE in ast:
         _refuse_leaked_marks(doc, note)

@@ -182,7 +182,7 @@ class Drawer:
         shown = element.text.strip().split("\n")[0][:60]
         message = f"raw TeX {shown} is a drawing, for which no LaTeX is installed; its source is shown"
         hint = how_to_install("lualatex")
-        self.problems.append(Problem("warning", message, self.note.shown, drawing.line, hint, code="raw-tex"))
+        self.problems.append(Problem("raw-tex", message, self.note.shown, drawing.line, hint))
         if isinstance(element, pf.RawBlock):
             return pf.CodeBlock(element.text, classes=["latex"])
         return pf.Code(element.text)
@@ -210,16 +210,13 @@ class Drawer:
                 options[name] = value
             else:
                 hint = nearest(name, ATTRIBUTES)
-                self._say(
-                    f"unknown option {key!r} of a drawing", line and line - 1, hint, 2, "unknown-option"
-                )
+                message = f"unknown option {key!r} of a drawing"
+                self._say("unknown-option", message, line and line - 1, hint)
         element.identifier = element.identifier or options.get("label", "")
         return self._with_files("\n".join(lines), line), options
 
-    def _say(
-        self, message: str, line: int | None, hint: str | None, code: int, name: str, shown: str = ""
-    ) -> None:
-        self.problems.append(Problem("error", message, shown or self.note.shown, line, hint, code, name))
+    def _say(self, code: str, message: str, line: int | None, hint: str | None, shown: str = "") -> None:
+        self.problems.append(Problem(code, message, shown or self.note.shown, line, hint))
 
     def _image(
         self, drawing: Drawing, options: Mapping[str, str], stem: str, doc: pf.Doc
@@ -231,9 +228,8 @@ class Drawer:
         if isinstance(made, TikzError):
             shown, line = made.place or (self.note.shown, drawing.line)
             missing = self.engine is None
-            self._say(
-                f"tikz: {made}", line, made.hint, 4 if missing else 1, "" if missing else "diagram", shown
-            )
+            code = "missing-program" if missing else "diagram"
+            self._say(code, f"tikz: {made}", line, made.hint, shown)
             where = f"line {line}: " if line and shown == self.note.shown else ""
             message = output_block(f"tikz: {where}{made}", "error", str(doc.format))
             return [message, pf.CodeBlock(drawing.code.strip("\n"), classes=["latex"])]
@@ -254,7 +250,7 @@ class Drawer:
             return to_bool(options.get(DARK, self.dark))
         except ValueError as expected:
             message = f"option {DARK}: expected {expected}, found {options[DARK]!r}"
-            self._say(message, drawing.line and drawing.line - 1, None, 2, "unknown-option")
+            self._say("unknown-option", message, drawing.line and drawing.line - 1, None)
             return False
 
     # ----------------------------------------------------------------------------------------------

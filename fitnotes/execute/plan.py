@@ -311,9 +311,7 @@ def syntax_problem(note: Note, blocks: Sequence[Block]) -> tuple[Block, Problem]
             line = (block.line or 1) + (error.lineno or 1) - 1
             message = f"{block.name}: SyntaxError: {error.msg}"
             found = (error.text or "").strip()
-            problem = Problem(
-                "error", message, note.shown, line, f"{found}" if found else None, exit_code=1, code="syntax"
-            )
+            problem = Problem("syntax", message, note.shown, line, f"{found}" if found else None)
             return block, problem
     return None
 

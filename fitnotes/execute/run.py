@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from fitnotes.errors import BLOCK_FAILED, Problem
+from fitnotes.errors import Problem
 from fitnotes.execute.cache import Cache
 from fitnotes.execute.kept import Held, Kept
 from fitnotes.execute.ledger import Entry, Ledger, Ran
@@ -70,6 +70,7 @@ class _Group:
         self.name = steps[0].block.options.session
         self.ran: dict[int, Result] = {}  # by block
         self.also: dict[int, str] = {}
+        self.skipped: dict[int, str] = {}  # why it did not run
         self.memory = 0
 
     @property
@@ -78,6 +79,12 @@ class _Group:
 
     def result(self, step: Step) -> Result | None:
         return self.ran.get(step.block.index, step.stored)
+
+    def skip(self, step: Step, failed: Block) -> None:
+        """A block that does not run, since one above it in its session failed."""
+        why = f"{failed.name} above failed"
+        self.skipped[step.block.index] = why
+        self.ran[step.block.index] = Result("not run", message=f"not run: {why}")
 
     def files(self) -> tuple[set[str], set[str]]:
         """The files that this run read, and those that it wrote."""
@@ -200,14 +207,14 @@ class Executor:
                 done.told.append(Told(step.block, "reused", also=_also(step.stored)))
                 continue
             message = f"{step.block.name} has no stored result that still holds"
-            done.problems.append(Problem("warning", message, note.shown, step.block.line, step.why))
+            done.problems.append(Problem("missing-result", message, note.shown, step.block.line, step.why))
             done.told.append(Told(step.block, "missing", step.why))
         return self._settle(note, done)
 
     def _settle(self, note: Note, done: Execution) -> Execution:
         for path in dict.fromkeys(self.cache.unreadable):
             message = f"stored result {path.name} cannot be read and is made again"
-            done.problems.append(Problem("warning", message, note.shown))
+            done.problems.append(Problem("cache", message, note.shown))
         self.cache.unreadable.clear()
         done.told.sort(key=lambda told: told.block.index)
         for result in done.results.values():
@@ -254,7 +261,7 @@ class Executor:
                     done.reused += not step.block.inline
                 if result.status not in ("ok", "not run"):
                     line = result.line or step.block.line
-                    problem = Problem("error", result.message, note.shown, line, exit_code=BLOCK_FAILED)
+                    problem = Problem("block", result.message, note.shown, line)
                     waiting[index] = problem
                 done.told.append(self._told(group, step, result, ran, first, exchanges))
         done.problems += [problem for _, problem in sorted(waiting.items())]
@@ -271,7 +278,7 @@ class Executor:
         if not ran:
             return Told(step.block, "reused", "", also)
         if result.status == "not run":
-            return Told(step.block, "not run", result.message.partition(": ")[2], also)
+            return Told(step.block, "not run", group.skipped.get(step.block.index, ""), also)
         if step.stored is None:
             return Told(step.block, "run", step.why, also)
         if first is None:
@@ -332,7 +339,7 @@ class Executor:
                     count.add(step)
                     continue
                 if failed is not None:
-                    group.ran[step.block.index] = _not_run(failed)
+                    group.skip(step, failed)
                     count.add(step)
                     continue
                 inputs = self._before(step, note, first=at == 0)
@@ -418,7 +425,7 @@ class Executor:
             self.cache.store(step.key, result)
         except OSError as error:
             message = f"results cannot be stored in {display_path(self.cache.folder)}: {error.strerror}"
-            problem = Problem("warning", message, note.shown)
+            problem = Problem("cache", message, note.shown)
             if problem not in done.problems:
                 done.problems.append(problem)
 
@@ -460,7 +467,7 @@ class Executor:
                 for step, group in steps:
                     name, index = group.name, step.block.index
                     if name in failed:
-                        group.ran[index] = _not_run(failed[name])
+                        group.skip(step, failed[name])
                         continue
                     if name not in opened:
                         opened[name] = Session(note, settings, self.project, self._cancel)
@@ -509,10 +516,6 @@ class Executor:
         memory = max([group.memory for group in groups] + [before.memory if before else 0])
         entry = Entry(setting(settings), tuple(blocks), products, memory, exchanges, done.states)
         self.ledger.store(note.path, entry)
-
-
-def _not_run(failed: Block) -> Result:
-    return Result("not run", message=f"not run: {failed.name} above failed")
 
 
 class _Count:

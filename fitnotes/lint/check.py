@@ -14,9 +14,8 @@ from fitnotes.build.sources import Source as File
 from fitnotes.build.sources import notes_below
 from fitnotes.document import pandoc
 from fitnotes.document.tree import dump, load, walk
-from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
+from fitnotes.errors import CODES, HINT, ConversionError, FitnotesError, Problem, UsageError
 from fitnotes.execute.run import Executor
-from fitnotes.lint.codes import CODES, FIXABLE, HINT
 from fitnotes.lint.document import check_document, check_macros, check_numbers, stored_results
 from fitnotes.lint.scan import Source
 from fitnotes.lint.source import Edit, Finding, check_source
@@ -86,7 +85,7 @@ class Linter:
         text, count = note.text, 0
         for _ in range(10):
             found, _ = self._check(Note(file.path, text, mark(text)), file)
-            wanted = [f for f in found if f.edits and f.code in FIXABLE]
+            wanted = [f for f in found if f.edits and CODES[f.code].fixed]
             mended, done = _apply(text, wanted, file.path)
             if not done:
                 break
@@ -97,17 +96,14 @@ class Linter:
         return count
 
 
-def severity(finding: Finding) -> str:
-    return CODES[finding.code][0]
-
-
 def failing(findings: Sequence[Finding]) -> bool:
-    return any(severity(finding) != HINT for finding in findings)
+    return any(finding.severity != HINT for finding in findings)
 
 
 def _known(code: str, where: str) -> None:
-    if code not in CODES:
-        raise UsageError(f"lint-ignore: unknown code {code!r}", path=where, hint=nearest(code, CODES))
+    known = [name for name in CODES if CODES[name].own]
+    if code not in known:
+        raise UsageError(f"lint-ignore: unknown code {code!r}", path=where, hint=nearest(code, known))
 
 
 def _located(problem: Problem, source: Source, note: Note) -> Finding:
@@ -116,12 +112,11 @@ def _located(problem: Problem, source: Source, note: Note) -> Finding:
     column = 1
     if problem.path == note.shown:
         text = source.text.split("\n")[line - 1] if line <= source.text.count("\n") + 1 else ""
-        words = re.findall(r"\\[A-Za-z]+\{[^}]*\}|\\[A-Za-z]+|@[\w:.-]+|[\w./%-]{2,}", problem.message)
+        words = re.findall(r"\\[A-Za-z]+\{[^}]*\}|\\[A-Za-z]+|@[\w:.-]+|[\w./%-]{2,}", problem.text)
         places = [text.find(word) for word in sorted(words, key=len, reverse=True) if word in text]
         column = (places[0] if places else len(text) - len(text.lstrip())) + 1
-    code = problem.code if problem.code in CODES else "pandoc"
-    message = problem.message.removeprefix("formula ") if code == "formula" else problem.message
-    return Finding(line, column, code, message, problem.hint, (), problem.path)
+    code = CODES[problem.code].lint or problem.code
+    return Finding(line, column, code, problem.message, problem.hint, (), problem.path)
 
 
 def _heard(found: list[Finding], note: Note, ignored: set[str]) -> list[Finding]:

@@ -41,9 +41,7 @@ def check_document(
         if wrong and isinstance(error, UsageError):
             return wrong, None
         code = "unreadable" if isinstance(error, ConversionError) else "setting"
-        return [
-            Problem("error", error.message, error.path or note.shown, error.line, error.hint, 2, code)
-        ], None
+        return [Problem(code, error.message, error.path or note.shown, error.line, error.hint)], None
     results = stored_results(note, document, executor)
     media = Media(Path(), "", convert=lambda data, suffix: None, asked=False, dark=True)
     page = compose(document, results, "html", media, place)
@@ -63,7 +61,7 @@ def check_document(
             formula_problem(page, formula[0], reason)
     syntax = planning.syntax_problem(note, document.blocks)
     problems = [*document.problems, *page.found, *([syntax[1]] if syntax else [])]
-    return [p for p in problems if "cannot show" not in p.message], page
+    return [p for p in problems if p.code != "unshown-picture"], page
 
 
 def stored_results(note: Note, document: Document, executor: Executor) -> dict[int, Result]:
@@ -94,7 +92,7 @@ def _wrong_options(note: Note, project: Project) -> Iterator[Problem]:
                     (i for i, t in enumerate(block.text.split("\n"), 1) if re.match(rf"\s*#\|\s*{key}", t)), 0
                 )
                 at = line + own if line else None
-                yield Problem("error", problem.message, note.shown, at, problem.hint, 2, "unknown-option")
+                yield Problem("unknown-option", problem.message, note.shown, at, problem.hint)
 
 
 def _header(code: str) -> list[tuple[str, object]]:

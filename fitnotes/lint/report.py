@@ -10,9 +10,8 @@ from pathlib import Path
 import click
 
 from fitnotes.build.sources import find_sources
-from fitnotes.errors import FitnotesError, located
-from fitnotes.lint.check import Linter, failing, severity
-from fitnotes.lint.codes import FIXABLE
+from fitnotes.errors import CODES, FitnotesError, located
+from fitnotes.lint.check import Linter, failing
 from fitnotes.lint.source import Finding
 from fitnotes.settings import find_project
 
@@ -56,18 +55,18 @@ def _record(finding: Finding) -> dict[str, object]:
         "line": finding.line,
         "column": finding.column,
         "code": finding.code,
-        "severity": severity(finding),
+        "severity": finding.severity,
         "message": finding.message,
         "hint": finding.hint,
-        "fixable": bool(finding.edits) and finding.code in FIXABLE,
+        "fixable": bool(finding.edits) and CODES[finding.code].fixed,
     }
 
 
 def _summary(found: Sequence[Finding], mended: int | None, notes: int) -> str:
-    counts = {kind: sum(severity(f) == kind for f in found) for kind in ("error", "warning", "hint")}
+    counts = {kind: sum(f.severity == kind for f in found) for kind in ("error", "warning", "hint")}
     words = [f"{n} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items() if n]
     text = f"{notes} note{'' if notes == 1 else 's'}: {', '.join(words) or 'nothing found'}"
-    fixable = sum(bool(f.edits) and f.code in FIXABLE for f in found)
+    fixable = sum(bool(f.edits) and CODES[f.code].fixed for f in found)
     if mended is not None:
         text += f"; mended {mended}"
     elif fixable:

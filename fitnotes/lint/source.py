@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from fitnotes.errors import CODES, Severity
 from fitnotes.lint.scan import Source, Span
 from fitnotes.source.note import tighten_maths
 from fitnotes.tex.environments import ENVIRONMENT, rows
@@ -30,6 +31,10 @@ class Finding:
     hint: str | None = None
     edits: tuple[Edit, ...] = ()
     path: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        return CODES[self.code].severity
 
 
 def check_source(source: Source, macros: Macros) -> Iterator[Finding]:

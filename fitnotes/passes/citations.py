@@ -60,9 +60,7 @@ def _files(page: Page, key: str) -> list[str]:
             continue
         reason = "lies on the network; save it beside the note" if "://" in name else "not found"
         line = note.line_of(name)
-        page.problems.append(
-            Problem("warning", f"{key} {name} {reason}", note.shown, line, code="missing-file")
-        )
+        page.problems.append(Problem("missing-file", f"{key} {name} {reason}", note.shown, line))
     return found
 
 
@@ -77,7 +75,7 @@ def _project_files(page: Page, names: tuple[str, ...], key: str) -> list[str]:
             found.append(str(file))
         else:
             message = f"{key} {name}, which the settings name, not found"
-            page.problems.append(Problem("warning", message, note.shown, code="missing-file"))
+            page.problems.append(Problem("missing-file", message, note.shown))
     return found
 
 
@@ -99,7 +97,7 @@ def _process(page: Page, files: list[str], styles: list[str]) -> None:
         if "Citeproc" in reason and styles:
             line = note.line_of(Path(styles[0]).name)
             reason = f"the style {Path(styles[0]).name} cannot be read: {reason}"
-        page.problems.append(Problem("error", reason[:300], note.shown, line, exit_code=1, code="citation"))
+        page.problems.append(Problem("bibliography", reason[:300], note.shown, line))
         _without(page, wanted=True, said=True)
         return
     made = load(output.text, page.doc.format)
@@ -122,13 +120,13 @@ def _say_missing(page: Page, warnings: tuple[str, ...]) -> set[str]:
         first = " ".join(warning.split())
         found = re.search(r"[Cc]itation (\S+) not found", first)
         if found is None:
-            page.problems.append(Problem("warning", f"pandoc: {first}", note.shown, code="pandoc"))
+            page.problems.append(Problem("pandoc", f"pandoc: {first}", note.shown))
             continue
         key = found[1]
         missing.add(key)
         line = note.line_of(f"@{key}") or note.line_of(f"{{{key}}}") or note.line_of(key)
         message = f"citation of {key}, which the bibliography does not have"
-        page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
+        page.problems.append(Problem("citation", message, note.shown, line))
     return missing
 
 
@@ -212,7 +210,7 @@ def _without(page: Page, wanted: bool, *, said: bool = False) -> None:
         line = next((at for key in keys if (at := note.line_of(key)) is not None), None)
         message = f"citation of {', '.join(keys)}, but there is no bibliography"
         if not said:
-            page.problems.append(Problem("warning", message, note.shown, line, code="citation"))
+            page.problems.append(Problem("citation", message, note.shown, line))
         shown = pf.stringify(pf.Para(*element.content)).strip()
         return nodes.error(pf.Str(shown or f"[{', '.join(keys)}]"))
 

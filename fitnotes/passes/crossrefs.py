@@ -18,7 +18,7 @@ from fitnotes.document import nodes
 from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.errors import Problem
 from fitnotes.passes.language import KINDS, Words
-from fitnotes.settings import nearest
+from fitnotes.settings import closest, nearest
 from fitnotes.source.note import Note
 from fitnotes.tex.environments import STARRED, in_parentheses
 from fitnotes.tex.numbering import Sections, within
@@ -75,9 +75,7 @@ class References:
                 line = self.note.line_of(label, after=before.line or 0) or line
             message = f"the label {label} is given twice (first in line {before.line})"
             hint = "give one of them another name"
-            self.problems.append(
-                Problem("error", message, self.note.shown, line, hint, exit_code=1, code="doubled-label")
-            )
+            self.problems.append(Problem("doubled-label", message, self.note.shown, line, hint))
             return
         self.targets[label] = target
 
@@ -97,9 +95,7 @@ class References:
                 message = f"{label} stands in several notes: {where}"
                 hint = f"write note#{label}"
                 line = self.note.line_of(label)
-                self.problems.append(
-                    Problem("error", message, self.note.shown, line, hint, exit_code=1, code="doubled-label")
-                )
+                self.problems.append(Problem("doubled-label", message, self.note.shown, line, hint))
             if found:
                 return found[0]
         return None
@@ -107,8 +103,8 @@ class References:
     def missing(self, written: str, label: str) -> None:
         """Says that ``label`` is nowhere. ``written`` is how the note refers to it."""
         hint = nearest(label, self.targets) if self.targets else None
-        close = re.match(r"did you mean (.*)\?$", hint or "")
-        if close and (line := self.targets[close[1]].line):
+        close = closest(label, self.targets)
+        if close and (line := self.targets[close].line):
             hint = f"{hint} (line {line})"
         message = f"{written} refers to nothing in {'that note' if '#' in label else 'this note'}"
         if label in self.unnumbered:
@@ -116,9 +112,7 @@ class References:
             hint = "take the star or \\nonumber away, or give it a \\tag"
         found = re.search(rf"{re.escape(written)}(?![\w:.-]*\w)", self.note.text)
         line = self.note.text.count("\n", 0, found.start()) + 1 if found else self.note.line_of(written)
-        self.problems.append(
-            Problem("error", message, self.note.shown, line, hint, exit_code=1, code="undefined-label")
-        )
+        self.problems.append(Problem("undefined-label", message, self.note.shown, line, hint))
 
 
 COUNTED = {"figure": "Figure", "table": "Table", "listing": "Listing"}  # as LaTeX names their counters

@@ -46,7 +46,7 @@ def read_floats(doc: pf.Doc, note: Note) -> list[Problem]:
         except ValueError as expected:
             line = note.line_of(laid_out[0])
             message = f"{laid_out[0]}={element.attributes[laid_out[0]]}: expected {expected}"
-            problems.append(Problem("error", message, note.shown, line, exit_code=2, code="unknown-option"))
+            problems.append(Problem("unknown-option", message, note.shown, line))
             shape = None
         if kind is None:
             return _side_by_side(blocks, shape, parts=False)

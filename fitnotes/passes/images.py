@@ -64,7 +64,7 @@ class _Placer:
 
     def say(self, message: str, url: str, code: str, hint: str | None = None) -> None:
         line = self.note.line_of(f"]({url}") or self.note.line_of(url)
-        self.problems.append(Problem("warning", message, self.note.shown, line, hint, code=code))
+        self.problems.append(Problem(code, message, self.note.shown, line, hint))
 
     def read(self, path: Path) -> bytes | None:
         """A file that the page shows, whether it is there or not; None if it cannot be read."""
@@ -136,7 +136,7 @@ class _Placer:
         elif address is None:
             hint = "convert it to PDF (epstopdf does) or SVG" if suffix in pictures.POSTSCRIPT else None
             message = f"image {url}: this target cannot show {path.suffix} files"
-            self.say(message, url, "picture" if suffix in pictures.POSTSCRIPT else "", hint)
+            self.say(message, url, "unshown-picture", hint)
         return address
 
     def _whole(self, data: bytes, url: str, path: Path) -> tuple[bytes, str]:

@@ -33,9 +33,7 @@ def link_pages(doc: pf.Doc, note: Note, suffix: str, base: Path, linked: dict[st
         linked[str(file)] = "there" if file.is_file() else MISSING
         if not file.is_file():
             message = f"link to {path}: there is no such note"
-            problems.append(
-                Problem("warning", message, note.shown, note.line_of(f"]({element.url}"), code="missing-note")
-            )
+            problems.append(Problem("missing-note", message, note.shown, note.line_of(f"]({element.url}")))
         elif file.is_relative_to(base.resolve()):
             element.url = re.sub(r"\.\w+$", suffix, path) + mark + part
 

@@ -189,9 +189,7 @@ class _Formulas:
         try:
             return expand(text, known.copy())
         except MacroError as error:
-            self.found.problems.append(
-                Problem("error", f"formula: {error}", self.note.shown, line, exit_code=1, code="formula")
-            )
+            self.found.problems.append(Problem("macro", f"formula: {error}", self.note.shown, line))
             self.found.broken.add(formula_key(text))
             return text
 
@@ -205,7 +203,7 @@ class _Formulas:
             where = self.note.text.count("\n", 0, match.start()) + 1
         message = f"{name} is used before its definition in line {where}"
         hint = "move the definition up, best into header-includes"
-        self.found.problems.append(Problem("warning", message, self.note.shown, line, hint, code="early-use"))
+        self.found.problems.append(Problem("early-use", message, self.note.shown, line, hint))
 
     # -- formulas
 
@@ -264,9 +262,7 @@ class _Formulas:
         if isinstance(element, pf.Math):
             if re.search(r"`[^`]+`\{\.?python", element.text):
                 message = "a computed value inside a formula: end the formula before it, or compute all of it"
-                self.found.problems.append(
-                    Problem("error", message, self.note.shown, line, exit_code=1, code="formula")
-                )
+                self.found.problems.append(Problem("macro", message, self.note.shown, line))
             rest, found = split_definitions(element.text)
             if found:
                 self.define(found, line)

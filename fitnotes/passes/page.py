@@ -128,7 +128,7 @@ def compose(
         marp.read_marp(doc, for_marp, styled=deck and target == "html")
         if "gradient" in note.text and re.search(r"(?i)backgroundImage:.*gradient", note.text):
             line = note.line_of("gradient(")
-            problems.append(Problem("warning", "gradients behind slides are left out", note.shown, line))
+            problems.append(Problem("slides", "gradients behind slides are left out", note.shown, line))
     problems += _unknown_formats(doc, note)
     _choose(doc, {"slides", "revealjs", "beamer", target} if deck else {*FORMATS.get(target, ()), target})
     if not deck:
@@ -232,7 +232,9 @@ def _unknown_formats(doc: pf.Doc, note: Note) -> list[Problem]:
                 if name not in _FORMATS:
                     message = f"{key}={name}: there is no such format"
                     hint = nearest(name, _FORMATS)
-                    problems.append(Problem("warning", message, note.shown, note.line_of(f'{key}="'), hint))
+                    problems.append(
+                        Problem("unknown-format", message, note.shown, note.line_of(f'{key}="'), hint)
+                    )
 
     walk(doc, look, pf.Div, pf.Span)
     return problems
@@ -250,7 +252,7 @@ def _leaked(doc: pf.Doc, note: Note) -> list[Problem]:
                 message = f"{shown[:40]} is shown as text"
                 hint = "an empty line above it, or another name, may make pandoc read it"
                 line = note.line_of(shown)
-                problems.append(Problem("warning", message, note.shown, line, hint, code="pandoc"))
+                problems.append(Problem("pandoc", message, note.shown, line, hint))
 
     walk(doc, look, pf.Para, pf.Plain)
     return problems
@@ -295,7 +297,7 @@ def converter_warnings(page: Page, warnings: tuple[str, ...]) -> None:
             continue
         first = " ".join(warning.split())
         note = page.document.note
-        page.problems.append(Problem("warning", f"pandoc: {first}", note.shown, code="pandoc"))
+        page.problems.append(Problem("pandoc", f"pandoc: {first}", note.shown))
 
 
 def formula_line(page: Page, formula: str) -> int | None:
@@ -310,8 +312,8 @@ def formula_problem(page: Page, formula: str, reason: str) -> None:
         return
     note = page.document.note
     for line, original in page.maths.written.get(maths.formula_key(formula), [(None, formula)]):
-        message = f"formula {' '.join(original.split())[:80]}: MathJax says: {reason}"
-        page.problems.append(Problem("error", message, note.shown, line, exit_code=1, code="formula"))
+        message = f"{' '.join(original.split())[:80]}: MathJax says: {reason}"
+        page.problems.append(Problem("formula", message, note.shown, line))
 
 
 def relative_prefix(folder: Path, page_folder: Path) -> str:

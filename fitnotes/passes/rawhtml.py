@@ -68,7 +68,7 @@ def read_raw_html(doc: pf.Doc, note: Note) -> list[Problem]:
     def warn(tag: str) -> None:
         line = note.line_of(tag)
         message = f"HTML {' '.join(tag.split())[:60]!r} means nothing on paper; only its text is kept"
-        problems.append(Problem("warning", message, note.shown, line, code="raw-html"))
+        problems.append(Problem("raw-html", message, note.shown, line))
 
     def inlines(content: Elements) -> Elements:
         stack: list[tuple[str, str | None, Elements]] = [("", None, [])]

@@ -139,7 +139,7 @@ class _Reader:
         for pattern, message in _LOST:
             if match := pattern.search(text):
                 line = self.note.line_of(match[0])
-                self.problems.append(Problem("warning", message, self.note.shown, line, code="raw-tex"))
+                self.problems.append(Problem("raw-tex", message, self.note.shown, line))
 
     def read(self) -> None:
         with contextlib.suppress(ConversionError):  # pandoc refuses one of them: each is tried by itself
@@ -196,7 +196,7 @@ class _Reader:
         shown = element.text.strip().split("\n")[0][:60]
         message = f"raw TeX {shown} means nothing to this target; its source is shown"
         at = self.note.line_of(shown, after=(line or 1) - 1) or line
-        self.problems.append(Problem("warning", message, self.note.shown, at, code="raw-tex"))
+        self.problems.append(Problem("raw-tex", message, self.note.shown, at))
         block = isinstance(element, pf.RawBlock)
         return pf.CodeBlock(element.text, classes=["tex"]) if block else pf.Code(element.text)
 

@@ -376,7 +376,7 @@ class _Builder:
         return out
 
     def warn(self, block: Block, message: str) -> None:
-        self.problems.append(Problem("warning", message, self.note.shown, block.line))
+        self.problems.append(Problem("result", message, self.note.shown, block.line))
 
 
 def inline_markup(value: Mapping[str, str]) -> str:
@@ -389,7 +389,7 @@ def inline_markup(value: Mapping[str, str]) -> str:
 def missing_errors(note: Note, blocks: Sequence[Block], results: Mapping[int, Result]) -> list[Problem]:
     """Warnings about blocks that were to raise an error and did not: the text around them says they do."""
     return [
-        Problem("warning", f"error=true, but {block.name} raised no error", note.shown, block.line)
+        Problem("result", f"error=true, but {block.name} raised no error", note.shown, block.line)
         for block in blocks
         if block.options.error and (result := results.get(block.index)) is not None
         if result.status == "ok" and not any(o["output_type"] == "error" for o in result.outputs)

@@ -70,7 +70,7 @@ def _formulas(page: Page) -> None:
             if re.search(rf"\\{name}(?![A-Za-z])", text):
                 message = f"formula {' '.join(text.split())[:60]}: GitHub does not allow \\{name}"
                 line = formula_line(page, element.text)
-                page.problems.append(Problem("warning", message, page.document.note.shown, line))
+                page.problems.append(Problem("github-macro", message, page.document.note.shown, line))
 
     def display(element: pf.Element) -> Elements:
         text, labels = take_labels(element.text)

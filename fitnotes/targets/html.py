@@ -312,7 +312,7 @@ def _head(page: Page) -> list[str]:
             note = page.document.note
             message = "a script or link in the header is left out: pages load nothing from elsewhere"
             line = note.line_of(text)
-            page.problems.append(Problem("warning", message, note.shown, line))
+            page.problems.append(Problem("head", message, note.shown, line))
         kept += [rest.strip()] if rest.strip() else []
     return kept
 

@@ -264,7 +264,7 @@ def _place_graphics(tex: str, page: Page) -> str:
                 url = page.media.add(path.read_bytes(), path.suffix.lower(), path.stem)
                 return f"{match[1]}{{{url}}}" if url else match[0]
         line = note.line_of(match[0])
-        page.problems.append(Problem("warning", f"image {match[2]}: not found", note.shown, line))
+        page.problems.append(Problem("missing-file", f"image {match[2]}: not found", note.shown, line))
         return f"\\fitnotesproblem{{[image missing: {match[2]}]}}"
 
     return re.sub(r"(\\includegraphics\s*(?:\[[^\]]*\])?)\s*\{([^}]*)\}", place, tex)
@@ -410,9 +410,14 @@ def _repaired(log: str, text: str, page: Page, engine: str) -> str | None:
     reason = next((line[2:].strip() for line in log.split("\n") if line.startswith("! ")), "")
 
     def say(message: str, name: str, hint: str | None = None, *, wrong: bool = False) -> None:
-        severity, code = ("error", 1) if wrong else ("warning", 0)
         page.problems.append(
-            Problem(severity, f"{engine}: {message}", note.shown, note.line_of(name), hint, code)  # type: ignore[arg-type]
+            Problem(
+                "latex-formula" if wrong else "latex",
+                f"{engine}: {message}",
+                note.shown,
+                note.line_of(name),
+                hint,
+            )
         )
 
     def insert(lines: str) -> str:
@@ -496,7 +501,7 @@ def _run(engine: str, source: Path, page: Page) -> str:
     for sign in missing[:10]:
         message = f"{engine}: its fonts have no {sign}, which is missing in the PDF"
         hint = "set mainfont in the header to a font that has it, or use typst"
-        page.problems.append(Problem("warning", message, note.shown, note.line_of(sign), hint))
+        page.problems.append(Problem("glyph", message, note.shown, note.line_of(sign), hint))
     return log
 
 

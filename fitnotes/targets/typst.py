@@ -419,7 +419,7 @@ def write_typst_pdf(
                 message = (
                     f"the fonts inside Typst have no {foreign[0]!r}; one of this system is used if it has"
                 )
-                problem = Problem("warning", message, note.shown, note.line_of(foreign[0]))
+                problem = Problem("glyph", message, note.shown, note.line_of(foreign[0]))
                 page.problems.append(problem)
             write_atomically(target, pdf)
             return page

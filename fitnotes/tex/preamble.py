@@ -104,14 +104,7 @@ class Preamble:
             f"{definition.name} is defined again (first in {where}{other}); the last one holds from here"
         )
         self.problems.append(
-            Problem(
-                "warning",
-                message,
-                place.shown,
-                place.line,
-                "\\renewcommand says that it is meant",
-                code="redefinition",
-            )
+            Problem("redefinition", message, place.shown, place.line, "\\renewcommand says that it is meant")
         )
 
 
@@ -233,7 +226,7 @@ def _keep(text: str, line: int | None, kind: str, key: str, note: Note, found: P
     elif kind in ("", "tex", "latex"):
         if not kind and "\\" not in text and not re.fullmatch(r"(?s)(\s*%[^\n]*\n?)*", text):
             message = f"{key}: {text.strip()[:40]!r} is neither TeX nor HTML, and goes nowhere"
-            found.problems.append(Problem("warning", message, note.shown, line, code="preamble"))
+            found.problems.append(Problem("preamble", message, note.shown, line))
             return
         found.parts.append(Part(text.rstrip(), note.shown, line))
 
@@ -245,7 +238,7 @@ def _read_file(path: Path, found: Preamble, note: Note, line: int | None) -> Non
     except (OSError, UnicodeDecodeError) as error:
         reason = "not found" if isinstance(error, FileNotFoundError) else str(error)
         message = f"preamble {display_path(path)}: {reason}"
-        found.problems.append(Problem("warning", message, note.shown, line, code="missing-file"))
+        found.problems.append(Problem("missing-file", message, note.shown, line))
         return
     found.parts.append(Part(text.rstrip(), display_path(path), 1))
 
@@ -258,7 +251,7 @@ def unheard(preamble: Preamble, target: str) -> list[Problem]:
         for match in _LATEX_NUMBERS.finditer(rest):
             line = None if part.line is None else part.line + rest.count("\n", 0, match.start())
             message = f"preamble: {match[0]} changes numbers in LaTeX only; in {target} they are others"
-            problems.append(Problem("warning", message, part.shown, line, code="preamble"))
+            problems.append(Problem("preamble", message, part.shown, line))
         rest = _LAYOUT.sub("", _blank_definitions(rest))
         for number, row in enumerate(rest.split("\n")):
             command = re.search(r"\\([A-Za-z@]+)", row)
@@ -267,7 +260,7 @@ def unheard(preamble: Preamble, target: str) -> list[Problem]:
             message = f"preamble: \\{command[1]} is for LaTeX only and does nothing in {target}"
             line = None if part.line is None else part.line + number
             hint = "--pdf-engine lualatex honours it" if target == "typst" else None
-            problems.append(Problem("warning", message, part.shown, line, hint, code="preamble"))
+            problems.append(Problem("preamble", message, part.shown, line, hint))
     return problems
 
 

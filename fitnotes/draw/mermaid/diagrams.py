@@ -245,9 +245,7 @@ def draw_diagrams(
             if name not in ATTRIBUTES:
                 message = f"unknown option {name!r} of a diagram"
                 hint = nearest(name, ATTRIBUTES)
-                problems.append(
-                    Problem("error", message, note.shown, line, hint, exit_code=2, code="unknown-option")
-                )
+                problems.append(Problem("unknown-option", message, note.shown, line, hint))
         parts = _expanded(split(element.text), known)
         try:
             if theme not in THEMES:
@@ -255,15 +253,13 @@ def draw_diagrams(
             drawing = _draw(parts, theme, tuple(extra))
         except DiagramError as error:
             at = start + error.line - 1 if start else None
-            problems.append(
-                Problem("error", f"mermaid: {error}", note.shown, at, exit_code=1, code="diagram")
-            )
+            problems.append(Problem("diagram", f"mermaid: {error}", note.shown, at))
             shown = output_block(f"mermaid: line {at}: {error}", "error", str(doc.format))
             return [shown, pf.CodeBlock(element.text)]
         for formula, reason in drawing.wrong:
             at = start + formula.line - 1 if start else None
-            message = f"formula {' '.join(formula.written.split())[:80]}: MathJax says: {reason}"
-            problems.append(Problem("error", message, note.shown, at, exit_code=1, code="formula"))
+            message = f"{' '.join(formula.written.split())[:80]}: MathJax says: {reason}"
+            problems.append(Problem("formula", message, note.shown, at))
         caption = _caption_of(element)
         stem = attributes.get("filename") or element.identifier or "diagram"
         if keep:

@@ -70,7 +70,7 @@ def _shrunk(page: Page, slides: list[Slide], tex: str, log: str) -> str:
     if any(width > 10 for width in wide):
         message = f"something on a slide is {max(wide):.0f} pt wider than it, and cut off"
         note = page.document.note
-        page.problems.append(Problem("warning", message, note.shown, code="overfull"))
+        page.problems.append(Problem("overfull", message, note.shown))
     return "\n".join(lines)
 
 

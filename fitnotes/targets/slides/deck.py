@@ -302,7 +302,7 @@ def say_full(page: Page, slide: Slide, scale: float | None = None) -> None:
     how = "it goes on on another page" if scale == 0 else how
     message = f"the slide{name} is over-full: {how}"
     hint = "split it with a --- or a heading"
-    problem = Problem("warning", message, page.document.note.shown, slide.line, hint, code="overfull")
+    problem = Problem("overfull", message, page.document.note.shown, slide.line, hint)
     if problem not in page.problems:
         page.problems.append(problem)
 
