@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT, needs
 from test_pages import build, visit, words
 
-from fitnotes.build.schedule import Outcome
+from fitnotes.build.request import Outcome
 from fitnotes.draw import mathjax
 
 WARNINGS = [
@@ -123,7 +123,8 @@ def test_links_between_notes_and_files_with_odd_names(fitnotes, write, project: 
 
 
 def test_large_delimiters_and_bars_keep_no_distance_in_typst(tmp_path: Path) -> None:
-    from fitnotes.targets.typst import Formula, compile_typst, convert
+    from fitnotes.targets.typst.formulas import Formula, convert
+    from fitnotes.targets.typst.pdf import compile_typst
 
     large, bar = convert([Formula(r"\bigl(x\bigr) + \Bigl[y\Bigr]", False), Formula("|g|", False)])
     assert large == (

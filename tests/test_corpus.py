@@ -23,9 +23,9 @@ from conftest import ROOT, needs
 from pypdf import PdfReader
 from test_pages import build
 
-from fitnotes.build.schedule import Outcome
+from fitnotes.build.request import Outcome
 from fitnotes.draw import mathjax
-from fitnotes.targets.gfm import REFUSED
+from fitnotes.targets.gfm.formulas import REFUSED
 from fitnotes.tex.engines import any_latex
 
 CORPUS = ROOT / "tests" / "corpus"

@@ -15,15 +15,18 @@ from hypothesis import strategies as st
 
 from fitnotes.document import pandoc
 from fitnotes.document.tree import dump, load
+from fitnotes.draw.drawing import Surroundings
 from fitnotes.draw.media import Media
-from fitnotes.draw.mermaid import diagrams
-from fitnotes.draw.mermaid.diagrams import DiagramError, draw
+from fitnotes.draw.mermaid import render
 from fitnotes.draw.mermaid.labels import Formula, Labels, for_github, place, split
 from fitnotes.draw.mermaid.metrics import Size, extents, pieces, width, wrap
+from fitnotes.draw.mermaid.render import DiagramError, draw
 from fitnotes.draw.mermaid.style import Styles
 from fitnotes.errors import Problem
+from fitnotes.passes import drawings
 from fitnotes.source.note import read_note
 from fitnotes.tex.macros import Macros, learn
+from fitnotes.tex.preamble import Preamble
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -321,7 +324,7 @@ def test_the_other_renderer_shows_formulas_too() -> None:
 def test_the_same_picture_each_time() -> None:
     source = KINDS["flowchart"][0]
     first = draw(source)
-    diagrams._draw.cache_clear()
+    render.draw_parts.cache_clear()
     assert draw(source) == first
 
 
@@ -386,7 +389,9 @@ def in_note(folder: Path, text: str, *, keep: bool = False) -> tuple[str, list[s
     macros = Macros()
     learn(r"\newcommand{\loss}{\mathcal{L}}", macros)
     media = Media(folder / "files", "files/")
-    problems = diagrams.draw_diagrams(doc, note, media, keep=keep, macros=macros)
+    around = Surroundings(note, media, Preamble(macros=macros), folder)
+    kept = frozenset({"mermaid"} if keep else ())
+    problems = drawings.draw(doc, around, html=True, keep=kept)
     written = pandoc.write(dump(doc), "markdown").text
     return written, [file.read_text(encoding="utf-8") for file in media.files.values()], problems
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fitnotes.passes import marp
 from fitnotes.passes.crossrefs import _runs
 from fitnotes.source import myst
-from fitnotes.source.note import mark
+from fitnotes.source.mark import mark
 
 PIECES = st.sampled_from(
     [":::", "::::", "```", "{note}", "{tab-set}", "{prf:lemma}", "{python}", "{nosuch}", ":class: dropdown",

@@ -19,7 +19,8 @@ import pytest
 from conftest import MARK, environment, marked, outlived
 from worlds import Silent
 
-from fitnotes.build.schedule import Build, Outcome, Request
+from fitnotes.build.request import Outcome, Request
+from fitnotes.build.schedule import Build
 from fitnotes.build.sources import find_sources
 from fitnotes.execute.kept import Kept
 from fitnotes.execute.sessions import CAN_HOLD, start_server, stop_server

@@ -16,7 +16,8 @@ import psutil
 import pytest
 from conftest import environment
 
-from fitnotes.build.schedule import Build, Request
+from fitnotes.build.request import Request
+from fitnotes.build.schedule import Build
 from fitnotes.build.sources import find_sources
 from fitnotes.execute import sessions
 from fitnotes.execute.cache import Cache

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fitnotes.draw.mermaid.diagrams import draw
+from fitnotes.draw.mermaid.render import draw
 from fitnotes.training import LegendreP3, computation_graph, gaussian, two_layer
 
 

@@ -21,7 +21,8 @@ from fitnotes.lint.scan import Source
 from fitnotes.passes.crossrefs import References
 from fitnotes.passes.maths import normalise
 from fitnotes.settings import Project, Settings
-from fitnotes.source.note import Note, mark
+from fitnotes.source.mark import mark
+from fitnotes.source.note import Note
 from fitnotes.tex.preamble import read_preamble
 
 NOTE = r"""---

@@ -15,16 +15,12 @@ from fitnotes.document.read import read_document
 from fitnotes.document.tree import dump
 from fitnotes.errors import UsageError
 from fitnotes.settings import Settings
-from fitnotes.source.note import (
-    LINE,
-    Note,
-    header_options,
-    mark,
-    read_note,
-    split_spec,
-    tighten_maths,
-    unmark,
-)
+from fitnotes.source.block import split_spec
+from fitnotes.source.fences import LINE
+from fitnotes.source.mark import mark, unmark
+from fitnotes.source.note import Note, read_note
+from fitnotes.source.options import header_options
+from fitnotes.source.prose import tighten_maths
 
 
 def note(text: str) -> Note:

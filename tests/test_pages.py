@@ -19,7 +19,8 @@ import pytest
 from conftest import ROOT, needs
 from pypdf import PdfReader
 
-from fitnotes.build.schedule import Build, Request
+from fitnotes.build.request import Request
+from fitnotes.build.schedule import Build
 from fitnotes.build.sources import find_sources
 from fitnotes.settings import Project, Settings
 
@@ -371,7 +372,8 @@ SYMBOLS = r"""
 @pytest.mark.parametrize("start", range(0, len(SYMBOLS), 70))
 def test_typst_compiles_the_symbols_that_pandoc_emits(start: int, tmp_path: Path) -> None:
     """The pinned pair of pandoc and Typst: no symbol needs the fallback picture, except those listed."""
-    from fitnotes.targets.typst import Formula, compile_typst, convert
+    from fitnotes.targets.typst.formulas import Formula, convert
+    from fitnotes.targets.typst.pdf import compile_typst
 
     needs_picture = {r"\nexists"} & set(SYMBOLS)
     for symbol, code in zip(SYMBOLS, convert([Formula(s, False) for s in SYMBOLS]), strict=True):

@@ -16,11 +16,15 @@ from PIL import Image
 from pypdf import PdfReader
 from test_pages import Silent
 
-from fitnotes.build.schedule import Build, Outcome, Request
+from fitnotes.build.request import Outcome, Request
+from fitnotes.build.schedule import Build
 from fitnotes.build.sources import find_sources
 from fitnotes.draw import darken, pictures
 from fitnotes.draw.pictures import BadPicture
 from fitnotes.settings import find_project
+from fitnotes.targets import registry
+
+FORMATS = registry.formats()
 
 TARGETS = ["html", "gfm", "epub", "typst", "latex", "docx"]
 STARTS = {
@@ -92,7 +96,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_shows_every_format(target: str, files: dict[str, bytes]) -> None:
-    convert = pictures.converter(target, None)
+    convert = pictures.converter(FORMATS[target], None)
     for suffix, data in files.items():
         converted = convert(data, suffix)
         assert converted is not None
@@ -116,7 +120,7 @@ def test_every_target_shows_every_format(target: str, files: dict[str, bytes]) -
 
 
 def test_a_pdf_becomes_a_drawing_of_its_size(files: dict[str, bytes]) -> None:
-    svg = pictures.converter("html", None)(files[".pdf"], ".pdf")[0].decode()
+    svg = pictures.converter(FORMATS["html"], None)(files[".pdf"], ".pdf")[0].decode()
     assert 'width="100pt" height="50pt"' in svg
     assert "<image" not in svg
     assert svg.count("<path") >= 6
@@ -125,11 +129,14 @@ def test_a_pdf_becomes_a_drawing_of_its_size(files: dict[str, bytes]) -> None:
 def test_a_file_is_what_it_holds(files: dict[str, bytes]) -> None:
     import gzip
 
-    assert pictures.converter("latex", None)(files[".jpg"], ".png") == (files[".jpg"], ".jpg")
-    assert pictures.converter("html", None)(gzip.compress(BOX.encode()), ".svgz") == (BOX.encode(), ".svg")
+    assert pictures.converter(FORMATS["latex"], None)(files[".jpg"], ".png") == (files[".jpg"], ".jpg")
+    assert pictures.converter(FORMATS["html"], None)(gzip.compress(BOX.encode()), ".svgz") == (
+        BOX.encode(),
+        ".svg",
+    )
     for suffix in (".png", ".pdf", ".svg"):
         with pytest.raises(BadPicture):
-            pictures.converter("typst", None)(files[suffix][: len(files[suffix]) // 3], suffix)
+            pictures.converter(FORMATS["typst"], None)(files[suffix][: len(files[suffix]) // 3], suffix)
 
 
 def test_a_turned_photo_is_upright_where_nobody_turns_it() -> None:
@@ -137,9 +144,9 @@ def test_a_turned_photo_is_upright_where_nobody_turns_it() -> None:
     exif[0x0112] = 6
     photo = picture("JPEG", exif=exif)
     for target in ("latex", "docx"):
-        made, suffix = pictures.converter(target, None)(photo, ".jpg")
+        made, suffix = pictures.converter(FORMATS[target], None)(photo, ".jpg")
         assert (suffix, Image.open(io.BytesIO(made)).size) == (".png", (20, 40))
-    assert pictures.converter("html", None)(photo, ".jpg") == (photo, ".jpg")
+    assert pictures.converter(FORMATS["html"], None)(photo, ".jpg") == (photo, ".jpg")
 
 
 def test_a_drawing_keeps_its_size_in_dots() -> None:
@@ -188,7 +195,7 @@ def test_no_word_is_lost_for_want_of_a_font(tmp_path: Path) -> None:
 
 
 def test_conversions_are_kept_and_damage_is_mended(tmp_path: Path) -> None:
-    convert = pictures.converter("docx", tmp_path)
+    convert = pictures.converter(FORMATS["docx"], tmp_path)
     first = convert(SVG.encode(), ".svg")
     (kept,) = [path for path in pictures.folder_of(tmp_path).rglob("*") if path.is_file()]
     when = kept.stat().st_mtime_ns
@@ -200,7 +207,9 @@ def test_conversions_are_kept_and_damage_is_mended(tmp_path: Path) -> None:
     assert kept.read_bytes().endswith(first[0])
     os.utime(kept, (0, 0))
     assert pictures.trim(pictures.folder_of(tmp_path), 30)[0] == 1
-    assert pictures.converter("docx", tmp_path / "note.md" / "nowhere")(SVG.encode(), ".svg") == first
+    assert (
+        pictures.converter(FORMATS["docx"], tmp_path / "note.md" / "nowhere")(SVG.encode(), ".svg") == first
+    )
 
 
 # --------------------------------------------------------------------------------------------------

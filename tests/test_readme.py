@@ -69,7 +69,7 @@ def test_options_and_settings_are_all_documented() -> None:
     from dataclasses import fields
 
     from fitnotes.settings import Settings
-    from fitnotes.source.note import Options
+    from fitnotes.source.options import Options
 
     for name in [*(f.name for f in fields(Options)), *(f.name for f in fields(Settings))]:
         assert f"`{name.replace('_', '-')}`" in README, name

@@ -10,7 +10,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fitnotes.build.schedule import Build, Outcome, Request
+from fitnotes.build.request import Outcome, Request
+from fitnotes.build.schedule import Build
 from fitnotes.build.sources import find_sources
 from fitnotes.execute.kept import Kept
 from fitnotes.settings import Project, Settings

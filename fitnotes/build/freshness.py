@@ -6,6 +6,7 @@ the next one finds either the whole page or a reason to write it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -13,7 +14,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fitnotes.build.request import Request
+from fitnotes.build.sources import Source
 from fitnotes.errors import Problem
+from fitnotes.settings import Project
+from fitnotes.source.note import Note
 from fitnotes.store.files import digest, write_atomically
 from fitnotes.store.inputs import MISSING, Current, Input, file_hash, stored_path
 
@@ -134,3 +139,65 @@ class Pages:
                 except (OSError, ValueError, KeyError, TypeError):
                     continue
         return found
+
+
+FAILED = "failed "  # in front of the stamp of a page with errors, which is never up to date
+
+
+class Freshness:
+    """Which pages of a build are up to date."""
+
+    def __init__(self, project: Project, request: Request, current: Current) -> None:
+        self.project = project
+        self.request = request
+        self.current = current
+        self.pages = Pages(project.root, project.store / "pages")
+        self.output = request.output or project.output
+
+    def page(self, source: Source, target: str) -> Path:
+        """The file of a note's page."""
+        return self.request.page or source.page(self.output, target)
+
+    def known(self, source: Source, target: str) -> bool:
+        """Whether it has been written before."""
+        return self.pages.known(self.page(source, target))
+
+    def record(self, source: Source, note: Note, target: str) -> Record | None:
+        """The record of a page that needs no writing. One with errors needs it, but in a watch, where nothing that
+        it is made from has changed."""
+        if self.request.refresh:
+            return None
+        page, stamp = self.page(source, target), self._stamp(note, target)
+        record = self.pages.fresh(page, stamp, self.current)
+        if record is None and self.request.retry is not None and source.path not in self.request.retry:
+            record = self.pages.fresh(page, FAILED + stamp, self.current)
+        return record
+
+    def store(
+        self,
+        source: Source,
+        note: Note,
+        target: str,
+        inputs: Iterable[Input],
+        files: Sequence[Path],
+        warnings: Sequence[Problem],
+        *,
+        failed: bool,
+    ) -> None:
+        """Notes that a page has been written, and what from."""
+        stamp = (FAILED if failed else "") + self._stamp(note, target)
+        page = self.page(source, target)
+        with contextlib.suppress(OSError):  # said when the results could not be stored
+            self.pages.store(page, source.path, stamp, inputs, files, warnings)
+
+    def _stamp(self, note: Note, target: str) -> str:
+        """Changes with everything but the inputs that a page depends on."""
+        return digest(
+            program_signature(),
+            note.text,
+            asdict(self.project.settings),
+            self.request.overrides,
+            target,
+            self.request.embed,
+            self.request.execute,
+        )

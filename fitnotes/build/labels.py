@@ -100,7 +100,9 @@ class Labels:
     def _read(self, source: Source) -> dict[str, Target]:
         from fitnotes.document.read import read_document
         from fitnotes.draw.media import Media
-        from fitnotes.passes.page import Place, compose
+        from fitnotes.passes.page import Place
+        from fitnotes.passes.pipeline import compose
+        from fitnotes.targets.html import HTML
 
         note = read_note(source.path)
         document = read_document(note, self._project.settings)
@@ -108,4 +110,4 @@ class Labels:
         results = {index: result for index, result in done.results.items() if result.status == "ok"}
         media = Media(Path(), "", convert=lambda data, suffix: None, asked=False)
         place = Place(source.base, self._project.root)
-        return compose(document, results, "html", media, place).refs.targets
+        return compose(document, results, HTML, media, place, labels_only=True).refs.targets

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from fitnotes.build.schedule import Outcome
+from fitnotes.build.request import Outcome
 from fitnotes.build.sources import Source
 from fitnotes.errors import Problem
 from fitnotes.execute.run import Told

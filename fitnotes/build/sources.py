@@ -10,10 +10,11 @@ from pathlib import Path
 from fitnotes.errors import UsageError
 from fitnotes.settings import Project, display_path
 from fitnotes.source.note import SUFFIXES
+from fitnotes.targets.registry import targets
 
 
 def page_suffix(target: str) -> str:
-    return {"gfm": ".md", "slides": ".html", "slides-pdf": ".pdf"}.get(target, f".{target}")
+    return targets()[target].suffix
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from fitnotes.build.report import Plain
-from fitnotes.build.schedule import Build, Outcome, Request
+from fitnotes.build.request import Outcome, Request
+from fitnotes.build.schedule import Build
 from fitnotes.build.sources import Source, find_sources
 from fitnotes.errors import FitnotesError, Problem
 from fitnotes.execute.kept import Kept

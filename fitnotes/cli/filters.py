@@ -16,12 +16,15 @@ import panflute as pf
 
 from fitnotes.document.tree import collect, dump, load, walk
 from fitnotes.draw import pictures
+from fitnotes.draw.drawing import Surroundings
 from fitnotes.draw.media import Media
-from fitnotes.draw.mermaid import diagrams
 from fitnotes.errors import FitnotesError, Problem
-from fitnotes.passes import crossrefs, floats, maths, results
+from fitnotes.passes import crossrefs, drawings, floats, maths, results
 from fitnotes.settings import find_project
-from fitnotes.source.note import MERMAID, PYTHON, SUFFIXES, Block, Note
+from fitnotes.source.block import Block
+from fitnotes.source.languages import PYTHON
+from fitnotes.source.note import SUFFIXES, Note
+from fitnotes.targets.latex import LATEX
 from fitnotes.tex.preamble import read_preamble
 
 RAN = "fitnotes-ran"  # metadata: blocks have run, what is left of Python is for reading
@@ -59,7 +62,7 @@ def with_lines(blocks: list[Block], note: Note) -> list[Block]:
 
 def _show_for(target: str) -> pictures.Convert:
     if target in ("latex", "beamer", "context"):
-        return pictures.converter("latex", None)
+        return pictures.converter(LATEX, None)
     return lambda data, suffix: (data, suffix)
 
 
@@ -90,14 +93,14 @@ def run_blocks(doc: pf.Doc, target: str) -> list[Problem]:
     finally:
         stop_server()
     problems = [p if note.text else replace(p, line=None) for p in done.problems]
-    kind = "html" if target.startswith(("html", "epub", "slidy", "revealjs")) else target
+    html = target.startswith(("html", "epub", "slidy", "revealjs"))
     problems += results.splice(
-        doc, note, blocks, done.results, target=kind, fold=settings.fold, media=_media(note, target)
+        doc, note, blocks, done.results, html=html, fold=settings.fold, media=_media(note, target)
     )
     if target not in ("latex", "beamer"):
         maths.expand_formulas(doc, read_preamble(doc, note, []).macros)
     doc.metadata[RAN] = True
-    if not diagrams.doc_diagrams(doc):
+    if not collect(doc, pf.CodeBlock, where=lambda e: e.classes[:1] == ["mermaid"]):
         problems += _references(doc, note, target)
     return problems
 
@@ -105,8 +108,8 @@ def run_blocks(doc: pf.Doc, target: str) -> list[Problem]:
 def draw_mermaid(doc: pf.Doc, target: str) -> list[Problem]:
     """Draws the Mermaid blocks of ``doc``."""
     note = input_note(Path.cwd())
-    macros = read_preamble(doc, note, []).macros
-    problems = diagrams.draw_diagrams(doc, note, _media(note, target), macros=macros)
+    around = Surroundings(note, _media(note, target), read_preamble(doc, note, []), Path.cwd())
+    problems = drawings.draw(doc, around, html=target.startswith("html"), only="mermaid")
     if RAN in doc.metadata.content or not _has_python(doc):
         problems += _references(doc, note, target)
     return problems
@@ -136,7 +139,7 @@ def _refuse_unread_fences(doc: pf.Doc, note: Note) -> None:
         if len(element.content) == 1 and isinstance(element.content[0], pf.Code):
             head = element.content[0].text.split("}")[0]
             language = head[1:].replace(",", " ").split()[:1]
-            if head.startswith("{") and language and language[0] in PYTHON | {MERMAID}:
+            if head.startswith("{") and language and language[0] in PYTHON | {"mermaid"}:
                 raise FitnotesError(
                     f"pandoc does not read ```{head}}} as a block",
                     path=note.shown if note.text else None,

@@ -10,23 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fitnotes import __version__
+from fitnotes.cli import options
 from fitnotes.errors import INTERRUPTED, FitnotesError
-from fitnotes.settings import MATH, PDF_ENGINES
 
 if TYPE_CHECKING:
     from fitnotes.settings import Project
-
-TARGETS = ("html", "pdf", "slides", "slides-pdf", "tex", "gfm", "docx", "epub")
-SUFFIXES = {
-    ".html": "html",
-    ".htm": "html",
-    ".pdf": "pdf",
-    ".tex": "tex",
-    ".md": "gfm",
-    ".docx": "docx",
-    ".epub": "epub",
-}
-SLIDES = {"html": "slides", "pdf": "slides-pdf"}  # the other format of a file with this suffix
 
 
 class _Group(click.Group):
@@ -64,44 +52,21 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--to", "targets", multiple=True, type=click.Choice(TARGETS), help="Format; may be repeated. [html]"
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Folder for the pages [_build]; or a file name, for one note and one format.",
-)
+@options.PATHS
+@options.TO
+@options.output("Folder for the pages [_build]; or a file name, for one note and one format.")
 @click.option("--execute/--no-execute", default=True,
               help="Run blocks whose stored results do not hold / use stored results only.")  # fmt: skip
 @click.option("--refresh", is_flag=True, help="Run every block and write every page again.")
-@click.option("--explain", is_flag=True, help="Say of each block whether it ran, and why.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Sessions run at the same time. [cores]")
+@options.EXPLAIN
+@options.JOBS
 @click.option("--fail-fast", is_flag=True, help="Start no other note after the first error.")
-@click.option("--pdf-engine", type=click.Choice(PDF_ENGINES), help="What makes the PDF. [typst]")
-@click.option(
-    "--math", type=click.Choice(MATH), help="Formulas in HTML: by a script, or set when built. [mathjax]"
-)
-@click.option("--embed", is_flag=True, help="HTML as one file with everything inside.")
-@click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
+@options.PDF_ENGINE
+@options.MATH_MODE
+@options.EMBED
+@options.QUIET
 @click.option("-v", "--verbose", is_flag=True, help="Also print each block and what was up to date.")
-def build(
-    paths: tuple[Path, ...],
-    targets: tuple[str, ...],
-    output: Path | None,
-    execute: bool,
-    refresh: bool,
-    explain: bool,
-    jobs: int | None,
-    fail_fast: bool,
-    pdf_engine: str | None,
-    math: str | None,
-    embed: bool,
-    quiet: bool,
-    verbose: bool,
-) -> None:
+def build(paths: tuple[Path, ...], **given: Any) -> None:
     """Run the blocks of notes and write their pages.
 
     PATHS are notes or folders of notes; without any, the project's notes folder is built.
@@ -110,50 +75,17 @@ def build(
     3 a note cannot be converted; 4 a program is missing; 130 interrupted.
     """
     from fitnotes.build.report import Live, Plain
-    from fitnotes.build.schedule import Build, Request
+    from fitnotes.build.schedule import Build
     from fitnotes.build.sources import find_sources
     from fitnotes.execute.sessions import stop_server
 
+    chosen = options.Chosen(**given)
     project = _project_of(paths)
     sources = find_sources(paths, project)
-    chosen = tuple(dict.fromkeys(targets)) or ("html",)
-    page = None
-    if output is not None and output.suffix.lower() in SUFFIXES and not output.is_dir():
-        page = output.resolve()
-        wanted = SUFFIXES[page.suffix.lower()]
-        if not targets:
-            chosen = (wanted,)
-        if len(sources) != 1 or len(chosen) != 1:
-            raise click.UsageError(f"--output {output} is one file: give one note and one --to")
-        if chosen[0] not in (wanted, SLIDES.get(wanted)):
-            raise click.UsageError(f"--output {output} does not fit --to {chosen[0]}")
-        if page == sources[0].path:
-            raise click.UsageError(f"--output {output} is the note itself")
-    documents = (".odt", ".txt", ".doc", ".rtf", ".pptx", ".ipynb")
-    if output is not None and page is None and output.suffix.lower() in documents and not output.is_dir():
-        raise click.UsageError(f"--output {output}: a file has to end in one of {', '.join(SUFFIXES)}")
-    if output is not None and page is None and output.exists() and not output.is_dir():
-        raise click.UsageError(
-            f"--output {output} is a file; name a folder, or a file that ends in .html, .pdf, …"
-        )
-    given = {"pdf_engine": pdf_engine, "math": math}
-    overrides = tuple((key, value) for key, value in given.items() if value)
-    request = Request(
-        targets=chosen,
-        output=output.resolve() if output is not None and page is None else None,
-        page=page,
-        execute=execute,
-        refresh=refresh,
-        jobs=jobs or 0,
-        fail_fast=fail_fast,
-        embed=embed,
-        explain=explain,
-        overrides=overrides,
-    )
+    request = options.request_for(chosen, sources)
     _end_on_signals()
-    verbosity = -1 if quiet else int(verbose)
-    live = sys.stderr.isatty() and not quiet
-    report = Live(verbosity, explain=explain) if live else Plain(verbosity, explain=explain)
+    live = sys.stderr.isatty() and not chosen.quiet
+    report = (Live if live else Plain)(chosen.verbosity, explain=chosen.explain)
     try:
         with report:
             outcomes = Build(project, request, report).run(sources)
@@ -186,50 +118,28 @@ def _end_on_signals() -> None:
 
 
 @main.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--to", "targets", multiple=True, type=click.Choice(TARGETS), help="Format; may be repeated. [html]"
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the pages. [_build]")
-@click.option("--explain", is_flag=True, help="Say of each block whether it ran, and why.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Sessions run at the same time. [cores]")
-@click.option("--pdf-engine", type=click.Choice(PDF_ENGINES), help="What makes the PDF. [typst]")
-@click.option(
-    "--math", type=click.Choice(MATH), help="Formulas in HTML: by a script, or set when built. [mathjax]"
-)
-@click.option("--embed", is_flag=True, help="HTML as one file with everything inside.")
-@click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
-def watch(
-    paths: tuple[Path, ...],
-    targets: tuple[str, ...],
-    output: Path | None,
-    explain: bool,
-    jobs: int | None,
-    pdf_engine: str | None,
-    math: str | None,
-    embed: bool,
-    quiet: bool,
-) -> None:
+@options.PATHS
+@options.TO
+@options.output("Folder for the pages. [_build]")
+@options.EXPLAIN
+@options.JOBS
+@options.PDF_ENGINE
+@options.MATH_MODE
+@options.EMBED
+@options.QUIET
+def watch(paths: tuple[Path, ...], **given: Any) -> None:
     """Build notes, and build them again whenever something they are made from is saved.
 
     Sessions are kept behind each block: an edit of the last block costs that block alone. PATHS as for
     `fitnotes build`. Ends with Ctrl-C, and then with exit code 0.
     """
     from fitnotes.build.report import Plain
-    from fitnotes.build.schedule import Request
     from fitnotes.build.watch import watch_notes
 
-    given = {"pdf_engine": pdf_engine, "math": math}
-    request = Request(
-        targets=tuple(dict.fromkeys(targets)) or ("html",),
-        output=output.resolve() if output is not None else None,
-        jobs=jobs or 0,
-        embed=embed,
-        explain=explain,
-        overrides=tuple((key, value) for key, value in given.items() if value),
-    )
+    chosen = options.Chosen(**given)
     _end_on_signals()
-    watch_notes(paths, _project_of(paths), request, lambda: Plain(-1 if quiet else 0, explain=explain))
+    request = chosen.request()
+    watch_notes(paths, _project_of(paths), request, lambda: Plain(chosen.verbosity, explain=chosen.explain))
 
 
 @main.group()

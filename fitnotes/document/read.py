@@ -11,21 +11,18 @@ from fitnotes.document import pandoc
 from fitnotes.document.tree import Change, load, walk
 from fitnotes.errors import Problem, UsageError
 from fitnotes.settings import CONVERTERS, FOLDER_KEYS, Settings, merge
-from fitnotes.source.note import (
-    DRAWN,
-    LINE,
-    PYTHON,
-    Block,
-    Note,
+from fitnotes.source.block import Block, split_spec
+from fitnotes.source.fences import LINE
+from fitnotes.source.languages import DRAWN, PYTHON, READ
+from fitnotes.source.mark import unclosed_fence, unmark
+from fitnotes.source.note import Note
+from fitnotes.source.options import (
     OptionProblem,
     Options,
     default_options,
     header_options,
     option_error,
     parse_options,
-    split_spec,
-    unclosed_fence,
-    unmark,
 )
 
 INDEX = "fitnotes-index"  # attribute of an element in the AST that stands for a Block
@@ -40,6 +37,7 @@ class Document:
     blocks: tuple[Block, ...]
     settings: Settings
     problems: tuple[Problem, ...]
+    failures: dict[str, Exception] = field(default_factory=dict)  # of drawings: every page has the same
     _read: list[pf.Doc] = field(default_factory=list)  # what `load` gives first, instead of reading it again
 
     def load(self, target: str) -> pf.Doc:
@@ -55,12 +53,18 @@ class Document:
         return doc
 
 
-def read_document(note: Note, base: Settings, overrides: dict[str, object] | None = None) -> Document:
-    """Reads the note with pandoc. ``base`` are the project's settings, ``overrides`` the command line's.
+def read_document(
+    note: Note,
+    base: Settings,
+    overrides: dict[str, object] | None = None,
+    read: tuple[str, list[Problem]] | None = None,
+) -> Document:
+    """Reads the note with pandoc. ``base`` are the project's settings, ``overrides`` the command line's; ``read``:
+    what `pandoc.read` has given already.
 
     Raises ConversionError (pandoc cannot read it) and UsageError (a wrong setting or option).
     """
-    ast, problems = pandoc.read(note)
+    ast, problems = read or pandoc.read(note)
     if (line := unclosed_fence(note.text)) is not None:
         message = "this block is never closed; it is shown as text and does not run"
         problems.append(Problem("unclosed-block", message, note.shown, line, "end it with ```"))
@@ -69,7 +73,7 @@ def read_document(note: Note, base: Settings, overrides: dict[str, object] | Non
         _refuse_leaked_marks(doc, note)
     settings = note_settings(doc, note, base, overrides)
     blocks = number_blocks(doc, note, settings)
-    return Document(note, ast, tuple(blocks), settings, tuple(problems), [doc])
+    return Document(note, ast, tuple(blocks), settings, tuple(problems), _read=[doc])
 
 
 def _refuse_leaked_marks(doc: pf.Doc, note: Note) -> None:
@@ -152,7 +156,7 @@ def number_blocks(doc: pf.Doc, note: Note, settings: Settings) -> list[Block]:
             if mark is not None and mark.isdigit():
                 line_now = int(mark)
             element.text = unmark(element.text, source)
-            language = next((c for c in element.classes if c in PYTHON | DRAWN), "")
+            language = next((c for c in element.classes if c in READ), "")
             if language and element.classes[0] != language:
                 element.classes = [
                     language,

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from fitnotes.document.formats import Format
 from fitnotes.execute.cache import USED_AGAIN
 from fitnotes.settings import Project, Settings
 from fitnotes.store.files import digest, write_atomically
@@ -78,23 +79,15 @@ def trim(folder: Path, days: float | None = None) -> tuple[int, int]:
 
 
 # --------------------------------------------------------------------------------------------------
-# What a target can show
+# What a format can show
 
-_BROWSERS = frozenset({".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp"})
 _DOTS = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".avif"})
-_AS_IT_IS: dict[str, frozenset[str]] = {
-    "html": _BROWSERS | {".avif", ".bmp", ".ico"},
-    "gfm": _BROWSERS,
-    "epub": _BROWSERS,
-    "typst": frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf"}),
-    "latex": frozenset({".png", ".jpg", ".jpeg", ".pdf"}),
-    "docx": frozenset({".png", ".jpg", ".jpeg", ".gif"}),
-}  # fmt: skip
-_DRAWINGS = {"html": ".svg", "gfm": ".svg", "epub": ".svg", "typst": ".pdf", "latex": ".pdf", "docx": ".png"}
+# What Typst reads, which makes one picture of another.
+_TYPST = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf"})
 
 
-def converter(target: str, root: Path | None) -> Convert:
-    """What turns a file into one that ``target`` can show: (data, suffix) → (data, suffix), None where it
+def converter(format_: Format, root: Path | None) -> Convert:
+    """What turns a file into one that a format can show: (data, suffix) → (data, suffix), None where it
     cannot. Raises BadPicture. What it makes is kept below the project's ``root``."""
     folder = folder_of(root) if root is not None else None
 
@@ -102,7 +95,7 @@ def converter(target: str, root: Path | None) -> Convert:
         data, suffix = recognised(data, suffix)
         if suffix in POSTSCRIPT:
             return None
-        goal = _goal(target, data, suffix)
+        goal = _goal(format_, data, suffix)
         if goal is None:
             return None
         if goal != suffix:
@@ -111,7 +104,7 @@ def converter(target: str, root: Path | None) -> Convert:
         if suffix == ".svg":
             data = without_prolog(data)
             _well_formed(data)
-        elif suffix in _AS_IT_IS["typst"]:  # one that Typst or LaTeX cannot read would end the whole document
+        elif suffix in _TYPST:  # one that Typst or LaTeX cannot read would end the whole document
             key = digest("read", _typst_version(), hashlib.sha256(data).hexdigest(), suffix)
             kept(folder, key, lambda: b"ok" if _compiled(data, suffix, "svg") else b"")
         return data, suffix
@@ -128,19 +121,19 @@ def _well_formed(svg: bytes) -> None:
         raise BadPicture(f"not an SVG: {error}") from None
 
 
-def _goal(target: str, data: bytes, suffix: str) -> str | None:
-    """The format in which ``target`` gets a file."""
-    if suffix == ".svg" and target == "typst":  # its words are set with the fonts of the whole document
-        return ".pdf" if b"<text" in data else ".svg"
-    if suffix in (".jpg", ".jpeg") and target in ("latex", "docx") and _turned(data):
+def _goal(format_: Format, data: bytes, suffix: str) -> str | None:
+    """The suffix of the file that the format gets in the place of one."""
+    if suffix == ".svg" and suffix in format_.pictures and not format_.svg_words and b"<text" in data:
+        return format_.drawings
+    if suffix in (".jpg", ".jpeg") and not format_.turns_photos and _turned(data):
         return ".png"
-    if suffix in _AS_IT_IS[target]:
+    if suffix in format_.pictures:
         return suffix
     if suffix in (".svg", ".pdf"):
-        return _DRAWINGS[target]
+        return format_.drawings
     if suffix in _DOTS:
         return ".png"
-    return suffix if target == "html" else None
+    return suffix if format_.is_html else None
 
 
 def _made(data: bytes, suffix: str, goal: str) -> bytes:
@@ -404,13 +397,13 @@ def with_linked(svg: str, folder: Path, read: Callable[[Path], bytes | None]) ->
     return _LINKED.sub(change, svg), missing
 
 
-def lost_in(svg: str, target: str) -> str | None:
-    """What ``target`` does not show of an SVG: text in the two forms that not every reader knows."""
+def lost_in(svg: str, format_: Format) -> str | None:
+    """What a format does not show of an SVG: text in the two forms that not every reader knows."""
     if re.search(r"<(?:svg:)?flowRoot\b", svg) and re.search(
         r"<(?:svg:)?flow(?:Para|Span)\b[^>]*>[^<]*\S", svg
     ):
         return "its flowed text shows nowhere but in Inkscape; there, Text > Convert to Text makes it plain"
     outside = re.sub(r"(?s)<switch\b.*?</switch>", "", svg)
-    if target not in ("html", "epub", "gfm") and "<foreignObject" in outside:
+    if not format_.keeps_tags and "<foreignObject" in outside:
         return "its text is HTML (foreignObject), which only browsers show"
     return None

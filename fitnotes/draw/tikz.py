@@ -8,36 +8,38 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
-import panflute as pf
-
-from fitnotes.document import nodes
-from fitnotes.document.fragments import read_captions
-from fitnotes.document.nodes import DARK, placeholder
-from fitnotes.document.tree import Change, Elements, walk
+from fitnotes.document.nodes import DARK
 from fitnotes.draw import darken
-from fitnotes.draw.media import Media
+from fitnotes.draw.drawing import COMMON, Block, Drawn, Failed, Surroundings
 from fitnotes.draw.pictures import folder_of, kept
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.slots import cores
-from fitnotes.passes.rawtex import DRAWINGS, is_drawing
-from fitnotes.passes.results import output_block
-from fitnotes.settings import nearest, to_bool
-from fitnotes.source.note import LINE, TIKZ, Note
+from fitnotes.settings import to_bool
 from fitnotes.store.files import digest
 from fitnotes.store.inputs import MISSING, file_hash
 from fitnotes.tex import packages
 from fitnotes.tex.engines import LATEX, any_latex, how_to_install, run_latex
-from fitnotes.tex.preamble import Preamble
 
 VERSION = 1  # of the document that a drawing is put in: with another one all are drawn anew
 TIME_LIMIT = 60.0  # seconds for one run
-ATTRIBUTES = frozenset({"caption", "fig-cap", "fig-alt", "width", "height", "filename", "label", DARK})
+# Environments that are a TikZ drawing by themselves.
+DRAWINGS = ("tikzpicture", "tikzcd", "circuitikz", "forest")
+_DRAWING = re.compile(
+    rf"\s*(?:\\\[\s*)?\\begin\{{({'|'.join(DRAWINGS)})\}}(?s:.*)\\end\{{\1\}}\s*(?:\\\]\s*)?"
+    r"|\s*\\tikz\s*(?:\[[^\]]*\])?\s*\{(?s:.*)\}\s*"
+)
+
+
+def is_drawing(text: str) -> bool:
+    """Whether raw TeX is a TikZ drawing and nothing else."""
+    return _DRAWING.fullmatch(text) is not None
+
 
 # `axis` and its like stand inside a drawing.
 _DRAWS = re.compile(rf"\\begin\s*\{{(?:{'|'.join(DRAWINGS)})\}}|\\tikz(?![A-Za-z])|\\feynmandiagram")
@@ -60,10 +62,6 @@ _HEAD = r"""\documentclass[11pt,border=1pt]{standalone}
 \ifLuaTeX\pdfvariable trailerid {[<0> <0>]}\fi"""
 
 
-_failed: dict[str, tuple[float, TikzError]] = {}
-SAME_BUILD = 30.0  # seconds for which a mistake is remembered, so that LaTeX stops at it once for all targets
-
-
 class TikzError(Exception):
     """``place`` is where LaTeX stopped, if that is known: (file as shown, line)."""
 
@@ -84,193 +82,90 @@ class Drawing:
     files: tuple[tuple[str, str], ...] = ()
 
 
-class Drawer:
-    """Draws for one page. ``dark``: a second picture for dark pages, unless a block says otherwise."""
+class Tikz:
+    """The drawings of one page."""
 
-    def __init__(
-        self,
-        note: Note,
-        media: Media,
-        preamble: Preamble,
-        root: Path,
-        *,
-        engine: str = "",
-        dark: bool = False,
-    ) -> None:
-        self.note = note
-        self.media = media
-        self.preamble = preamble
-        self.folder = folder_of(root)
-        self.engine = any_latex(engine)
-        self.dark = dark
-        self.problems: list[Problem] = []
-        self._drawn: dict[Drawing, bytes | TikzError] = {}
+    noun: ClassVar[str] = "drawing"
+    options: ClassVar[frozenset[str]] = COMMON | {DARK}
 
-    # ----------------------------------------------------------------------------------------------
-    # In the document
+    def __init__(self, around: Surroundings) -> None:
+        self.around = around
+        self.note = around.note
+        self.media = around.media
+        self.preamble = around.preamble
+        self.folder = folder_of(around.root)
+        self.engine = any_latex(around.pdf_engine)
+        self._files: dict[int, tuple[tuple[str, str], ...]] = {}
 
-    def draw_blocks(self, doc: pf.Doc) -> list[Problem]:
-        """Puts a picture in the place of every ```` ```tikz ```` block; one that is wrong stays as source under its
-        error. Returns what was found wrong."""
-        found: Elements = []
-        walk(doc, lambda e: found.append(e) if e.classes[:1] == [TIKZ] else None, pf.CodeBlock)
-        if not found:
-            return []
-        blocks = {id(element): self._block(element) for element in found}
-        captions = read_captions([c for _, options in blocks.values() if (c := _caption(options))])
-        self._draw_all([drawing for drawing, _ in blocks.values()])
+    def learn(self, tex: str) -> None:
+        """LaTeX learns from the preamble alone."""
 
-        def visit(element: pf.Element) -> Change:
-            if id(element) not in blocks:
-                return None
-            drawing, options = blocks[id(element)]
-            caption = _caption(options)
-            words = captions.get(caption, [])
-            made = self._image(drawing, options, element.identifier or "drawing", doc)
-            if isinstance(made, list):
-                return made
-            if not caption and not element.identifier:
-                return pf.Para(made)
-            return pf.Figure(
-                pf.Plain(made), caption=pf.Caption(pf.Plain(*words)), identifier=element.identifier
-            )
-
-        walk(doc, visit, pf.CodeBlock)
-        return self._taken()
-
-    def draw_raw(self, doc: pf.Doc) -> list[Problem]:
-        """The same for TikZ that stands in the text as in LaTeX, and for a diagram that is all of a formula."""
-        found: Elements = []
-
-        def look(element: pf.Element) -> None:
-            raw = not isinstance(element, pf.Math)
-            if (
-                element.format in ("tex", "latex") if raw else element.format == "DisplayMath"
-            ) and is_drawing(element.text):
-                found.append(element)
-
-        walk(doc, look, pf.RawBlock, pf.RawInline, pf.Math)
-        at = 0
-        drawings: dict[int, Drawing] = {}
-        for element in found:
-            place = self.note.text.find(element.text, at)
-            at = place + 1 if place >= 0 else at
-            line = self.note.text.count("\n", 0, place) + 1 if place >= 0 else self.note.line_of(element.text)
-            drawings[id(element)] = self._with_files(re.sub(r"\\\[|\\\]", "", element.text), line)
-        self._draw_all(list(drawings.values()))
-
-        def visit(element: pf.Element) -> Change:
-            if id(element) not in drawings:
-                return None
-            drawing = drawings[id(element)]
-            if self.engine is None and isinstance(self._drawn.get(drawing), TikzError):
-                return self._source(element, drawing)
-            made = self._image(drawing, {}, "drawing", doc)
-            if isinstance(element, pf.RawBlock):
-                return made if isinstance(made, list) else pf.Para(made)
-            if isinstance(made, list):
-                return nodes.error(pf.Code(element.text))
-            if isinstance(element, pf.Math):  # a line of its own
-                return [pf.LineBreak()] * bool(element.prev) + [made] + [pf.LineBreak()] * bool(element.next)
-            return made
-
-        walk(doc, visit, pf.RawBlock, pf.RawInline, pf.Math)
-        return self._taken()
-
-    def _source(self, element: pf.Element, drawing: Drawing) -> pf.Element:
-        """What stands in the text of a note that was written for LaTeX is shown, where there is none."""
-        shown = element.text.strip().split("\n")[0][:60]
-        message = f"raw TeX {shown} is a drawing, for which no LaTeX is installed; its source is shown"
-        hint = how_to_install("lualatex")
-        self.problems.append(Problem("raw-tex", message, self.note.shown, drawing.line, hint))
-        if isinstance(element, pf.RawBlock):
-            return pf.CodeBlock(element.text, classes=["latex"])
-        return pf.Code(element.text)
-
-    def _taken(self) -> list[Problem]:
-        found, self.problems = self.problems, []
-        return found
-
-    def _block(self, element: pf.Element) -> tuple[Drawing, dict[str, str]]:
-        """A block's source without its options, and these."""
-        given = dict(element.attributes)
-        mark = given.pop(LINE, None)
-        line = int(mark) + 1 if mark else self.note.line_of(element.text)
-        lines = element.text.split("\n")
+    def read(self, block: Block) -> Block:
+        """The options stand at the top of its code too: ``%| caption: Words``."""
+        given = dict(block.options)
+        lines = block.code.split("\n")
         for n, text in enumerate(lines):
             option = _OPTION.match(text)
             if option is None:
                 break
             given[option[1]] = option[2].strip("\"'")
             lines[n] = ""
-        options: dict[str, str] = {}
-        for key, value in given.items():
-            name = key.replace(".", "-").replace("_", "-")
-            if name in ATTRIBUTES:
-                options[name] = value
-            else:
-                hint = nearest(name, ATTRIBUTES)
-                message = f"unknown option {key!r} of a drawing"
-                self._say("unknown-option", message, line and line - 1, hint)
-        element.identifier = element.identifier or options.get("label", "")
-        return self._with_files("\n".join(lines), line), options
+        names = {key: key.replace(".", "-").replace("_", "-") for key in given}
+        options = {names[key]: value for key, value in given.items() if names[key] in self.options}
+        read = replace(
+            block,
+            code="\n".join(lines),
+            options=options,
+            identifier=block.identifier or options.get("label", ""),
+            unknown=tuple(key for key in given if names[key] not in self.options),
+        )
+        return self.with_files(read)
 
-    def _say(self, code: str, message: str, line: int | None, hint: str | None, shown: str = "") -> None:
-        self.problems.append(Problem(code, message, shown or self.note.shown, line, hint))
+    def source(self, block: Block) -> str | None:
+        return None
 
-    def _image(
-        self, drawing: Drawing, options: Mapping[str, str], stem: str, doc: pf.Doc
-    ) -> pf.Element | Elements:
-        """The drawing as an image, or as blocks that say what is wrong."""
-        made = self._drawn.get(drawing)
-        if made is None:  # nobody looks at it
-            return placeholder("drawing not shown")
+    def draw(self, blocks: Sequence[Block]) -> list[Drawn | Failed | None]:
+        if not self.media.asked or self.around.labels_only:
+            return [None] * len(blocks)
+        drawings = [Drawing(block.code, block.line, self._files[id(block)]) for block in blocks]
+        wanted = list(dict.fromkeys(drawings))
+        with ThreadPoolExecutor(max_workers=min(len(wanted), cores())) as pool:
+            made = dict(zip(wanted, pool.map(self._draw, wanted), strict=True))
+        return [self._result(block, made[d]) for block, d in zip(blocks, drawings, strict=True)]
+
+    def _result(self, block: Block, made: bytes | TikzError) -> Drawn | Failed:
         if isinstance(made, TikzError):
-            shown, line = made.place or (self.note.shown, drawing.line)
-            missing = self.engine is None
-            code = "missing-program" if missing else "diagram"
-            self._say(code, f"tikz: {made}", line, made.hint, shown)
+            shown, line = made.place or (self.note.shown, block.line)
+            code = "missing-program" if self.engine is None else "diagram"
             where = f"line {line}: " if line and shown == self.note.shown else ""
-            message = output_block(f"tikz: {where}{made}", "error", str(doc.format))
-            return [message, pf.CodeBlock(drawing.code.strip("\n"), classes=["latex"])]
-        url = self.media.add(made, ".pdf", options.get("filename") or stem)
-        if url is None:
-            return placeholder("drawing not shown")
-        attributes = {key: options[key] for key in ("width", "height") if key in options}
-        if self.media.dark and self._wants_dark(options, drawing):
-            converted = self.media.convert(made, ".pdf")
-            if converted is not None and converted[1] == ".svg":
-                dark = self.media.add(darken.darkened(converted[0]), ".svg", f"{stem}-dark")
-                attributes[DARK] = dark or ""
-        alt = options.get("fig-alt") or _caption(options) or "Drawing"
-        return pf.Image(pf.Str(alt), url=url, attributes=attributes, classes=["diagram"])
+            problem = Problem(code, f"tikz: {made}", shown, line, made.hint)
+            return Failed(problem, f"tikz: {where}{made}", block.code.strip("\n"), ("latex",))
+        dark, problems = self._dark(block, made) if self.media.dark else (None, ())
+        return Drawn(made, ".pdf", problems, dark)
 
-    def _wants_dark(self, options: Mapping[str, str], drawing: Drawing) -> bool:
+    def _dark(self, block: Block, pdf: bytes) -> tuple[bytes | None, tuple[Problem, ...]]:
+        """The drawing for dark pages, if it is wanted."""
         try:
-            return to_bool(options.get(DARK, self.dark))
+            wanted = to_bool(block.options.get(DARK, self.around.dark))
         except ValueError as expected:
-            message = f"option {DARK}: expected {expected}, found {options[DARK]!r}"
-            self._say("unknown-option", message, drawing.line and drawing.line - 1, None)
-            return False
+            message = f"option {DARK}: expected {expected}, found {block.options[DARK]!r}"
+            return None, (Problem("unknown-option", message, self.note.shown, block.fence),)
+        converted = self.media.convert(pdf, ".pdf") if wanted else None
+        return darken.darkened(converted[0]) if converted and converted[1] == ".svg" else None, ()
 
     # ----------------------------------------------------------------------------------------------
     # LaTeX
 
-    def _with_files(self, code: str, line: int | None) -> Drawing:
-        """The drawing with the files beside the note that it names, such as data of a plot."""
+    def with_files(self, block: Block) -> Block:
+        """Takes note of the files beside the note that a drawing names, such as data of a plot."""
         files = {}
-        for name in re.findall(r"\{\s*([\w./ -]+\.\w{1,5})\s*\}", code):
+        for name in re.findall(r"\{\s*([\w./ -]+\.\w{1,5})\s*\}", block.code):
             path = self.note.path.parent / name
             self.media.inputs[str(path)] = known = file_hash(path)
             if known != MISSING and ".." not in Path(name).parts and not Path(name).is_absolute():
                 files[name] = known
-        return Drawing(code, line, tuple(sorted(files.items())))
-
-    def _draw_all(self, drawings: Sequence[Drawing]) -> None:
-        wanted = [d for d in dict.fromkeys(drawings) if d not in self._drawn] if self.media.asked else []
-        if wanted:
-            with ThreadPoolExecutor(max_workers=min(len(wanted), cores())) as pool:
-                self._drawn.update(zip(wanted, pool.map(self._draw, wanted), strict=True))
+        self._files[id(block)] = tuple(sorted(files.items()))
+        return block
 
     def _draw(self, drawing: Drawing) -> bytes | TikzError:
         """The drawing as PDF. Without a LaTeX, one that another machine has drawn will do."""
@@ -283,15 +178,14 @@ class Drawer:
         try:
             for engine in [self.engine] if self.engine else LATEX:
                 key = digest("tikz", VERSION, engine, text, drawing.files)
-                when, error = _failed.get(key, (0.0, None))
-                if error is not None and time.monotonic() - when < SAME_BUILD:
-                    raise error
+                if (known := self.around.failures.get(key)) is not None:
+                    raise known
                 try:
                     return kept(self.folder, key, make(engine) if self.engine else _give_up)
                 except LookupError:
                     continue
                 except TikzError as error:
-                    _failed[key] = time.monotonic(), error
+                    self.around.failures[key] = error
                     raise
             raise TikzError(
                 "no LaTeX is installed, which drawings in TikZ need", hint=how_to_install("lualatex")
@@ -374,10 +268,6 @@ class Drawer:
 
 def _give_up() -> bytes:
     raise LookupError
-
-
-def _caption(options: Mapping[str, str]) -> str:
-    return options.get("fig-cap") or options.get("caption", "")
 
 
 def _top(code: Sequence[str]) -> int:

@@ -20,7 +20,8 @@ from fitnotes.execute.ledger import Entry, Ran
 from fitnotes.execute.protocol import FIGURE
 from fitnotes.execute.result import Result
 from fitnotes.settings import Settings, show_size
-from fitnotes.source.note import Block, Note
+from fitnotes.source.block import Block
+from fitnotes.source.note import Note
 from fitnotes.store.files import digest
 from fitnotes.store.inputs import (
     FILE,

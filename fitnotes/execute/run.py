@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Cache
@@ -28,7 +29,8 @@ from fitnotes.execute.result import Result
 from fitnotes.execute.sessions import Session
 from fitnotes.execute.slots import Slots, available_memory
 from fitnotes.settings import Project, Settings, display_path
-from fitnotes.source.note import Block, Note
+from fitnotes.source.block import Block
+from fitnotes.source.note import Note
 from fitnotes.store.files import digest
 from fitnotes.store.inputs import FILE, FILES, PYTHON, Current, Input, stored_path
 
@@ -100,6 +102,7 @@ class Executor:
 
     With ``run`` false nothing runs, and results of another machine are taken too. ``refresh``: run everything.
     ``kept``: the copies of sessions of a watch. ``start`` is called before the first session.
+    ``pages`` are the folders of pages, whose files are no inputs.
     """
 
     def __init__(
@@ -112,8 +115,10 @@ class Executor:
         cancel: threading.Event | None = None,
         kept: Kept | None = None,
         start: Callable[[], None] = lambda: None,
+        pages: Sequence[Path] = (),
     ) -> None:
         self.project = project
+        self._pages = pages
         self.cache = Cache(project.root, project.results)
         self.ledger = Ledger(project.root, project.store / "notes")
         self.current = Current(project.root, self.states)
@@ -372,10 +377,12 @@ class Executor:
         if held is not None:
             shift = (group.steps[held.at].block.line or 1) - held.lines[held.at]
             try:
-                return Session(note, settings, self.project, self._cancel, held.copy, shift), held
+                return Session(
+                    note, settings, self.project, self._cancel, held.copy, shift, self._pages
+                ), held
             except (OSError, EOFError):
                 pass  # the copy was killed: from the start, then
-        return Session(note, settings, self.project, self._cancel), None
+        return Session(note, settings, self.project, self._cancel, pages=self._pages), None
 
     def _hold(
         self, kept: Kept, session: Session, note: Note, group: _Group, lines: Sequence[int], seconds: float
@@ -470,7 +477,7 @@ class Executor:
                         group.skip(step, failed[name])
                         continue
                     if name not in opened:
-                        opened[name] = Session(note, settings, self.project, self._cancel)
+                        opened[name] = Session(note, settings, self.project, self._cancel, pages=self._pages)
                     at = group.steps.index(step)
                     inputs = self._before(step, note, first=at == 0)
                     raw = opened[name].run(step.block)

@@ -32,14 +32,14 @@ from fitnotes.execute.child import serve
 from fitnotes.execute.protocol import PRELOAD_VARIABLE, Code, Hold, Job, Wake, exit_file
 from fitnotes.execute.result import Result
 from fitnotes.settings import Project, Settings, show_size
-from fitnotes.source.note import Block, Note
+from fitnotes.source.block import Block
+from fitnotes.source.note import Note
 from fitnotes.store.inputs import Input, environment_hash
 
 FLOOD = 200_000_000  # bytes that one block may print
 LOOK = 0.1  # seconds between looks at how much a block has printed, and whether the build is stopped
 GRACE = 2.0  # seconds between the interrupt and the kill of a block that is out of time
 CAN_HOLD = sys.platform == "linux" and hasattr(os, "pidfd_open")  # sleeping copies of sessions
-_PAGES = ("html", "pdf")  # folders of pages, whose files are no inputs
 
 _lock = threading.Lock()
 _ends: list[Connection] = []
@@ -256,8 +256,10 @@ class Session:
         cancel: threading.Event,
         origin: Copy | None = None,
         shift: int = 0,
+        pages: Sequence[Path] = (),
     ) -> None:
         self.note = note
+        self.pages = pages
         self.settings = settings
         self.cancel = cancel
         self.shift = shift
@@ -288,7 +290,7 @@ class Session:
             root=str(project.root),
             ignore=(
                 *(str(project.store), str(project.results), str(scratch())),
-                *(str(project.output / target) for target in _PAGES),
+                *map(str, self.pages),
             ),
             script_folder=os.path.dirname(os.path.abspath(sys.argv[0])) if sys.argv and sys.argv[0] else "",
             memory=settings.memory,

@@ -23,8 +23,11 @@ from fitnotes.passes.crossrefs import References
 from fitnotes.passes.maths import normalise
 from fitnotes.passes.page import Page, Place
 from fitnotes.settings import Project, nearest
-from fitnotes.source.note import LINE, Note, mark, read_note
+from fitnotes.source.fences import LINE
+from fitnotes.source.mark import mark
+from fitnotes.source.note import Note, read_note
 from fitnotes.store.files import write_atomically
+from fitnotes.targets.registry import format_names
 from fitnotes.tex.macros import Macros
 from fitnotes.tex.preamble import read_preamble
 
@@ -51,7 +54,10 @@ class Linter:
     def _check(self, note: Note, file: File) -> tuple[list[Finding], Macros]:
         source = Source(note.text)
         place = Place(
-            file.base, self.project.root, lambda label: self.labels.find(label, file, ".html", set())
+            file.base,
+            self.project.root,
+            lambda label: self.labels.find(label, file, ".html", set()),
+            format_names(),
         )
         problems, page = check_document(note, self.project, self.executor, place)
         found = [_located(problem, source, note) for problem in problems]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,12 +20,16 @@ from fitnotes.execute.result import Result
 from fitnotes.execute.run import Executor
 from fitnotes.lint.scan import Source
 from fitnotes.lint.source import Finding
-from fitnotes.passes import crossrefs, rawtex, theorems
-from fitnotes.passes.citations import cite
-from fitnotes.passes.page import Page, Place, compose, formula_problem
+from fitnotes.passes import crossrefs
+from fitnotes.passes.page import Page, Place
+from fitnotes.passes.pipeline import CITATIONS, RAW, REFERENCES, THEOREMS, compose, take
 from fitnotes.settings import Project
-from fitnotes.source.note import PYTHON, Note, OptionProblem, default_options, header_options, parse_options
-from fitnotes.targets.html import anchor_formulas, formulas_of
+from fitnotes.source.languages import PYTHON
+from fitnotes.source.note import Note
+from fitnotes.source.options import OptionProblem, default_options, header_options, parse_options
+from fitnotes.targets.html import HTML
+from fitnotes.targets.html.formulas import formulas_of
+from fitnotes.targets.html.look import ANCHORS
 from fitnotes.tex.macros import used_names
 
 
@@ -44,21 +47,15 @@ def check_document(
         return [Problem(code, error.message, error.path or note.shown, error.line, error.hint)], None
     results = stored_results(note, document, executor)
     media = Media(Path(), "", convert=lambda data, suffix: None, asked=False, dark=True)
-    page = compose(document, results, "html", media, place)
+    page = compose(document, results, HTML, media, place)
     for block in document.blocks:  # one that has not run yet will have its label
         if (label := block.options.label) and label not in page.refs.targets:
             page.refs.targets[label] = crossrefs.Target("Block", "?", block.line)
-    link = functools.partial(crossrefs.tex_reference, page.refs)
-    rawtex.replace_raw(page.doc, page_break=lambda block: [], reference=link)
-    crossrefs.resolve(page.doc, page.refs)
-    cite(page)
-    theorems.dress(page.doc, page.theorems, theorems.as_div)
-    anchor_formulas(page)
+    take(page, (RAW, REFERENCES, CITATIONS, THEOREMS, ANCHORS))
     formulas = formulas_of(page)
-    extra = mathjax.packages(page.preamble.tex)
-    for formula, reason in zip(formulas, mathjax.check(formulas, extra), strict=True):
+    for formula, reason in zip(formulas, mathjax.check(formulas, page.packages), strict=True):
         if reason:
-            formula_problem(page, formula[0], reason)
+            page.formula_problem(formula[0], reason)
     syntax = planning.syntax_problem(note, document.blocks)
     problems = [*document.problems, *page.found, *([syntax[1]] if syntax else [])]
     return [p for p in problems if p.code != "unshown-picture"], page

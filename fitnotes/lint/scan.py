@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fitnotes.source.note import CODE_SPAN, FENCE, header_end, opens_block
+from fitnotes.source.fences import CODE_SPAN, fences, header_end
 from fitnotes.tex.environments import ENVIRONMENT, environment_end
 
 
@@ -66,18 +66,13 @@ def _blank(text: str) -> tuple[str, set[int]]:
     lines = text.split("\n")
     top = header_end(lines)
     code: set[int] = set()
-    closing: tuple[str, int] | None = None
+    for fence in fences(lines, top):
+        code.update(range(fence.start, len(lines) if fence.end is None else fence.end + 1))
     listed = False  # in a list, where deep lines are no code
     for n in range(top, len(lines)):
-        match = FENCE.match(lines[n])
-        if closing is not None:
-            code.add(n)
-            if match and match["ticks"][0] == closing[0] and len(match["ticks"]) >= closing[1]:
-                closing = closing if match["info"].strip() else None
-        elif match and opens_block(lines, n, match):
-            code.add(n)
-            closing = (match["ticks"][0], len(match["ticks"]))
-        elif re.match(r" {4}|\t", lines[n]) and not listed and (n - 1 in code or not lines[n - 1].strip()):
+        if n in code:
+            continue
+        if re.match(r" {4}|\t", lines[n]) and not listed and (n - 1 in code or not lines[n - 1].strip()):
             code.add(n)
         elif lines[n].strip() and not re.match(r"\s", lines[n]):
             listed = bool(re.match(r"(?:[-*+:]|\(?\w{1,3}[.)])\s|\[\^", lines[n]))

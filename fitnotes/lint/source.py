@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fitnotes.errors import CODES, Severity
 from fitnotes.lint.scan import Source, Span
-from fitnotes.source.note import tighten_maths
+from fitnotes.source.prose import tighten_maths
 from fitnotes.tex.environments import ENVIRONMENT, rows
 from fitnotes.tex.macros import Macros, needs_braces, unbraced
 

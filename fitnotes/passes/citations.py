@@ -17,7 +17,6 @@ from fitnotes.errors import ConversionError, Problem
 from fitnotes.passes.page import Page
 from fitnotes.store.inputs import file_hash
 
-BACK = "backlinks"  # the class of the links from an entry to where it is cited
 # What citeproc looks at in a note's header.
 _KEYS = frozenset({"references", "nocite", "lang", "link-citations", "link-bibliography", "notes-after-punctuation",
                    "suppress-bibliography", "reference-section-title", "citation-abbreviations"})  # fmt: skip
@@ -47,13 +46,13 @@ def cite(page: Page) -> None:
 def _files(page: Page, key: str) -> list[str]:
     """The files under ``key`` in the note's header that exist; those that do not are warned about."""
     metadata = page.doc.metadata.content
-    note = page.document.note
+    note = page.note
     value = plain(metadata.pop(key)) if key in metadata else []
     found = []
     for name in [str(name) for name in (value if isinstance(value, list) else [value])]:
         file = note.path.parent / name
-        if not file.is_file() and (page.root / name).is_file():
-            file = page.root / name
+        if not file.is_file() and (page.place.root / name).is_file():
+            file = page.place.root / name
         page.media.inputs[str(file)] = file_hash(file)
         if file.is_file():
             found.append(str(file.resolve()))
@@ -66,10 +65,10 @@ def _files(page: Page, key: str) -> list[str]:
 
 def _project_files(page: Page, names: tuple[str, ...], key: str) -> list[str]:
     """Those of the project's settings."""
-    note = page.document.note
+    note = page.note
     found = []
     for name in names:
-        file = page.root / name
+        file = page.place.root / name
         page.media.inputs[str(file)] = file_hash(file)
         if file.is_file():
             found.append(str(file))
@@ -80,7 +79,7 @@ def _project_files(page: Page, names: tuple[str, ...], key: str) -> list[str]:
 
 
 def _process(page: Page, files: list[str], styles: list[str]) -> None:
-    note = page.document.note
+    note = page.note
     metadata = page.doc.metadata.content
     asked = pf.Doc(*page.doc.content, api_version=page.doc.api_version)
     asked.metadata = {key: metadata[key] for key in metadata if key in SHOWN | _KEYS}
@@ -114,7 +113,7 @@ def _process(page: Page, files: list[str], styles: list[str]) -> None:
 
 
 def _say_missing(page: Page, warnings: tuple[str, ...]) -> set[str]:
-    note = page.document.note
+    note = page.note
     missing: set[str] = set()
     for warning in warnings:
         first = " ".join(warning.split())
@@ -150,19 +149,11 @@ def _mark(page: Page, missing: set[str]) -> dict[str, list[str]]:
             if key not in missing:
                 names = places.setdefault(key, [])
                 names.append(f"cite-{re.sub(r'[^A-Za-z0-9_-]+', '-', key)}-{len(names) + 1}")
-                anchors.append(_anchor(names[-1], page.target))
+                anchors.append(page.look.anchor(names[-1]))
         return [*anchors, *element.content]
 
     walk(page.doc, visit, pf.Cite, metadata=True)
     return places
-
-
-def _anchor(name: str, target: str) -> pf.Inline:
-    if target == "typst":
-        return pf.RawInline(f"#metadata(none)<{name}>", format="typst")
-    if target == "latex":
-        return pf.RawInline(f"\\protect\\phantomsection\\protect\\label{{{name}}}", format="latex")
-    return pf.Span(identifier=name)
 
 
 def _dress_list(page: Page, places: dict[str, list[str]]) -> None:
@@ -174,7 +165,7 @@ def _dress_list(page: Page, places: dict[str, list[str]]) -> None:
         names = places.get(element.identifier.removeprefix(_ENTRY), [])
         last = element.content[-1] if len(element.content) else None
         if names and isinstance(last, (pf.Para, pf.Plain)):
-            last.content = [*last.content, pf.Space(), *_back(names, page.target)]
+            last.content = [*last.content, pf.Space(), *page.look.cited(names)]
 
     walk(page.doc, visit, pf.Div)
     blocks = list(page.doc.content)
@@ -186,22 +177,9 @@ def _dress_list(page: Page, places: dict[str, list[str]]) -> None:
         page.doc.content = [*blocks[:at], title, *blocks[at:]]
 
 
-def _back(names: list[str], target: str) -> Elements:
-    """Arrows to the places; on paper the numbers of their pages."""
-    if target == "typst":
-        labels = "".join(f"<{name}>, " for name in names)
-        return [pf.RawInline(f"#citedon(({labels}))", format="typst")]
-    if target == "latex":
-        return [pf.RawInline(f"\\citedon{{{','.join(names)}}}", format="latex")]
-    links = [
-        pf.Link(pf.Str("↩"), url=f"#{name}", title=f"cited here ({n})") for n, name in enumerate(names, 1)
-    ]
-    return [pf.Span(*links, classes=[BACK])]
-
-
 def _without(page: Page, wanted: bool, *, said: bool = False) -> None:
     """Citations as their keys; ``said``: why is known already."""
-    note = page.document.note
+    note = page.note
 
     def visit(element: pf.Element) -> Change:
         keys = [citation.id for citation in element.citations]

@@ -300,7 +300,10 @@ def _float(element: pf.Element, kind: str, blocks: Elements, shape: list[list[fl
 # Writing
 
 
-def dress(doc: pf.Doc, row: Callable[[list[Elements], list[float]], Elements]) -> None:
+Row = Callable[[list[Elements], list[float]], Elements]  # (columns, their widths in percent) → blocks
+
+
+def dress(doc: pf.Doc, row: Row) -> None:
     """Replaces every row of things side by side by what ``row(columns, widths)`` makes; widths in percent."""
 
     def visit(element: pf.Element) -> Change:

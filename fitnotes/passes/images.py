@@ -9,18 +9,21 @@ from pathlib import Path
 import panflute as pf
 
 from fitnotes.document import nodes
+from fitnotes.document.formats import Format
 from fitnotes.document.tree import Change, walk
 from fitnotes.draw import darken, pictures
 from fitnotes.draw.media import Media
 from fitnotes.draw.pictures import BadPicture
 from fitnotes.errors import Problem
+from fitnotes.passes.page import Page
 from fitnotes.source.note import Note
 from fitnotes.store.inputs import file_hash
 
 
-def place_images(doc: pf.Doc, note: Note, media: Media) -> list[Problem]:
+def place_images(page: Page) -> list[Problem]:
     """Copies the note's local images beside the page; what cannot be shown becomes a visible box."""
-    placer = _Placer(note, media, str(doc.format))
+    media = page.media
+    placer = _Placer(page.note, media, page.format)
 
     def visit(element: pf.Element) -> Change:
         url = element.url
@@ -48,17 +51,17 @@ def place_images(doc: pf.Doc, note: Note, media: Media) -> list[Problem]:
             element.attributes[nodes.DARK] = address
         return None
 
-    walk(doc, visit, pf.Image, metadata=True)
+    walk(page.doc, visit, pf.Image, metadata=True)
     return placer.problems
 
 
 class _Placer:
     """The images of one note on their way beside its page, each once."""
 
-    def __init__(self, note: Note, media: Media, target: str) -> None:
+    def __init__(self, note: Note, media: Media, format_: Format) -> None:
         self.note = note
         self.media = media
-        self.target = target
+        self.format = format_
         self.problems: list[Problem] = []
         self._placed: dict[str, str | None] = {}
 
@@ -147,7 +150,7 @@ class _Placer:
             return data, path.suffix.lower()  # said when it is converted
         if suffix != ".svg":
             return data, suffix
-        if lost := pictures.lost_in(pictures.decoded(data), self.target):
+        if lost := pictures.lost_in(pictures.decoded(data), self.format):
             self.say(f"image {url}: {lost}", url, "picture")
         data, missing = self._with_linked(data, path.parent)
         for name in missing:

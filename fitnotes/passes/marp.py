@@ -16,6 +16,8 @@ import panflute as pf
 from fitnotes.document.nodes import BACKGROUND, DIRECTIVE, NOTES
 from fitnotes.document.read import plain
 from fitnotes.document.tree import Change, Elements, walk
+from fitnotes.errors import Problem
+from fitnotes.source.note import Note
 
 LOCAL = ("paginate", "class", "header", "footer", "backgroundColor", "backgroundImage", "color",
          "backgroundSize", "backgroundPosition", "backgroundRepeat")  # fmt: skip
@@ -65,10 +67,10 @@ def settings(doc: pf.Doc, text: str) -> dict[str, str]:
     return found
 
 
-def read_marp(doc: pf.Doc, given: Mapping[str, str], *, styled: bool) -> None:
+def read_marp(doc: pf.Doc, given: Mapping[str, str], note: Note, *, styled: bool) -> list[Problem]:
     """Reads what is written for Marp alone, in a note whose header has these settings.
 
-    ``styled``: the ``<style>`` of its slides means something.
+    ``styled``: the ``<style>`` of its slides means something. Returns what decks leave out.
     """
 
     def visit(element: pf.Element) -> Change:
@@ -89,6 +91,10 @@ def read_marp(doc: pf.Doc, given: Mapping[str, str], *, styled: bool) -> None:
 
     walk(doc, visit, pf.Image, pf.RawBlock, pf.RawInline, pf.Figure, pf.SoftBreak)
     doc.content = [*_behind(given.get("backgroundImage", ""), True), *doc.content]
+    if "gradient" in note.text and re.search(r"(?i)backgroundImage:.*gradient", note.text):
+        line = note.line_of("gradient(")
+        return [Problem("slides", "gradients behind slides are left out", note.shown, line)]
+    return []
 
 
 def _comment(element: pf.Element) -> Change:

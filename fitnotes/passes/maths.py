@@ -20,7 +20,6 @@ from fitnotes.errors import Problem
 from fitnotes.passes.crossrefs import References, Target
 from fitnotes.source.note import Cursor, Note
 from fitnotes.tex.environments import (
-    BALANCED,
     ENVIRONMENT,
     INNER_REFERENCE,
     LABEL,
@@ -35,7 +34,6 @@ from fitnotes.tex.macros import (
     DEFINITION,
     MacroError,
     Macros,
-    brace_scripts,
     definitions,
     expand,
     learn,
@@ -44,6 +42,7 @@ from fitnotes.tex.macros import (
     used_names,
 )
 from fitnotes.tex.numbering import SET_COUNTER, EquationFormat, Sections
+from fitnotes.tex.portable import portable
 from fitnotes.tex.preamble import Preamble
 
 
@@ -208,7 +207,7 @@ class _Formulas:
     # -- formulas
 
     def inline(self, text: str) -> pf.Math:
-        return pf.Math(_portable(text) if self.expanding else text, format="InlineMath")
+        return pf.Math(portable(text) if self.expanding else text, format="InlineMath")
 
     def display(self, text: str, line: int | None) -> Elements:
         original = text
@@ -220,7 +219,7 @@ class _Formulas:
         for part in rewrite(text):
             numbers, labels = row_numbers(part, self.step)
             self.register(labels, line)
-            part = _portable(with_tags(part, numbers)) if self.expanding else part
+            part = portable(with_tags(part, numbers)) if self.expanding else part
             self.found.note(part, line, original)
             made.append(pf.Math(part, format="DisplayMath"))
         return made
@@ -407,57 +406,6 @@ def expand_formulas(doc: pf.Doc, macros: Macros) -> None:
 
     def visit(element: pf.Element) -> None:
         with contextlib.suppress(MacroError):  # the reader of the formula will say it
-            element.text = _portable(expand(element.text, macros.copy()))
+            element.text = portable(expand(element.text, macros.copy()))
 
     walk(doc, visit, pf.Math, metadata=True)
-
-
-_SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456789+-ni", strict=True))
-_SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢⱼₖ", "0123456789+-nijk", strict=True))
-_RAISED = re.compile(f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+")
-
-
-_RUSSIAN = re.compile(r"\\(tg|ctg|cosec|arctg|arcctg|sh|ch|th|cth)(?![A-Za-z])")  # as Babel has them
-_SIGNS = {"vcentcolon": ":", "llbracket": "[\\![", "rrbracket": "]\\!]"}
-# {\bf x} and {a \over b}, which LaTeX has better words for.
-_OLD_FONT = re.compile(r"\{\s*\\(bf|rm|it|cal|sf|tt)(?![A-Za-z])\s*" + BALANCED + r"\}")
-_OVER = re.compile(r"\{" + BALANCED + r"\\over(?![A-Za-z])" + BALANCED + r"\}")
-
-
-def _raised(match: re.Match[str]) -> str:
-    """``x²`` as ``x^{2}``."""
-    table, sign = (_SUPER, "^") if match[0][0] in _SUPER else (_SUB, "_")
-    return f"{sign}{{{''.join(table[char] for char in match[0])}}}"
-
-
-def _words_apart(command: str, inside: str) -> str:
-    """``\\text{for $x>0$}`` as words and formulas side by side, which every converter reads."""
-    if "$" not in inside:
-        return f"\\{command}{{{inside}}}"
-    parts = re.split(r"(?<!\\)\$", inside)
-    if len(parts) % 2 == 0:
-        return f"\\{command}{{{inside}}}"
-    return "".join(
-        f"{{{part}}}" if i % 2 else f"\\{command}{{{part}}}" for i, part in enumerate(parts) if part
-    )
-
-
-def _portable(text: str) -> str:
-    """An expanded formula without what only some engines read."""
-    if not text.isascii():
-        text = _RAISED.sub(_raised, text)
-    if "\\" not in text:
-        return text
-    text = re.sub(r"\\bm(?![A-Za-z])", r"\\boldsymbol", text)
-    text = re.sub(r"\\(?:qedhere|require\s*\{[^}]*\})(?![A-Za-z])", "", text)
-    text = re.sub(r"\\(vcentcolon|[lr]l?r?bracket)(?![A-Za-z])", lambda m: _SIGNS.get(m[1], m[0]), text)
-    text = _OLD_FONT.sub(lambda m: f"\\math{m[1]}{{{m[2]}}}", text)
-    text = _OVER.sub(r"\\frac{\1}{\2}", text)
-    text = re.sub(r"\\ensuremath\s*\{" + BALANCED + r"\}", r"\1", text)
-    text = _RUSSIAN.sub(r"\\operatorname{\1}", text)
-    text = re.sub(r"\\(?:short)?intertext\s*\{" + BALANCED + r"\}", r"\\text{\1} \\notag \\\\", text)
-    text = re.sub(r"\\math(?:ds|bbm)(?![A-Za-z])", r"\\mathbb", text)
-    if "$" in text:
-        for name in ("text", "textrm", "textit", "textbf", "mbox"):
-            text = replace_argument(text, name, functools.partial(_words_apart, name))
-    return brace_scripts(text, Macros()) if re.search(r"[_^]\s*\\", text) else text

@@ -14,6 +14,7 @@ import panflute as pf
 from fitnotes.document import nodes
 from fitnotes.document.fragments import LATEX, Fragments
 from fitnotes.document.tree import Change, Elements, collect, walk
+from fitnotes.draw.tikz import is_drawing
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.passes.theorems import Kind, split_raw
 from fitnotes.source.note import Cursor, Note
@@ -48,18 +49,6 @@ _REFERENCE_TYPES = {
     "ref+Label": "Cref", "ref+page": "pageref",
 }  # fmt: skip
 _VERBATIM = re.compile(r"\\begin\{(?:verbatim|lstlisting|minted|Verbatim)")
-
-# Environments that are a TikZ drawing by themselves.
-DRAWINGS = ("tikzpicture", "tikzcd", "circuitikz", "forest")
-_DRAWING = re.compile(
-    rf"\s*(?:\\\[\s*)?\\begin\{{({'|'.join(DRAWINGS)})\}}(?s:.*)\\end\{{\1\}}\s*(?:\\\]\s*)?"
-    r"|\s*\\tikz\s*(?:\[[^\]]*\])?\s*\{(?s:.*)\}\s*"
-)
-
-
-def is_drawing(text: str) -> bool:
-    """Whether raw TeX is a TikZ drawing and nothing else."""
-    return _DRAWING.fullmatch(text) is not None
 
 
 def _is_tex(element: pf.Element) -> bool:

@@ -8,10 +8,10 @@ elements. What a page shows depends on display options only here, so changing on
 from __future__ import annotations
 
 import base64
-import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 import panflute as pf
 
@@ -23,7 +23,10 @@ from fitnotes.draw import darken
 from fitnotes.draw.media import Media
 from fitnotes.errors import Problem
 from fitnotes.execute.result import Result
-from fitnotes.source.note import DRAWN, PANDOC_ATTRIBUTES, Block, Note
+from fitnotes.source.block import Block
+from fitnotes.source.languages import DRAWN
+from fitnotes.source.note import Note
+from fitnotes.source.options import PANDOC_ATTRIBUTES
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")
 # "99 2141.49" as the usual loops print it, or with the words in: "step 99: loss 2141.49".
@@ -198,12 +201,12 @@ def pieces(block: Block, result: Result) -> tuple[list[Piece], list[str]]:
 # Elements
 
 
-def output_block(text: str, kind: str, target: str) -> pf.Element:
+def output_block(text: str, kind: str, html: bool) -> pf.Element:
     """Output as it was printed. For HTML it is written here: pandoc looks a class that is no language up in
     every syntax it knows, which takes half a second."""
-    if target.startswith("html"):
+    if html:
         return pf.RawBlock(
-            f'<pre class="output {kind}"><code>{html.escape(text, quote=False)}</code></pre>', format="html"
+            f'<pre class="output {kind}"><code>{escape(text, quote=False)}</code></pre>', format="html"
         )
     # Typst's template goes by the first class.
     marked = {"error": ["error"], "warning": ["warning"], "stderr": ["warning"]}.get(kind, [])
@@ -211,10 +214,9 @@ def output_block(text: str, kind: str, target: str) -> pf.Element:
 
 
 class _Builder:
-    def __init__(self, note: Note, target: str, fold: int, media: Media) -> None:
+    def __init__(self, note: Note, html: bool, fold: int, media: Media) -> None:
         self.note = note
-        self.html = target == "html"
-        self.target = target
+        self.html = html
         self.fold = fold
         self.media = media
         self.fragments = Fragments()
@@ -234,15 +236,15 @@ class _Builder:
         text = piece.text.strip("\n")
         lines = text.split("\n")
         if len(lines) <= self.fold or piece.kind == "error":
-            return [output_block(text, piece.kind, self.target)]
+            return [output_block(text, piece.kind, self.html)]
         if self.html:
             summary = f"{len(lines)} lines of output"
             opening = f'<details class="fold"><summary>{summary}</summary>'
-            code = output_block(text, piece.kind, self.target)
+            code = output_block(text, piece.kind, self.html)
             return [pf.RawBlock(opening, format="html"), code, pf.RawBlock("</details>", format="html")]
         hidden = len(lines) - self.fold
         cut = [*lines[: self.fold], f"[… {hidden} more lines; the HTML page has them all]"]
-        return [output_block("\n".join(cut), piece.kind, self.target)]
+        return [output_block("\n".join(cut), piece.kind, self.html)]
 
     def code(self, element: pf.Element, block: Block) -> pf.CodeBlock:
         kept = {k: v for k, v in element.attributes.items() if k in PANDOC_ATTRIBUTES}
@@ -402,7 +404,7 @@ def splice(
     blocks: Sequence[Block],
     results: Mapping[int, Result],
     *,
-    target: str,
+    html: bool,
     fold: int,
     media: Media,
 ) -> list[Problem]:
@@ -410,7 +412,7 @@ def splice(
 
     ``results`` by block index; one that is not there counts as not run (``eval=false``).
     """
-    builder = _Builder(note, target, fold, media)
+    builder = _Builder(note, html, fold, media)
     shown: dict[int, list[Piece]] = {}
     for block in blocks:
         result = results.get(block.index, Result("not run"))

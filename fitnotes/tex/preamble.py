@@ -16,7 +16,8 @@ import panflute as pf
 from fitnotes.document.tree import collect
 from fitnotes.errors import Problem
 from fitnotes.settings import display_path
-from fitnotes.source.note import Note, header_end
+from fitnotes.source.fences import header_end
+from fitnotes.source.note import Note
 from fitnotes.store.inputs import file_hash
 from fitnotes.tex import siunitx
 from fitnotes.tex.macros import Definition, Macros, definitions, learn
@@ -243,8 +244,9 @@ def _read_file(path: Path, found: Preamble, note: Note, line: int | None) -> Non
     found.parts.append(Part(text.rstrip(), display_path(path), 1))
 
 
-def unheard(preamble: Preamble, target: str) -> list[Problem]:
-    """For targets other than LaTeX: what stands in the preamble and has no meaning there."""
+def unheard(preamble: Preamble, target: str, instead: str = "") -> list[Problem]:
+    """For targets other than LaTeX: what stands in the preamble and has no meaning there. ``instead``: the option that
+    would honour it."""
     problems = []
     for part in preamble.parts:
         rest = re.sub(r"(?<!\\)%[^\n]*", "", part.text)
@@ -259,7 +261,7 @@ def unheard(preamble: Preamble, target: str) -> list[Problem]:
                 continue
             message = f"preamble: \\{command[1]} is for LaTeX only and does nothing in {target}"
             line = None if part.line is None else part.line + number
-            hint = "--pdf-engine lualatex honours it" if target == "typst" else None
+            hint = f"{instead} honours it" if instead else None
             problems.append(Problem("preamble", message, part.shown, line, hint))
     return problems
 

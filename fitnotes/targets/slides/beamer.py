@@ -3,52 +3,48 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from pathlib import Path
 
 import panflute as pf
 
-from fitnotes.document import nodes
-from fitnotes.document.read import Document
+from fitnotes.document import nodes, pandoc
 from fitnotes.document.tree import Change, Elements, walk
-from fitnotes.errors import Problem
-from fitnotes.execute.result import Result
-from fitnotes.passes.page import Page, Place
-from fitnotes.targets.latex import write_latex_pdf
-from fitnotes.targets.slides.deck import SIZES, Slide, colours, say_full, scale_pixels, size, split
+from fitnotes.passes.page import Page
+from fitnotes.store.files import write_atomically
+from fitnotes.targets.latex import pdf
+from fitnotes.targets.latex.document import latex
+from fitnotes.targets.registry import Job
+from fitnotes.targets.slides.deck import SIZES, Slide, colours, overfull, say_full, scale_pixels, size, split
+from fitnotes.tex.engines import find_engine
 
 PIXEL = 0.356  # pt: a frame is 455 pt wide, a slide 1280 pixels
 
 
-def write_beamer(
-    document: Document, results: Mapping[int, Result], target: Path, engine: str, place: Place
-) -> Page:
-    """Writes ``target``. Raises MissingProgram, ConversionError."""
-    slides: list[Slide] = []
+STEPS = pdf.STEPS
 
-    def arrange(page: Page) -> list[str]:
-        slides[:] = split(page)
-        return _frames(page, slides)
 
-    def again(page: Page, tex: str, log: str) -> str:
-        return _shrunk(page, slides, tex, log)
-
-    return write_latex_pdf(document, results, target, engine, place, arrange=arrange, again=again)
+def write(job: Job) -> Page:
+    """Raises MissingProgram, ConversionError."""
+    find_engine(job.engine)  # before anything is made for it
+    with pandoc.scratch_folder() as folder:
+        page = pdf.latex_page(job, folder, deck=True)
+        slides = split(page)
+        page.doc.content = [block for slide in slides for block in _frame(page, slide)]
+        text, log = pdf.typeset(page, latex(page, _variables(page), beamer=True), job.engine, folder)
+        shrunk = _shrunk(page, slides, text, log)
+        if shrunk != text:
+            pdf.typeset(page, shrunk, job.engine, folder)
+        write_atomically(job.page, (folder / "note.pdf").read_bytes())
+    return page
 
 
 def _tex(text: str) -> pf.Element:
     return pf.RawBlock(text, format="latex")
 
 
-def _frames(page: Page, slides: list[Slide]) -> list[str]:
-    """The slides as beamer's frames. Returns what the template has to know."""
-    page.doc.content = [block for slide in slides for block in _frame(page, slide)]
-    args = [
-        "--variable",
-        "beamer",
-        "--variable",
-        f"aspectratio={'43' if size(page) == SIZES['4:3'] else '169'}",
-    ]
+def _variables(page: Page) -> list[str]:
+    """What the template has to know."""
+    ratio = "43" if size(page) == SIZES["4:3"] else "169"
+    args = ["--variable", "beamer", "--variable", f"aspectratio={ratio}"]
     return args if page.marp else [*args, "--variable", "titleslide"]
 
 
@@ -65,12 +61,11 @@ def _shrunk(page: Page, slides: list[Slide], tex: str, log: str) -> str:
         lines[start] = lines[start].replace("[fragile", "[fragile,shrink", 1)
         found = re.search(r"%fitnotes-line:(\d+)", lines[start])
         slide = by_line.get(int(found[1])) if found else None
-        say_full(page, slide or Slide())
+        say_full(page, overfull(slide or Slide()), "")
     wide = [float(w) for w in re.findall(r"Overfull \\hbox \(([\d.]+)pt too wide\)", log)]
     if any(width > 10 for width in wide):
         message = f"something on a slide is {max(wide):.0f} pt wider than it, and cut off"
-        note = page.document.note
-        page.problems.append(Problem("overfull", message, note.shown))
+        page.say("overfull", message)
     return "\n".join(lines)
 
 

@@ -20,7 +20,8 @@ from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.errors import Problem
 from fitnotes.passes.marp import LOCAL, STYLE, colour
 from fitnotes.passes.page import Page
-from fitnotes.source.note import FENCE, Note, header_end, opens_block
+from fitnotes.source.fences import fences, header_end
+from fitnotes.source.note import Note
 
 FOOTNOTES = "slide-footnotes"  # the class of the Div with a slide's footnotes
 SIZES = {"16:9": (1280, 720), "4:3": (960, 720)}
@@ -93,7 +94,7 @@ def split(page: Page) -> list[Slide]:
     only_rules = bool(page.marp) and "headingDivider" not in page.marp
     levels = _slide_levels(page, blocks)
     level = max(levels)
-    places = _Places(page.document.note)
+    places = _Places(page.note)
     style = {key: page.marp[key] for key in LOCAL if key in page.marp}
     slides = [Slide(places.start, style=dict(style))]
     slides[0].style |= {key[1:]: value for key, value in page.marp.items() if key.startswith("_")}
@@ -254,15 +255,13 @@ class _Places:
         self.start = next((n for n in range(first + 1, len(lines) + 1) if lines[n - 1].strip()), first + 1)
         self._headings: list[tuple[int, str]] = []
         self._rules: list[int] = []
-        fence = ""
+        code: set[int] = set()
+        for fence in fences(lines, first):
+            code.update(range(fence.start, len(lines) if fence.end is None else fence.end + 1))
         for n in range(first, len(lines)):
-            match = FENCE.match(lines[n])
-            if fence:
-                if match and match["ticks"].startswith(fence) and not match["info"].strip():
-                    fence = ""
-            elif match and opens_block(lines, n, match):
-                fence = match["ticks"]
-            elif re.match(r"#{1,6}\s", lines[n]):
+            if n in code:
+                continue
+            if re.match(r"#{1,6}\s", lines[n]):
                 self._headings.append((n + 1, lines[n]))
             elif re.match(r" {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$", lines[n]):
                 above = lines[n - 1].strip() if n else ""
@@ -295,14 +294,28 @@ def size(page: Page) -> tuple[int, int]:
     return SIZES.get(page.marp.get("size", "16:9"), SIZES["16:9"])
 
 
-def say_full(page: Page, slide: Slide, scale: float | None = None) -> None:
-    """A warning about a slide that shows at this ``scale``; None: smaller, it is not known by how much."""
-    name = f" {' '.join(pf.stringify(slide.title).split())!r}" if slide.title is not None else ""
-    how = f"it is shown at about {round(scale * 100)} %" if scale else "it is shown smaller"
-    how = "it goes on on another page" if scale == 0 else how
+@dataclass(frozen=True, slots=True)
+class Overfull:
+    """A slide with more on it than fits: it shows at this ``scale``; 0: not even so, None: it is not known by how
+    much smaller."""
+
+    title: str
+    line: int | None
+    scale: float | None
+
+
+def overfull(slide: Slide, scale: float | None = None) -> Overfull:
+    title = "" if slide.title is None else " ".join(pf.stringify(slide.title).split())
+    return Overfull(title, slide.line, scale)
+
+
+def say_full(page: Page, one: Overfull, beyond: str) -> None:
+    """A warning about an over-full slide. ``beyond``: what becomes of what does not fit even in small."""
+    name = f" {one.title!r}" if one.title else ""
+    how = f"it is shown at about {round(one.scale * 100)} %" if one.scale else "it is shown smaller"
+    how = beyond if one.scale == 0 else how
     message = f"the slide{name} is over-full: {how}"
-    hint = "split it with a --- or a heading"
-    problem = Problem("overfull", message, page.document.note.shown, slide.line, hint)
+    problem = Problem("overfull", message, page.note.shown, one.line, "split it with a --- or a heading")
     if problem not in page.problems:
         page.problems.append(problem)
 

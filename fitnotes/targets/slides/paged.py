@@ -3,54 +3,81 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import panflute as pf
 
 from fitnotes.document import nodes, pandoc
-from fitnotes.document.read import Document
 from fitnotes.document.tree import Change, Elements, walk
-from fitnotes.execute.result import Result
-from fitnotes.passes.page import Page, Place
+from fitnotes.passes.page import Page
+from fitnotes.store.files import write_atomically
+from fitnotes.targets.registry import Job
 from fitnotes.targets.slides.deck import (
     FULL,
     SIZES,
+    Overfull,
     Slide,
     colours,
+    overfull,
     say_full,
     scale_pixels,
     size,
     split,
 )
-from fitnotes.targets.typst import write_typst_pdf
+from fitnotes.targets.typst.look import SLIDES
+from fitnotes.targets.typst.pdf import Typeset, query, say_foreign, typeset, typst_page, without_refused
 
 PIXEL = 0.658  # pt: a page is 842 pt wide, a slide 1280 pixels
 
 
-def write_typst_slides(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
-    """Writes ``target``. Raises ConversionError."""
-    slides: list[Slide] = []
+@dataclass(frozen=True, slots=True)
+class Deck:
+    """A deck as Typst sets it, and the slides with more on them than fits."""
 
-    def arrange(page: Page) -> list[str]:
-        slides[:] = split(page)
-        page.doc.content = [block for n, slide in enumerate(slides, 1) for block in _page(page, slide, n)]
-        ratio = "4-3" if size(page) == SIZES["4:3"] else "16-9"
-        title = [] if page.marp else ["--variable", "titleslide"]
-        return [
-            f"--template={pandoc.template('fitnotes-slides.typst')}",
-            "--variable",
-            f"ratio={ratio}",
-            *title,
-        ]
+    page: Page
+    made: Typeset
+    overfull: tuple[Overfull, ...]
 
-    def overfull(page: Page, found: list[Any]) -> None:
-        for item in found:
-            if item["scale"] < FULL:
-                say_full(page, slides[int(item["slide"]) - 1], item["scale"] if item["fits"] else 0)
 
-    return write_typst_pdf(document, results, target, place, arrange=arrange, asked=("<overfull>", overfull))
+def write(job: Job) -> Page:
+    """Raises ConversionError."""
+
+    def attempt(refused: frozenset[str]) -> Page:
+        with pandoc.scratch_folder() as folder:
+            deck = _deck(job, folder, refused)
+            for one in deck.overfull:
+                say_full(deck.page, one, "it goes on on another page")
+            say_foreign(deck.page, deck.made.text)
+            write_atomically(job.page, deck.made.pdf)
+            return deck.page
+
+    return without_refused(attempt)
+
+
+def measure(job: Job) -> tuple[Overfull, ...]:
+    """The slides of a deck that Typst finds over-full. Raises ConversionError."""
+
+    def attempt(refused: frozenset[str]) -> tuple[Overfull, ...]:
+        with pandoc.scratch_folder() as folder:
+            return _deck(job, folder, refused).overfull
+
+    return without_refused(attempt)
+
+
+def _deck(job: Job, folder: Path, refused: frozenset[str]) -> Deck:
+    page, sources = typst_page(job, folder, SLIDES, refused, deck=True)
+    slides = split(page)
+    page.doc.content = [block for n, slide in enumerate(slides, 1) for block in _page(page, slide, n)]
+    ratio = "4-3" if size(page) == SIZES["4:3"] else "16-9"
+    args = [f"--template={pandoc.template('fitnotes-slides.typst')}", "--variable", f"ratio={ratio}"]
+    args += [] if page.marp else ["--variable", "titleslide"]
+    made = typeset(page, args, folder, sources)
+    full = []
+    for item in query(made.source, "<overfull>"):
+        if item["scale"] < FULL:
+            full.append(overfull(slides[int(item["slide"]) - 1], item["scale"] if item["fits"] else 0))
+    return Deck(page, made, tuple(full))
 
 
 def _code(text: str) -> pf.Element:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import importlib.util
 import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import panflute as pf
 
 from fitnotes.document import nodes, pandoc
-from fitnotes.document.read import Document
 from fitnotes.document.tree import Elements, dump, walk
-from fitnotes.draw import mathjax, pictures
+from fitnotes.draw import pictures
 from fitnotes.draw.media import Media
 from fitnotes.errors import ConversionError, MissingProgram
-from fitnotes.execute.result import Result
-from fitnotes.passes.page import Page, Place, compose, converter_warnings
+from fitnotes.passes.page import Page
+from fitnotes.passes.pipeline import compose, take
 from fitnotes.store.files import write_atomically
 from fitnotes.store.inputs import file_hash
-from fitnotes.targets.html import dress_html, page_title, set_formulas
-from fitnotes.targets.slides.deck import Slide, colours, is_dark, size, split
-from fitnotes.targets.slides.paged import write_typst_slides
+from fitnotes.targets.html import HTML
+from fitnotes.targets.html.formulas import set_formulas
+from fitnotes.targets.html.look import BROWSER, STEPS
+from fitnotes.targets.html.title import page_title
+from fitnotes.targets.registry import Job
+from fitnotes.targets.slides.deck import Slide, colours, is_dark, say_full, size, split
+from fitnotes.targets.slides.paged import measure
 
 # The window with the speaker's notes shows the deck in frames.
 POLICY = (
@@ -41,20 +43,19 @@ def reveal() -> Path:
     return Path(spec.origin).parent / "revealjs" / "dist"
 
 
-def write_slides(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
-    """Writes ``target``, a deck with everything inside. Raises ConversionError, MissingProgram."""
+def write(job: Job) -> Page:
+    """Writes a deck with everything inside. Raises ConversionError, MissingProgram."""
     with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
         files = Path(scratch) / "files"
-        media = Media(files, f"{files}/", convert=pictures.converter("html", place.root))
-        page = compose(document, results, "html", media, place, deck=True)
-        dress_html(page)
+        media = Media(files, f"{files}/", convert=pictures.converter(HTML, job.place.root))
+        page = compose(job.document, job.results, HTML, media, job.place, look=BROWSER, deck=True)
+        take(page, STEPS)
         script = reveal() / "reveal.js"  # another version of it makes other decks
         media.inputs[str(script)] = file_hash(script)
         title = page_title(page)
-        set_formulas(page, "static", mathjax.packages(page.preamble.tex))
+        set_formulas(page, "static", page.packages)
         glyphs = _take_glyphs(page)
-        slides = split(page)
-        page.doc.content = _sections(page, slides)
+        page.doc.content = _sections(page, split(page))
         width, height = size(page)
         assets = f"{pandoc.data_dir() / 'templates'}/"
         args = [
@@ -68,10 +69,13 @@ def write_slides(document: Document, results: Mapping[int, Result], target: Path
         ]  # fmt: skip
         args += [a for text in _styles(page) for a in ("--variable", f"head={text}")]
         args += ["--variable", f"glyphs={glyphs}"] * bool(glyphs)
-        output = pandoc.write(dump(page.doc), "html5", args, cwd=document.note.path.parent)
-        converter_warnings(page, output.warnings)
-        write_atomically(target, output.text.encode("utf-8", "replace"))
-    _measure(document, results, place, page)
+        output = pandoc.write(dump(page.doc), "html5", args, cwd=page.note.path.parent)
+        page.converter_warnings(output.warnings)
+        write_atomically(job.page, output.text.encode("utf-8", "replace"))
+    # No browser is at hand when a deck is built: what is over-full, Typst says.
+    with contextlib.suppress(ConversionError):  # the deck is there; what Typst stops at is said of a PDF
+        for one in measure(job):
+            say_full(page, one, "it has to be scrolled")
     return page
 
 
@@ -214,16 +218,3 @@ def _paused(blocks: Elements) -> Elements:
         else:
             groups[-1].append(block)
     return [*groups[0], *[pf.Div(*group, classes=["fragment"]) for group in groups[1:] if group]]
-
-
-def _measure(document: Document, results: Mapping[int, Result], place: Place, page: Page) -> None:
-    """Says which slides are over-full, as Typst sets them: no browser is at hand when a deck is built."""
-    with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
-        try:
-            measured = write_typst_slides(document, results, Path(scratch) / "deck.pdf", place)
-        except ConversionError:
-            return  # the deck is there; what Typst stops at is said of a PDF
-    for problem in measured.problems:
-        if problem.code == "overfull":
-            said = problem.message.replace("goes on on another page", "has to be scrolled")
-            page.problems.append(replace(problem, message=said))

@@ -1,31 +1,25 @@
-"""A note as a Word document or an EPUB.
-
-Word gets its own formulas where pandoc can make them, and a picture set by MathJax where it cannot;
-EPUB gets MathML. Numbers and references are those of the other targets.
-"""
+"""A note as a Word document: its own formulas where pandoc can make them, and a picture set by MathJax where not."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import uuid
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import panflute as pf
 
 from fitnotes.document import nodes, pandoc
-from fitnotes.document.read import Document
-from fitnotes.document.tree import Change, collect, dump, walk
+from fitnotes.document.tree import Change, collect, walk
 from fitnotes.draw import mathjax, pictures
 from fitnotes.draw.media import Media
 from fitnotes.draw.pictures import svg_to_png
-from fitnotes.execute.result import Result
-from fitnotes.passes.dressing import dress
-from fitnotes.passes.page import Page, Place, compose, converter_warnings, formula_problem
-from fitnotes.targets.html import dress_html, page_title, set_formulas
+from fitnotes.passes.look import Look
+from fitnotes.passes.page import Page
+from fitnotes.passes.pipeline import FINISH, Step, compose, take
+from fitnotes.targets.office import DOCX
+from fitnotes.targets.office.file import write_file
+from fitnotes.targets.registry import Job
 from fitnotes.tex import environments
 
 SIZE = 11  # pt, of the text in Word
@@ -73,12 +67,12 @@ def _word_formulas(page: Page) -> None:
     if not found:
         return
     formulas = list(found)
-    extra = mathjax.packages(page.preamble.tex)
+    extra = page.packages
     wrong = dict(zip(formulas, mathjax.check(formulas, extra), strict=True))
     fine = dict(zip(formulas, convertible(formulas), strict=True))
     for formula, reason in wrong.items():
         if reason:
-            formula_problem(page, found[formula], reason)
+            page.formula_problem(found[formula], reason)
 
     def put(element: pf.Element) -> Change:
         formula = ready(element)
@@ -105,45 +99,19 @@ def _anchors(page: Page) -> None:
     walk(page.doc, visit, pf.Math, metadata=True)
 
 
-def write_docx(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
-    """Writes ``target``. Raises ConversionError; the document that was there stays then."""
+STEPS = (
+    *FINISH,
+    Step("anchors", _anchors, "labels of formulas are places", ("formulas", "citations")),
+    Step("Word's formulas", _word_formulas, "formulas are such that pandoc makes Word's own", ("anchors",)),
+)
+LOOK = Look(page_break=_page_break)
+
+
+def write(job: Job) -> Page:
+    """Raises ConversionError; the document that was there stays then."""
     with pandoc.scratch_folder() as scratch:
-        media = Media(scratch, "", convert=pictures.converter("docx", place.root))
-        page = compose(document, results, "docx", media, place)
-        dress(page, page_break=_page_break)
-        _anchors(page)
-        _word_formulas(page)
-        _write(page, "docx", target, scratch, _contents(page, 7))
+        media = Media(scratch, "", convert=pictures.converter(DOCX, job.place.root))
+        page = compose(job.document, job.results, DOCX, media, job.place, look=LOOK)
+        take(page, STEPS)
+        write_file(page, "docx", job.page, scratch, ["--toc", "--toc-depth=2"] * page.wants_contents(7))
     return page
-
-
-def write_epub(document: Document, results: Mapping[int, Result], target: Path, place: Place) -> Page:
-    """Writes ``target``. Raises ConversionError; the book that was there stays then."""
-    with pandoc.scratch_folder() as scratch:
-        media = Media(scratch, "", convert=pictures.converter("epub", place.root))
-        page = compose(document, results, "epub", media, place)
-        dress_html(page)
-        title = page_title(page)
-        set_formulas(page, "mathml", mathjax.packages(page.preamble.tex))
-        # The same book for the same note: its name is made of what it says.
-        name = uuid.uuid5(uuid.NAMESPACE_URL, document.note.text)
-        args = [
-            f"--css={pandoc.template('fitnotes-epub.css')}",
-            *([] if "lang" in page.doc.metadata.content else ["--metadata", "lang=en"]),
-            "--metadata", f"identifier=urn:uuid:{name}",
-            "--metadata", f"title={title}",
-        ]  # fmt: skip
-        _write(page, "epub3", target, scratch, args)
-    return page
-
-
-def _contents(page: Page, least: int) -> list[str]:
-    wanted = page.document.settings.toc and page.asks("toc", True) and page.headings > least
-    return ["--toc", "--toc-depth=2"] if wanted else []
-
-
-def _write(page: Page, to: str, target: Path, pictures: Path, args: list[str]) -> None:
-    args = [*args, f"--resource-path={pictures}{os.pathsep}."]
-    args += ["--number-sections"] * page.numbered
-    output = pandoc.write_file(dump(page.doc), to, target, args, cwd=page.document.note.path.parent)
-    converter_warnings(page, output.warnings)

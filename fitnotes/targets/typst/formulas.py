@@ -1,34 +1,23 @@
-"""A note as a PDF through Typst, embedded: the same on every machine, no LaTeX.
-
-Formulas are converted one by one, so that one which Typst (or pandoc's conversion) cannot take becomes
-a picture set by MathJax, on the baseline, instead of ending the whole PDF.
-"""
+"""Formulas for Typst, one by one: one that Typst (or pandoc's conversion) cannot take becomes a picture set by MathJax,
+on the baseline, instead of ending the whole PDF."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import re
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import panflute as pf
 
-from fitnotes.document import nodes, pandoc
-from fitnotes.document.read import Document, plain
-from fitnotes.document.tree import Change, Elements, dump, walk
-from fitnotes.draw import mathjax, pictures
+from fitnotes.document import pandoc
+from fitnotes.document.tree import walk
+from fitnotes.draw import mathjax
 from fitnotes.draw.media import Media
-from fitnotes.draw.pictures import FOREIGN
-from fitnotes.errors import ConversionError, Problem
-from fitnotes.execute.result import Result
-from fitnotes.passes import theorems
-from fitnotes.passes.dressing import dress
-from fitnotes.passes.page import Page, Place, compose, converter_warnings, formula_problem
-from fitnotes.store.files import write_atomically
+from fitnotes.errors import ConversionError
+from fitnotes.passes.page import Page
 from fitnotes.tex import environments
 
 SIZE = 11  # pt, as in the template
@@ -246,7 +235,6 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
         found.append((element, Formula(_ready(element.text), display, tuple(numbers), tuple(labels))))
 
     walk(page.doc, collect, pf.Math, metadata=True)
-    extra = mathjax.packages(page.preamble.tex)
     unique = list(dict.fromkeys(formula for _, formula in found))
     code = dict(zip(unique, convert(unique), strict=True))
     originals = {formula: element.text for element, formula in found}
@@ -260,9 +248,9 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
             sources[body] = originals[formula]
         else:
             whole = Formula(originals[formula], formula.display, formula.numbers, formula.labels)
-            body, reason = _picture(whole, page.media, extra)
+            body, reason = _picture(whole, page.media, page.packages)
             if body is None:
-                formula_problem(page, whole.tex, reason)
+                page.formula_problem(whole.tex, reason)
                 body = f"#raw({json.dumps(whole.tex, ensure_ascii=False)})"
         replaced[formula] = _equation(formula, body) if formula.display else body
 
@@ -270,200 +258,3 @@ def set_formulas(page: Page, refused: frozenset[str]) -> dict[str, str]:
 
     walk(page.doc, lambda e: pf.RawInline(next(texts), format="typst"), pf.Math, metadata=True)
     return sources
-
-
-# --------------------------------------------------------------------------------------------------
-# The document
-
-
-def _page_break(block: bool) -> Change:
-    text = "#pagebreak(weak: true)"
-    return pf.RawBlock(text, format="typst") if block else pf.RawInline(text, format="typst")
-
-
-def _theorem(element: pf.Element, kind: theorems.Kind, name: Elements) -> Elements:
-    """A theorem as a block of its own, its words in italics where amsthm has them so."""
-    div = theorems.as_div(element, kind, name)
-    opening = "#theorem[" if kind.style == "plain" else "#theorem(italic: false)["
-    content = list(div.content)
-    if kind.style == "plain":  # emphasis inside emphasis is upright
-        title, *rest = content[0].content
-        content[0].content = [pf.Emph(title), *rest]
-    if kind.style == "proof":
-        end = pf.RawInline("#h(1fr)$square$", format="typst")
-        content[-1].content = [*list(content[-1].content)[:-2], end]
-    label = f" <{div.identifier}>" if div.identifier else ""
-    return [pf.RawBlock(opening, format="typst"), *content, pf.RawBlock(f"]{label}", format="typst")]
-
-
-def _row(columns: list[Elements], widths: list[float]) -> Elements:
-    """Things side by side, as a grid."""
-    shares = ", ".join(f"{width:g}fr" for width in widths)
-    made: Elements = [pf.RawBlock(f"#grid(columns: ({shares},), column-gutter: 1.2em, [", format="typst")]
-    for i, column in enumerate(columns):
-        made += [*([pf.RawBlock("], [", format="typst")] if i else []), *column]
-    return [*made, pf.RawBlock("])", format="typst")]
-
-
-def _callout(kind: str, title: Elements, content: Elements, element: pf.Element) -> Elements:
-    label = f" <{element.identifier}>" if element.identifier else ""
-    start = pf.RawInline(f'#callout("{kind}", [', format="typst")
-    return [
-        pf.Plain(start, *title, pf.RawInline("])[", format="typst")),
-        *content,
-        pf.RawBlock(f"]{label}", format="typst"),
-    ]
-
-
-def mend(page: Page) -> None:
-    """What Typst's writer would lose: error and missing marks, links to nowhere."""
-    set_before = {"Equation", *(kind.title for kind in page.theorems.values())}
-    identifiers = {name for name, target in page.refs.targets.items() if target.kind in set_before}
-
-    def collect(element: pf.Element) -> None:
-        identifier = getattr(element, "identifier", "")
-        if identifier and identifier in identifiers:
-            element.identifier = ""  # an error of its own; Typst would refuse the whole document
-        elif identifier:
-            identifiers.add(identifier)
-
-    walk(page.doc, collect, metadata=True)
-
-    def visit(element: pf.Element) -> Change:
-        if nodes.is_cell(element):
-            # A block of its own would be as wide as what it holds, and put a figure at the margin.
-            anchor = pf.RawBlock(f"#metadata(none) <{element.identifier}>", format="typst")
-            return [*([anchor] if element.identifier else []), *element.content]
-        if nodes.is_listing(element) or nodes.is_panel(element):
-            side = "left" if nodes.is_listing(element) else "center"
-            first, *rest = element.content
-            start = pf.RawInline(f"#boxtitle({side})[", format="typst")
-            element.content = [pf.Plain(start, *first.content, pf.RawInline("]", format="typst")), *rest]
-            return None
-        if isinstance(element, pf.Div) and "center" in element.classes:
-            opening = pf.RawBlock("#align(center)[", format="typst")
-            return [opening, *element.content, pf.RawBlock("]", format="typst")]
-        if nodes.is_problem(element):
-            start = pf.RawInline("#problem[", format="typst")
-            return [start, *element.content, pf.RawInline("]", format="typst")]
-        if (
-            isinstance(element, pf.Link)
-            and element.url.startswith("#")
-            and element.url[1:] not in identifiers
-        ):
-            return list(element.content)
-        return None
-
-    walk(page.doc, visit, pf.Div, pf.Span, pf.Link, metadata=True)
-
-
-PAPERS = {"letter": "us-letter", "legal": "us-legal", "executive": "us-executive"}
-
-
-def _paper(page: Page) -> None:
-    """LaTeX's names of paper sizes as Typst's."""
-    metadata = page.doc.metadata.content
-    if "papersize" in metadata:
-        name = str(plain(metadata["papersize"])).strip().lower().removesuffix("paper")
-        page.doc.metadata["papersize"] = PAPERS.get(name, name) if re.fullmatch(r"[a-z0-9-]+", name) else "a4"
-
-
-def write_typst_pdf(
-    document: Document,
-    results: Mapping[int, Result],
-    target: Path,
-    place: Place,
-    *,
-    arrange: Callable[[Page], list[str]] | None = None,
-    asked: tuple[str, Callable[[Page, Elements], None]] | None = None,
-) -> Page:
-    """Writes ``target``. Raises ConversionError; the PDF that was there stays then.
-
-    ``arrange`` makes slides of the page, and gives pandoc's arguments for it; ``asked``: a selector of Typst's,
-    and what is done with the values found by it.
-    """
-    refused: frozenset[str] = frozenset()
-    for attempt in (1, 2):
-        with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
-            folder = Path(scratch)
-            media = Media(folder, "", convert=pictures.converter("typst", place.root))
-            page = compose(document, results, "typst", media, place, deck=arrange is not None)
-            breaks = _page_break if arrange is None else lambda block: []
-            dress(page, page_break=breaks, theorem=_theorem, row=_row, box=_callout)
-            sources = set_formulas(page, refused)
-            mend(page)
-            _paper(page)
-            args = ["--standalone", "--wrap=none"]
-            args += arrange(page) if arrange else [f"--template={pandoc.template('fitnotes.typst')}"]
-            args += ["--number-sections"] * page.numbered
-            if not arrange and document.settings.toc and page.asks("toc", True) and page.headings > 7:
-                args += ["--toc", "--toc-depth=2"]
-            output = pandoc.write(dump(page.doc), "typst-smart", args, cwd=document.note.path.parent)
-            converter_warnings(page, output.warnings)
-            source = folder / "note.typ"
-            source.write_text(output.text, encoding="utf-8")
-            try:
-                pdf = compile_typst(source)
-            except ConversionError as error:
-                bad = frozenset(_refused(sources, folder)) if attempt == 1 else frozenset()
-                if bad:
-                    refused = bad
-                    continue
-                raise _place(error, output.text, page) from None
-            if asked is not None:
-                import typst
-
-                asked[1](page, json.loads(typst.query(str(source), asked[0], field="value", root="/")))
-            if foreign := FOREIGN.search(output.text):
-                note = document.note
-                message = (
-                    f"the fonts inside Typst have no {foreign[0]!r}; one of this system is used if it has"
-                )
-                problem = Problem("glyph", message, note.shown, note.line_of(foreign[0]))
-                page.problems.append(problem)
-            write_atomically(target, pdf)
-            return page
-    raise AssertionError("two attempts end in a page or an error")
-
-
-def compile_typst(source: Path) -> bytes:
-    """A PDF from a Typst file, with the fonts that Typst carries. Raises ConversionError."""
-    import typst
-
-    try:
-        # Fonts of the system only where those inside have no glyphs: pages stay the same on every machine.
-        foreign = FOREIGN.search(source.read_text(encoding="utf-8"))
-        return bytes(typst.compile(str(source), root="/", ignore_system_fonts=foreign is None))
-    except typst.TypstError as error:
-        hints = getattr(error, "hints", None) or []
-        text = str(getattr(error, "message", None) or error)
-        trace = "\n".join(str(t) for t in getattr(error, "trace", None) or [])
-        hint = "; ".join(str(h) for h in hints) or None
-        raised = ConversionError(f"Typst: {text}", hint=hint)
-        raised.__notes__ = [trace]
-        raise raised from None
-
-
-def _refused(sources: Mapping[str, str], folder: Path) -> list[str]:
-    """The formulas that Typst does not compile by themselves."""
-    bad = []
-    probe = folder / "probe.typ"
-    for code in sources:
-        probe.write_text(code, encoding="utf-8")
-        try:
-            compile_typst(probe)
-        except ConversionError:
-            bad.append(code)
-    return bad
-
-
-def _place(error: ConversionError, source: str, page: Page) -> ConversionError:
-    note = page.document.note
-    found = re.search(r"note\.typ:(\d+)", "\n".join(getattr(error, "__notes__", [])) + error.message)
-    line = None
-    if found:
-        text = source.split("\n")[int(found[1]) - 1]
-        words = re.findall(r"[^\W_]{4,}", text)
-        line = next((at for word in words if (at := note.line_of(word)) is not None), None)
-    hint = error.hint or "the HTML page builds without Typst; --pdf-engine lualatex uses LaTeX instead"
-    return ConversionError(error.message, path=note.shown, line=line, hint=hint)

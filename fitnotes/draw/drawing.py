@@ -1,0 +1,108 @@
+"""What all kinds of drawings share: a block of the note in, a picture or a reason out.
+
+A kind is a class with the members of `Kind` and a row in `fitnotes.source.languages.DRAWN`. It knows neither the tree
+nor the target: `fitnotes.passes.drawings` finds the blocks, and puts in their place what the kind gives.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from fitnotes.draw.media import Media
+from fitnotes.errors import Problem
+from fitnotes.source.languages import DRAWN
+from fitnotes.source.note import Note
+from fitnotes.tex.preamble import Preamble
+
+# Options that every kind has.
+COMMON = frozenset({"caption", "fig-cap", "fig-alt", "width", "height", "filename", "label"})
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a kind may know beside its block: the note, what its preamble defines, and where files lie.
+
+    ``packages`` are MathJax's; ``pdf_engine`` is the LaTeX that the note's settings name; ``dark``: figures are wanted
+    for dark pages too; ``labels_only``: nobody looks at the pictures.
+    """
+
+    note: Note
+    media: Media
+    preamble: Preamble
+    root: Path
+    packages: Sequence[str] = ()
+    pdf_engine: str = ""
+    dark: bool = False
+    labels_only: bool = False
+    failures: dict[str, Exception] = field(
+        default_factory=dict
+    )  # known from another page of the note, by a key
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block to be drawn. ``fence`` and ``line`` are the note's lines of its fence and of its first line of code;
+    ``unknown`` are the options that its kind does not have, as they are written."""
+
+    code: str
+    options: Mapping[str, str]
+    identifier: str = ""
+    fence: int | None = None
+    line: int | None = None
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def caption(self) -> str:
+        return self.options.get("fig-cap") or self.options.get("caption", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture as a file, with what was found wrong in it. ``dark``: the same for dark pages, as SVG."""
+
+    data: bytes
+    suffix: str
+    problems: tuple[Problem, ...] = ()
+    dark: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why there is no picture. ``shown`` are the words above the source, which stands in its place."""
+
+    problem: Problem
+    shown: str
+    source: str
+    classes: tuple[str, ...] = ()
+
+
+class Kind(Protocol):
+    """A kind of drawings, made anew for each page."""
+
+    noun: ClassVar[str]  # what one is called: "diagram"
+    options: ClassVar[frozenset[str]]
+
+    def __init__(self, around: Surroundings) -> None: ...
+
+    def learn(self, tex: str) -> None:
+        """What a formula or raw TeX above the next blocks defines."""
+
+    def read(self, block: Block) -> Block:
+        """The block without the options that stand in its code."""
+
+    def draw(self, blocks: Sequence[Block]) -> list[Drawn | Failed | None]:
+        """A picture of each; None where nobody looks at it."""
+
+    def source(self, block: Block) -> str | None:
+        """The code as it stays for a format that draws it by itself; None if none does."""
+
+
+def kind(language: str, around: Surroundings) -> Kind:
+    """The kind of the blocks of one language."""
+    module, _, name = DRAWN[language].partition(":")
+    made: Kind = getattr(importlib.import_module(module), name)(around)
+    return made

@@ -1,0 +1,149 @@
+"""Fenced blocks in the text of a note: where they begin and end, as CommonMark has it, and what they say they are.
+
+The one reader of fences: notes, lint and decks look at code through it. See https://spec.commonmark.org, section
+"Fenced code blocks"; pandoc keeps to the same rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fitnotes.source.languages import READ
+
+LINE = "fitnotes-line"  # the attribute by which a fence tells pandoc its line
+# What may stand before a fence: the marks of quotations and list items.
+_OPENING = re.compile(
+    r"^(?P<prefix>(?:[ \t]|>|(?:[-*+]|\(?\w{1,3}[.)])[ \t])*)(?P<ticks>`{3,}|~{3,})[ \t]*(?P<info>.*)$"
+)
+_CLOSING = re.compile(r"^(?P<prefix>[ \t>]*)(?P<ticks>`{3,}|~{3,})[ \t]*$")
+CODE_SPAN = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A fenced block. ``start`` and ``end`` are the indices of its two fences; ``end`` is None where it is never
+    closed. ``prefix`` is what stands before it: indentation, quotation marks, a list item."""
+
+    start: int
+    end: int | None
+    prefix: str
+    ticks: str
+    info: str
+
+    @property
+    def lines(self) -> range:
+        """The lines of its code."""
+        assert self.end is not None
+        return range(self.start + 1, self.end)
+
+
+def header_end(lines: list[str]) -> int:
+    """How many lines the YAML header at the top takes (0: there is none)."""
+    if not lines or lines[0].rstrip() != "---":
+        return 0
+    for n, line in enumerate(lines[1:], 2):
+        if line.rstrip() in ("---", "..."):
+            return n
+    return 0
+
+
+def fence_at(lines: Sequence[str], n: int) -> Fence | None:
+    """The fenced block that line ``n`` opens, if it opens one."""
+    match = _OPENING.match(lines[n])
+    if match is None or not _opens(lines, n, match):
+        return None
+    return Fence(n, _end(lines, n, match), match["prefix"], match["ticks"], match["info"])
+
+
+def _opens(lines: Sequence[str], n: int, match: re.Match[str]) -> bool:
+    ticks, info = match["ticks"], match["info"]
+    if ticks[0] == "`" and "`" in info and not info.startswith("{"):
+        return False  # inline code that happens to start a line
+    if re.match(r" {4}|\t", lines[n]):
+        # In a list item, or a line of indented code: the first has its end indented alike.
+        end = re.compile(rf"[ \t]{{2,}}[>\s]*{re.escape(ticks)}+\s*$")
+        return any(end.match(line) for line in lines[n + 1 :])
+    return True
+
+
+def _end(lines: Sequence[str], n: int, opening: re.Match[str]) -> int | None:
+    """The line that closes it: as many of the same signs, nothing behind them, and not indented like code."""
+    ticks = opening["ticks"]
+    deepest = len(opening["prefix"].expandtabs(4)) + 3
+    for at in range(n + 1, len(lines)):
+        match = _CLOSING.match(lines[at])
+        if match is None or match["ticks"][0] != ticks[0] or len(match["ticks"]) < len(ticks):
+            continue
+        if len(match["prefix"].expandtabs(4)) <= deepest:
+            return at
+    return None
+
+
+def fences(lines: Sequence[str], first: int = 0) -> Iterator[Fence]:
+    """All fenced blocks from line ``first`` on; what is inside one is no fence."""
+    n = first
+    while n < len(lines):
+        fence = fence_at(lines, n)
+        if fence is not None:
+            yield fence
+            n = len(lines) if fence.end is None else fence.end
+        n += 1
+
+
+def author_fence(line: str) -> str | None:
+    """The fence of a line as its author wrote it, without what stands before it; None if it is no fence."""
+    match = _OPENING.match(line)
+    return match["ticks"] + match["info"] if match else None
+
+
+# --------------------------------------------------------------------------------------------------
+# What a fence says
+
+_BARE = re.compile(r"^(?P<language>[\w-]+)[ \t]*(?P<attributes>\{.*\})?[ \t]*$")
+_BRACED = re.compile(r"^\{[ \t]*(?P<dot>\.?)(?P<language>[\w-]+)(?P<rest>[ \t,}].*)$")
+
+
+def _knitr(rest: str) -> str:
+    """``, label, echo=FALSE}`` as attributes: commas between options go, a bare word is the label."""
+    inside = rest.rsplit("}", 1)[0]
+    parts = re.findall(r"""[^\s,="']+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s,]+)|[#.][^\s,]+|[^\s,]+""", inside)
+    words = []
+    for part in parts:
+        if "=" in part:
+            key, value = re.split(r"\s*=\s*", part, maxsplit=1)
+            words.append(f"{key}={value.lower() if value in ('TRUE', 'FALSE') else value}")
+        else:
+            words.append(part if part[0] in "#." else f"#{part}")
+    return "".join(" " + word for word in words)
+
+
+def fence_info(info: str, line: int) -> str | None:
+    """The info string of a Python, Mermaid or TikZ fence with its line marked; None for any other fence."""
+    if braced := _BRACED.match(info):
+        language, rest = braced["language"], braced["rest"]
+        if language not in READ:
+            # The language need not come first: pandoc itself writes {.sourceCode .python}.
+            later = re.search(r"(?<!\S)\.([\w-]+)(?=[\s}])", rest)
+            if not (braced["dot"] and later and later[1] in READ and rest.rstrip().endswith("}")):
+                return None
+            inside = f".{language}{rest.rstrip()[:-1]}".replace(later[0], "", 1)
+            return f'{{.{later[1]} {inside.strip()} {LINE}="{line}"}}'
+        if not rest.rstrip().endswith("}"):
+            return None
+        attributes = " " + rest.rstrip()[:-1].strip() if braced["dot"] else _knitr(rest)
+        return f'{{.{language}{attributes.rstrip()} {LINE}="{line}"}}'
+    if bare := _BARE.match(info):
+        language = bare["language"]
+        if language not in READ:
+            return None
+        attributes = " " + (bare["attributes"] or "{}")[1:-1].strip()
+        return f'{{.{language}{attributes.rstrip()} {LINE}="{line}"}}'
+    words = re.match(r"([\w-]+)[ \t]+([^{}`]+)$", info)
+    if words and words[1] in READ:
+        # ```python numberLines title="x": pandoc would read no block at all.
+        parts = re.findall(r"""[^\s=]+=(?:"[^"]*"|'[^']*'|\S+)|\S+""", words[2])
+        attributes = " ".join(part if "=" in part or part[0] in "#." else f".{part}" for part in parts)
+        return f'{{.{words[1]} {attributes} {LINE}="{line}"}}'
+    return None

@@ -1,0 +1,121 @@
+"""The text of a note as pandoc gets it: spellings that pandoc does not know become those that it does.
+
+Pandoc's Markdown reader keeps no source positions. So the text is *marked* before it is read: every
+fence that opens a Python, Mermaid or TikZ block gets an attribute with its line. Pandoc alone then decides what is a
+code block; `unmark` takes the marks back out of anything it read as literal text. The number of lines stays.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fitnotes.source import myst
+from fitnotes.source.fences import LINE, Fence, author_fence, fence_at, fence_info, header_end
+from fitnotes.source.prose import Display, mark_prose
+
+_INDENT = re.compile(r"[ \t>]*")
+
+
+def mark(text: str) -> str:
+    """The text with the line of every Python, Mermaid and TikZ fence written into its attributes.
+
+    A fence inside a longer fence is text and stays as it is.
+    """
+    return _mark(text)[0]
+
+
+def unclosed_fence(text: str) -> int | None:
+    """The line of a Python, Mermaid or TikZ fence that is never closed: pandoc takes it for text."""
+    return _mark(text)[1]
+
+
+_SHORTHAND = re.compile(
+    r"\\(?:(?:re|provide)?(?:new)?command\*?|def)\s*\{?\s*(\\[A-Za-z]+)\s*\}?\s*\{\s*"
+    r"(\\(?:begin|end)\s*\{(?:equation|align|gather|multline|eqnarray|flalign|displaymath)\*?\})\s*\}"
+)
+
+
+def _shorthands(text: str) -> dict[str, str]:
+    r"""``\newcommand{\be}{\begin{equation}}``: macros that stand for an end of a formula. Pandoc has to see it."""
+    return dict(_SHORTHAND.findall(text)) if "\\begin" in text else {}
+
+
+class _Shorthands:
+    """Macros for the ends of a formula, written out in prose."""
+
+    def __init__(self, text: str) -> None:
+        self._known = _shorthands(text)
+        names = "|".join(rf"{re.escape(name)}(?![A-Za-z])" for name in self._known)
+        self._uses = re.compile(names) if names else None
+
+    def write_out(self, line: str) -> str:
+        if self._uses is None or _SHORTHAND.search(line) or "`" in line:
+            return line
+        return self._uses.sub(lambda match: self._known[match[0]], line)
+
+
+def _mark(text: str) -> tuple[str, int | None]:
+    lines = text.split("\n")
+    shorthands = _Shorthands(text)
+    display = Display.CLOSED
+    in_comment = False
+    unclosed = None
+    n = header_end(lines) - 1
+    while (n := n + 1) < len(lines):
+        if in_comment or lines[n].lstrip().startswith("<!--"):
+            in_comment = "-->" not in lines[n]
+            continue
+        if (last := myst.rewrite(lines, n)) >= n:
+            n, display = last, Display.CLOSED
+            continue
+        fence = fence_at(lines, n)
+        if fence is None:
+            lines[n] = shorthands.write_out(lines[n])
+            display = mark_prose(lines, n, display)
+            continue
+        display = Display.CLOSED
+        if fence.info.strip() == "math" and (end := _math_fence(lines, fence)) is not None:
+            n = end
+            continue
+        marked = fence_info(fence.info.strip(), n + 1)
+        if fence.end is None:
+            unclosed = n + 1 if marked is not None else None
+            break
+        if marked is not None:
+            lines[n] = f"{fence.prefix}{fence.ticks} {marked}"
+        n = fence.end
+    return "\n".join(lines), unclosed
+
+
+def _math_fence(lines: list[str], fence: Fence) -> int | None:
+    """GitHub's own way to write a display formula, as one of pandoc's; the line where it ends.
+
+    None if it does not end, is empty, or holds dollars of its own.
+    """
+    end = None
+    for at in range(fence.start + 1, len(lines)):
+        if lines[at].strip() == fence.ticks:
+            end = at if at > fence.start + 1 else None
+            break
+        if "$" in lines[at]:
+            break
+    if end is None:
+        return None
+    for at in range(fence.start + 1, end):
+        lines[at] = lines[at] if lines[at].strip() else "%"
+    lines[fence.start], lines[end] = fence.prefix + "$$", fence.prefix + "$$"
+    return end
+
+
+def unmark(text: str, original: list[str]) -> str:
+    """Literal text as the author wrote it: lines that carry a mark are put back."""
+    if LINE not in text:
+        return text
+    out = []
+    for line in text.split("\n"):
+        found = re.search(rf'{LINE}="(\d+)"', line)
+        fence = author_fence(original[int(found[1]) - 1]) if found else None
+        if fence is not None:
+            line = _INDENT.match(line)[0] + fence  # type: ignore[index]
+        out.append(line)
+    return "\n".join(out)

@@ -1,0 +1,182 @@
+"""Options of blocks, named as in knitr and Quarto: on the fence, or in the ``#|`` lines at the top of the code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from fitnotes.errors import UsageError
+from fitnotes.settings import Settings, nearest, seconds, to_bool
+from fitnotes.source.note import Note
+
+OUTPUT_KINDS = ("true", "false", "asis", "loss-table")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of one block, named as in knitr and Quarto. Only `EXECUTION_OPTIONS` change what runs."""
+
+    echo: bool = True
+    eval: bool = True
+    output: str = "true"
+    include: bool = True
+    warning: bool = True
+    error: bool = False
+    label: str = ""
+    fig_cap: str = ""
+    fig_subcap: tuple[str, ...] = ()
+    tbl_cap: str = ""
+    lst_cap: str = ""
+    fig_alt: str = ""
+    fig_width: str = ""
+    fig_dark: bool = False
+    layout_ncol: str = ""
+    session: str = ""
+    timeout: float = 300.0
+    depends: tuple[str, ...] = ()
+
+
+def _output(value: object) -> str:
+    word = str(value).strip().lower()
+    word = {"yes": "true", "no": "false", "hide": "false", "markup": "true"}.get(word, word)
+    if word not in OUTPUT_KINDS:
+        raise ValueError("one of " + ", ".join(OUTPUT_KINDS))
+    return word
+
+
+def _files(value: object) -> tuple[str, ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(str(item) for item in value)
+    return tuple(name for name in re.split(r"\s*,\s*", str(value).strip()) if name)
+
+
+def _captions(value: object) -> tuple[str, ...]:
+    """Of a list in YAML, or of words with a | between them."""
+    items = value if isinstance(value, (list, tuple)) else str(value).split("|")
+    return tuple(str(item).strip() for item in items)
+
+
+def _columns(value: object) -> str:
+    if not re.fullmatch(r"[1-9]\d?", str(value).strip()):
+        raise ValueError("a whole number from 1")
+    return str(value).strip()
+
+
+def _words(value: object) -> str:
+    if isinstance(value, (list, tuple, dict)):
+        raise ValueError("words; the captions of parts are fig-subcap")
+    return str(value)
+
+
+_CONVERT: dict[str, Any] = {
+    "fig_cap": _words,
+    "tbl_cap": _words,
+    "lst_cap": _words,
+    "echo": to_bool,
+    "eval": to_bool,
+    "output": _output,
+    "include": to_bool,
+    "warning": to_bool,
+    "error": to_bool,
+    "timeout": seconds,
+    "depends": _files,
+    "fig_dark": to_bool,
+    "fig_subcap": _captions,
+    "layout_ncol": _columns,
+}
+_ALIASES = {
+    "results": "output",
+    "fig_caption": "fig_cap",
+    "caption": "fig_cap",
+    "out_width": "fig_width",
+    "lst_label": "label",
+}
+OPTION_NAMES = frozenset(f.name for f in fields(Options))
+
+# Attributes that belong to pandoc's own code blocks, not to us; they stay on the shown code.
+PANDOC_ATTRIBUTES = frozenset({"startFrom", "start-from", "filename", "style"})
+
+
+def header_options(code: str) -> tuple[dict[str, object], int]:
+    """The ``#| key: value`` lines at the top of a block, as YAML, and how many lines they take."""
+    lines = code.split("\n")
+    count = 0
+    while count < len(lines) and lines[count].lstrip().startswith("#|"):
+        count += 1
+    if not count:
+        return {}, 0
+    import yaml
+
+    source = "\n".join(line.lstrip()[2:].removeprefix(" ") for line in lines[:count])
+    try:
+        values = yaml.safe_load(source)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise OptionProblem(
+            f"the #| lines are not YAML: {getattr(error, 'problem', error)}", mark.line if mark else 0
+        ) from None
+    if values is None:
+        return {}, count
+    if not isinstance(values, dict):
+        raise OptionProblem("expected #| key: value", 0)
+    return {str(key): value for key, value in values.items()}, count
+
+
+class OptionProblem(Exception):
+    """A wrong option, before its file is known. ``offset`` counts lines from the code's first."""
+
+    def __init__(
+        self, message: str, offset: int | None = None, hint: str | None = None, key: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.hint = hint
+        self.key = key
+
+
+def parse_options(
+    attributes: Mapping[str, object], identifier: str, classes: Iterable[str], defaults: Options
+) -> Options:
+    """Options out of a block's attributes. Raises OptionProblem for unknown names and wrong values."""
+    values: dict[str, Any] = {}
+    for key, value in attributes.items():
+        name = key.replace("-", "_").replace(".", "_")
+        name = _ALIASES.get(name, name)
+        if key in PANDOC_ATTRIBUTES:
+            continue
+        if name not in OPTION_NAMES:
+            known = (n.replace("_", "-") for n in OPTION_NAMES)
+            raise OptionProblem(f"unknown option {key!r}", hint=nearest(key, known), key=key)
+        try:
+            values[name] = _CONVERT[name](value) if name in _CONVERT else str(value)
+        except ValueError as expected:
+            message = f"option {key}: expected {expected}, found {str(value)!r}"
+            raise OptionProblem(message, key=key) from None
+    if identifier:
+        values["label"] = identifier
+    kind = re.split("[-:]", values.get("label", ""))[0]
+    if (
+        kind in ("lst", "tbl", "tab") and "fig_cap" in values
+    ):  # a plain `caption` is that of what has the label
+        values.setdefault("lst_cap" if kind == "lst" else "tbl_cap", values.pop("fig_cap"))
+    if "no-run" in classes:
+        values["eval"] = False
+    return replace(defaults, **values)
+
+
+def default_options(settings: Settings) -> Options:
+    return Options(
+        echo=settings.echo,
+        warning=settings.warning,
+        error=settings.error,
+        timeout=settings.timeout,
+        fig_dark=settings.fig_dark,
+    )
+
+
+def option_error(note: Note, problem: OptionProblem, line: int | None) -> UsageError:
+    at = line + problem.offset if line and problem.offset is not None else line
+    return UsageError(problem.message, path=note.shown, line=at, hint=problem.hint)

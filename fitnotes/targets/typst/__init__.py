@@ -1,0 +1,12 @@
+"""Typst, which is inside: PDFs that are the same on every machine, without LaTeX."""
+
+from __future__ import annotations
+
+from fitnotes.document.formats import Format
+
+TYPST = Format(
+    "typst", ".pdf", frozenset({"pdf"}),
+    pictures=frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".svg"}), drawings=".pdf",
+    svg_words=False,
+    instead="--pdf-engine lualatex",
+)  # fmt: skip

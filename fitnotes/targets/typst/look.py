@@ -1,0 +1,126 @@
+"""What a PDF by Typst has in its own way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import panflute as pf
+
+from fitnotes.document import nodes
+from fitnotes.document.read import plain
+from fitnotes.document.tree import Change, Elements, walk
+from fitnotes.passes import theorems
+from fitnotes.passes.look import Look, no_page_break
+from fitnotes.passes.page import Page
+from fitnotes.passes.pipeline import Step
+
+
+def _page_break(block: bool) -> pf.Element:
+    text = "#pagebreak(weak: true)"
+    return pf.RawBlock(text, format="typst") if block else pf.RawInline(text, format="typst")
+
+
+def _theorem(element: pf.Element, kind: theorems.Kind, name: Elements) -> Elements:
+    """A theorem as a block of its own, its words in italics where amsthm has them so."""
+    div = theorems.as_div(element, kind, name)
+    opening = "#theorem[" if kind.style == "plain" else "#theorem(italic: false)["
+    content = list(div.content)
+    if kind.style == "plain":  # emphasis inside emphasis is upright
+        title, *rest = content[0].content
+        content[0].content = [pf.Emph(title), *rest]
+    if kind.style == "proof":
+        end = pf.RawInline("#h(1fr)$square$", format="typst")
+        content[-1].content = [*list(content[-1].content)[:-2], end]
+    label = f" <{div.identifier}>" if div.identifier else ""
+    return [pf.RawBlock(opening, format="typst"), *content, pf.RawBlock(f"]{label}", format="typst")]
+
+
+def _row(columns: list[Elements], widths: list[float]) -> Elements:
+    """Things side by side, as a grid."""
+    shares = ", ".join(f"{width:g}fr" for width in widths)
+    made: Elements = [pf.RawBlock(f"#grid(columns: ({shares},), column-gutter: 1.2em, [", format="typst")]
+    for i, column in enumerate(columns):
+        made += [*([pf.RawBlock("], [", format="typst")] if i else []), *column]
+    return [*made, pf.RawBlock("])", format="typst")]
+
+
+def _callout(kind: str, title: Elements, content: Elements, element: pf.Element) -> Elements:
+    label = f" <{element.identifier}>" if element.identifier else ""
+    start = pf.RawInline(f'#callout("{kind}", [', format="typst")
+    return [
+        pf.Plain(start, *title, pf.RawInline("])[", format="typst")),
+        *content,
+        pf.RawBlock(f"]{label}", format="typst"),
+    ]
+
+
+def _anchor(name: str) -> pf.Element:
+    return pf.RawInline(f"#metadata(none)<{name}>", format="typst")
+
+
+def _cited_on(names: Sequence[str]) -> Elements:
+    labels = "".join(f"<{name}>, " for name in names)
+    return [pf.RawInline(f"#citedon(({labels}))", format="typst")]
+
+
+def _mend(page: Page) -> None:
+    """What Typst's writer would lose: error and missing marks, links to nowhere."""
+    set_before = {"Equation", *(kind.title for kind in page.theorems.values())}
+    identifiers = {name for name, target in page.refs.targets.items() if target.kind in set_before}
+
+    def collect(element: pf.Element) -> None:
+        identifier = getattr(element, "identifier", "")
+        if identifier and identifier in identifiers:
+            element.identifier = ""  # an error of its own; Typst would refuse the whole document
+        elif identifier:
+            identifiers.add(identifier)
+
+    walk(page.doc, collect, metadata=True)
+
+    def visit(element: pf.Element) -> Change:
+        if nodes.is_cell(element):
+            # A block of its own would be as wide as what it holds, and put a figure at the margin.
+            anchor = pf.RawBlock(f"#metadata(none) <{element.identifier}>", format="typst")
+            return [*([anchor] if element.identifier else []), *element.content]
+        if nodes.is_listing(element) or nodes.is_panel(element):
+            side = "left" if nodes.is_listing(element) else "center"
+            first, *rest = element.content
+            start = pf.RawInline(f"#boxtitle({side})[", format="typst")
+            element.content = [pf.Plain(start, *first.content, pf.RawInline("]", format="typst")), *rest]
+            return None
+        if isinstance(element, pf.Div) and "center" in element.classes:
+            opening = pf.RawBlock("#align(center)[", format="typst")
+            return [opening, *element.content, pf.RawBlock("]", format="typst")]
+        if nodes.is_problem(element):
+            start = pf.RawInline("#problem[", format="typst")
+            return [start, *element.content, pf.RawInline("]", format="typst")]
+        if (
+            isinstance(element, pf.Link)
+            and element.url.startswith("#")
+            and element.url[1:] not in identifiers
+        ):
+            return list(element.content)
+        return None
+
+    walk(page.doc, visit, pf.Div, pf.Span, pf.Link, metadata=True)
+
+
+PAPERS = {"letter": "us-letter", "legal": "us-legal", "executive": "us-executive"}
+
+
+def _paper(page: Page) -> None:
+    """LaTeX's names of paper sizes as Typst's."""
+    metadata = page.doc.metadata.content
+    if "papersize" in metadata:
+        name = str(plain(metadata["papersize"])).strip().lower().removesuffix("paper")
+        page.doc.metadata["papersize"] = PAPERS.get(name, name) if re.fullmatch(r"[a-z0-9-]+", name) else "a4"
+
+
+PAPER = Look(
+    page_break=_page_break, theorem=_theorem, row=_row, box=_callout, anchor=_anchor, cited=_cited_on
+)  # fmt: skip
+SLIDES = replace(PAPER, page_break=no_page_break)
+MEND = Step("marks", _mend, "marks and boxes are Typst's, no link leads nowhere", ("set boxes", "citations"))
+SIZE = Step("paper", _paper, "the paper has Typst's name for it")

@@ -1,0 +1,159 @@
+"""A note as a PDF through Typst, embedded: the same on every machine, no LaTeX."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fitnotes.document import pandoc
+from fitnotes.document.tree import dump
+from fitnotes.draw import pictures
+from fitnotes.draw.media import Media
+from fitnotes.draw.pictures import FOREIGN
+from fitnotes.errors import ConversionError
+from fitnotes.passes.look import Look
+from fitnotes.passes.page import Page
+from fitnotes.passes.pipeline import FINISH, compose, take
+from fitnotes.store.files import write_atomically
+from fitnotes.targets.registry import Job
+from fitnotes.targets.typst import TYPST
+from fitnotes.targets.typst.formulas import set_formulas
+from fitnotes.targets.typst.look import MEND, PAPER, SIZE
+
+STEPS = FINISH
+Made = TypeVar("Made")
+
+
+def write(job: Job) -> Page:
+    """Raises ConversionError; the PDF that was there stays then."""
+
+    def attempt(refused: frozenset[str]) -> Page:
+        with pandoc.scratch_folder() as folder:
+            page, sources = typst_page(job, folder, PAPER, refused)
+            args = [f"--template={pandoc.template('fitnotes.typst')}"]
+            args += ["--toc", "--toc-depth=2"] * page.wants_contents(7)
+            made = typeset(page, args, folder, sources)
+            say_foreign(page, made.text)
+            write_atomically(job.page, made.pdf)
+            return page
+
+    return without_refused(attempt)
+
+
+class Refused(Exception):
+    """Typst does not compile some formulas: ``codes``."""
+
+    def __init__(self, codes: frozenset[str]) -> None:
+        super().__init__()
+        self.codes = codes
+
+
+def without_refused(attempt: Callable[[frozenset[str]], Made]) -> Made:
+    """What ``attempt(refused)`` makes; where Typst refuses formulas, once more with pictures of these."""
+    try:
+        return attempt(frozenset())
+    except Refused as refused:
+        return attempt(refused.codes)
+
+
+def typst_page(
+    job: Job, folder: Path, look: Look, refused: frozenset[str], *, deck: bool = False
+) -> tuple[Page, Mapping[str, str]]:
+    """The page with its formulas in Typst's words, and the formulas by these: those that may yet be refused. Pictures
+    go to ``folder``."""
+    media = Media(folder, "", convert=pictures.converter(TYPST, job.place.root))
+    page = compose(job.document, job.results, TYPST, media, job.place, look=look, deck=deck)
+    take(page, STEPS)
+    sources = set_formulas(page, refused)
+    take(page, (MEND, SIZE))
+    return page, {} if refused else sources
+
+
+@dataclass(frozen=True, slots=True)
+class Typeset:
+    """A PDF, and the file and the text that it was made of."""
+
+    pdf: bytes
+    source: Path
+    text: str
+
+
+def typeset(page: Page, args: Sequence[str], folder: Path, sources: Mapping[str, str]) -> Typeset:
+    """Writes the page as Typst and compiles it. Raises ConversionError; Refused if formulas are to blame.
+
+    ``sources`` are the formulas by their code.
+    """
+    args = ["--standalone", "--wrap=none", *args, *["--number-sections"] * page.numbered]
+    output = pandoc.write(dump(page.doc), "typst-smart", args, cwd=page.note.path.parent)
+    page.converter_warnings(output.warnings)
+    source = folder / "note.typ"
+    source.write_text(output.text, encoding="utf-8")
+    try:
+        pdf = compile_typst(source)
+    except ConversionError as error:
+        if bad := frozenset(_refused(sources, folder)):
+            raise Refused(bad) from None
+        raise _place(error, output.text, page) from None
+    return Typeset(pdf, source, output.text)
+
+
+def say_foreign(page: Page, text: str) -> None:
+    """Characters that depend on the fonts of the machine."""
+    if foreign := FOREIGN.search(text):
+        message = f"the fonts inside Typst have no {foreign[0]!r}; one of this system is used if it has"
+        page.say("glyph", message, page.note.line_of(foreign[0]))
+
+
+def query(source: Path, selector: str) -> list[Any]:
+    """The values that Typst finds by a selector in a file that compiles."""
+    import typst
+
+    found: list[Any] = json.loads(typst.query(str(source), selector, field="value", root="/"))
+    return found
+
+
+def compile_typst(source: Path) -> bytes:
+    """A PDF from a Typst file, with the fonts that Typst carries. Raises ConversionError."""
+    import typst
+
+    try:
+        # Fonts of the system only where those inside have no glyphs: pages stay the same on every machine.
+        foreign = FOREIGN.search(source.read_text(encoding="utf-8"))
+        return bytes(typst.compile(str(source), root="/", ignore_system_fonts=foreign is None))
+    except typst.TypstError as error:
+        hints = getattr(error, "hints", None) or []
+        text = str(getattr(error, "message", None) or error)
+        trace = "\n".join(str(t) for t in getattr(error, "trace", None) or [])
+        hint = "; ".join(str(h) for h in hints) or None
+        raised = ConversionError(f"Typst: {text}", hint=hint)
+        raised.__notes__ = [trace]
+        raise raised from None
+
+
+def _refused(sources: Mapping[str, str], folder: Path) -> list[str]:
+    """The formulas that Typst does not compile by themselves."""
+    bad = []
+    probe = folder / "probe.typ"
+    for code in sources:
+        probe.write_text(code, encoding="utf-8")
+        try:
+            compile_typst(probe)
+        except ConversionError:
+            bad.append(code)
+    return bad
+
+
+def _place(error: ConversionError, source: str, page: Page) -> ConversionError:
+    note = page.document.note
+    found = re.search(r"note\.typ:(\d+)", "\n".join(getattr(error, "__notes__", [])) + error.message)
+    line = None
+    if found:
+        text = source.split("\n")[int(found[1]) - 1]
+        words = re.findall(r"[^\W_]{4,}", text)
+        line = next((at for word in words if (at := note.line_of(word)) is not None), None)
+    hint = error.hint or "the HTML page builds without Typst; --pdf-engine lualatex uses LaTeX instead"
+    return ConversionError(error.message, path=note.shown, line=line, hint=hint)

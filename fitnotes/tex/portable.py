@@ -1,0 +1,59 @@
+"""Formulas in words that every engine reads: MathJax, texmath and LaTeX."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from fitnotes.tex.environments import BALANCED
+from fitnotes.tex.macros import Macros, brace_scripts, replace_argument
+
+_SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456789+-ni", strict=True))
+_SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢⱼₖ", "0123456789+-nijk", strict=True))
+_RAISED = re.compile(f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+")
+
+
+_RUSSIAN = re.compile(r"\\(tg|ctg|cosec|arctg|arcctg|sh|ch|th|cth)(?![A-Za-z])")  # as Babel has them
+_SIGNS = {"vcentcolon": ":", "llbracket": "[\\![", "rrbracket": "]\\!]"}
+# {\bf x} and {a \over b}, which LaTeX has better words for.
+_OLD_FONT = re.compile(r"\{\s*\\(bf|rm|it|cal|sf|tt)(?![A-Za-z])\s*" + BALANCED + r"\}")
+_OVER = re.compile(r"\{" + BALANCED + r"\\over(?![A-Za-z])" + BALANCED + r"\}")
+
+
+def _raised(match: re.Match[str]) -> str:
+    """``x²`` as ``x^{2}``."""
+    table, sign = (_SUPER, "^") if match[0][0] in _SUPER else (_SUB, "_")
+    return f"{sign}{{{''.join(table[char] for char in match[0])}}}"
+
+
+def _words_apart(command: str, inside: str) -> str:
+    """``\\text{for $x>0$}`` as words and formulas side by side, which every converter reads."""
+    if "$" not in inside:
+        return f"\\{command}{{{inside}}}"
+    parts = re.split(r"(?<!\\)\$", inside)
+    if len(parts) % 2 == 0:
+        return f"\\{command}{{{inside}}}"
+    return "".join(
+        f"{{{part}}}" if i % 2 else f"\\{command}{{{part}}}" for i, part in enumerate(parts) if part
+    )
+
+
+def portable(text: str) -> str:
+    """An expanded formula without what only some engines read."""
+    if not text.isascii():
+        text = _RAISED.sub(_raised, text)
+    if "\\" not in text:
+        return text
+    text = re.sub(r"\\bm(?![A-Za-z])", r"\\boldsymbol", text)
+    text = re.sub(r"\\(?:qedhere|require\s*\{[^}]*\})(?![A-Za-z])", "", text)
+    text = re.sub(r"\\(vcentcolon|[lr]l?r?bracket)(?![A-Za-z])", lambda m: _SIGNS.get(m[1], m[0]), text)
+    text = _OLD_FONT.sub(lambda m: f"\\math{m[1]}{{{m[2]}}}", text)
+    text = _OVER.sub(r"\\frac{\1}{\2}", text)
+    text = re.sub(r"\\ensuremath\s*\{" + BALANCED + r"\}", r"\1", text)
+    text = _RUSSIAN.sub(r"\\operatorname{\1}", text)
+    text = re.sub(r"\\(?:short)?intertext\s*\{" + BALANCED + r"\}", r"\\text{\1} \\notag \\\\", text)
+    text = re.sub(r"\\math(?:ds|bbm)(?![A-Za-z])", r"\\mathbb", text)
+    if "$" in text:
+        for name in ("text", "textrm", "textit", "textbf", "mbox"):
+            text = replace_argument(text, name, functools.partial(_words_apart, name))
+    return brace_scripts(text, Macros()) if re.search(r"[_^]\s*\\", text) else text
