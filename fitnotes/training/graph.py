@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 Node = Any  # torch.autograd.graph.Node, or the node of a Function of our own, which is of another class
+Edge = tuple[int, int, str]  # from, to, label
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Graph:
     them (from, to, label), and the Mermaid source."""
 
     nodes: tuple[str, ...]
-    edges: tuple[tuple[int, int, str], ...]
+    edges: tuple[Edge, ...]
     mermaid: str
 
     def _repr_markdown_(self) -> str:
@@ -61,6 +62,26 @@ def computation_graph(
     Raises ValueError when the loss depends on nothing, for a parameter named twice or that is no leaf, and
     for another direction.
     """
+    _check(loss, most, direction)
+    named = _named(params)
+    names = {id(tensor): key for key, tensor in named.items()}
+    order = _from_loss_to_leaves(loss.grad_fn)
+    scalar = not loss.is_complex() and all(_shape(node) == () for node in order)
+    values = _values(loss, order) if scalar else {}
+    kept, hidden = _far(order, most)
+    boxes = [
+        (_label(node, names, values, _escaped(name) if node is order[0] else ""), _is_leaf(node))
+        for node in kept
+    ]
+    if hidden:
+        boxes.append((_hidden_label(hidden), False))
+    edges = _edges(order, kept, hidden, scalar)
+    direction = direction or _direction(edges, len(boxes))
+    boxes += [(label, True) for label in _unused_labels(order, named)]
+    return Graph(tuple(label for label, _ in boxes), edges, _mermaid(direction, boxes, edges))
+
+
+def _check(loss: Tensor, most: int, direction: str | None) -> None:
     if direction not in (None, "LR", "TB"):
         raise ValueError(f"direction must be LR or TB, not {direction}")
     if not isinstance(loss, Tensor):
@@ -72,49 +93,25 @@ def computation_graph(
         raise ValueError(f"this loss {what}: there is no graph to draw")
     if most < 1:
         raise ValueError(f"most must be at least 1, not {most}")
+
+
+def _named(params: Mapping[str, Tensor] | torch.nn.Module | None) -> dict[str, Tensor]:
+    """The parameters by name; each is a leaf and has one name."""
     if params is not None and not isinstance(params, Mapping | torch.nn.Module):
         raise ValueError('params must be a module or give the parameters their names: {"w": w}')
-    named = dict(params.named_parameters()) if isinstance(params, torch.nn.Module) else dict(params or {})
+    pairs = params.named_parameters() if isinstance(params, torch.nn.Module) else (params or {}).items()
+    named: dict[str, Tensor] = dict(pairs)
     for key, tensor in named.items():
         if not isinstance(tensor, Tensor):
             raise ValueError(f"params: {key} is no tensor, but {type(tensor).__name__}")
     names: dict[int, str] = {}
     for key, tensor in named.items():
-        if id(tensor) in names:
-            raise ValueError(f"params: {names[id(tensor)]} and {key} are the same tensor")
+        first = names.setdefault(id(tensor), key)
+        if first != key:
+            raise ValueError(f"params: {first} and {key} are the same tensor")
         if tensor.grad_fn is not None:
             raise ValueError(f"params: {key} is not a leaf, but a result of {_operation(tensor.grad_fn)}")
-        names[id(tensor)] = key
-    order = _from_loss_to_leaves(loss.grad_fn)
-    scalar = not loss.is_complex() and all(_shape(node) == () for node in order)
-    values = _values(loss, order) if scalar else {}
-    kept, hidden = _far(order, most)
-    position = {node: i for i, node in enumerate(kept)}
-    nodes = [_label(node, names, values, _escaped(name) if node is order[0] else "") for node in kept]
-    if hidden:
-        position |= dict.fromkeys(hidden, len(kept))
-        operations = "operation" if len(hidden) == 1 else "operations"
-        nodes.append(f"… {len(hidden)} {operations}<br/>{_counted(hidden)}")
-    edges: dict[tuple[int, int, str, int], None] = {}
-    for node in order:
-        for k, (before, derivative) in enumerate(_inputs(node, scalar)):
-            ends = position[before], position[node]
-            if ends[0] != ends[1]:  # else within what is hidden
-                seen = -1 if len(kept) in ends else k  # into a hidden part, one line for each neighbour
-                edges[(*ends, derivative if seen >= 0 else "", seen)] = None
-    used = {id(node.variable) for node in order if _is_leaf(node)}
-    unused = [key for key, tensor in named.items() if id(tensor) not in used]
-    lines = [f"graph {direction or _direction(edges, len(nodes))}"]
-    for i, label in enumerate(nodes):
-        leaf = i < len(kept) and _is_leaf(kept[i])
-        lines.append(f'  n{i}(["{label}"])' if leaf else f'  n{i}["{label}"]')
-    for key in unused:
-        word = "not used" if named[key].requires_grad else "not trained"
-        nodes.append(f"{_escaped(key)}<br/>{word}")
-        lines.append(f'  n{len(nodes) - 1}(["{nodes[-1]}"])')
-    drawn = tuple((start, end, text) for start, end, text, _ in edges)
-    lines += [f'  n{s} -->|"{text}"| n{e}' if text else f"  n{s} --> n{e}" for s, e, text in drawn]
-    return Graph(tuple(nodes), drawn, "\n".join(lines))
+    return named
 
 
 def _from_loss_to_leaves(root: Node) -> list[Node]:
@@ -154,6 +151,22 @@ def _far(order: list[Node], most: int) -> tuple[list[Node], list[Node]]:
     return [n for n in order if _is_leaf(n) or n in near], operations[most:]
 
 
+def _edges(order: list[Node], kept: list[Node], hidden: list[Node], scalar: bool) -> tuple[Edge, ...]:
+    """One edge for each use of a node by another, with the derivative where the graph has numbers. What is
+    hidden is one node, with one edge for each neighbour and no derivatives."""
+    counter = len(kept)  # the node that stands for all that is hidden
+    position = {node: i for i, node in enumerate(kept)} | dict.fromkeys(hidden, counter)
+    derivatives: dict[tuple[int, int, int], str] = {}
+    for node in order:
+        for k, (before, derivative) in enumerate(_inputs(node, scalar)):
+            start, end = position[before], position[node]
+            if counter not in (start, end):
+                derivatives[start, end, k] = derivative
+            elif start != end:
+                derivatives[start, end, -1] = ""
+    return tuple((start, end, text) for (start, end, _), text in derivatives.items())
+
+
 def _inputs(node: Node, scalar: bool) -> list[tuple[Node, str]]:
     """What the node depends on, and its derivative by it where the graph has numbers."""
     derivatives = _derivatives(node) if scalar and not _is_leaf(node) else ()
@@ -181,7 +194,19 @@ def _derivatives(node: Node) -> tuple[Any, ...]:
 
 def _values(loss: Tensor, order: list[Node]) -> dict[Node, float]:
     """The numbers that the forward pass gave, as far as the graph kept them or they follow from it."""
-    values = {order[0]: float(loss.detach())}
+    known = {order[0]: float(loss.detach())}
+    values = known | _kept_values(order)
+    for node in reversed(order):
+        value = _from_inputs(node, values)
+        if value is not None and abs(values.setdefault(node, value) - value) > 1e-3 * abs(value):
+            # A leaf has changed since: nothing that follows from the leaves is what it was.
+            return known
+    return values
+
+
+def _kept_values(order: list[Node]) -> dict[Node, float]:
+    """What the leaves are now, and the results that the operations behind them kept."""
+    values = {}
     for node in order:
         if _is_leaf(node):
             values[node] = float(node.variable.detach())
@@ -189,26 +214,32 @@ def _values(loss: Tensor, order: list[Node]) -> dict[Node, float]:
             before = tensor.grad_fn
             if before is not None and tensor.ndim == 0 and len(before._input_metadata) == 1:
                 values[before] = float(tensor.detach())
-    for node in reversed(order):
-        # Only torch's own operations are what their names say.
-        operation, inputs = _operation(node) if callable(node) else "", _before(node)
-        known = [values.get(before) for before in inputs]
-        if not inputs or None in known:
-            continue
-        slopes = [float(d) for d in _derivatives(node) if isinstance(d, Tensor)]
-        if len(slopes) != len(inputs):
-            continue
-        terms = [slope * v for slope, v in zip(slopes, known, strict=True) if v is not None]
-        if operation in ("Mul", "Neg"):  # of a product, the derivative by one factor is the other
-            value = terms[0]
-        elif operation in ("Add", "Sub") and len(inputs) == 2:  # with one, the other is a number not kept
-            value = sum(terms)
-        else:
-            continue
-        if abs(values.setdefault(node, value) - value) > 1e-3 * abs(value):
-            # A leaf has changed since: nothing that follows from the leaves is what it was.
-            return {order[0]: float(loss.detach())}
     return values
+
+
+def _from_inputs(node: Node, values: Mapping[Node, float]) -> float | None:
+    """The value of a product, a negative, a sum or a difference; None for other operations, and where
+    something is not known."""
+    terms = _terms(node, values)
+    # Only torch's own operations are what their names say.
+    operation = _operation(node) if callable(node) else ""
+    if operation in ("Mul", "Neg") and terms:  # of a product, the derivative by one factor is the other
+        return terms[0]
+    if operation in ("Add", "Sub") and len(terms) == 2:  # with one, the other is a number not kept
+        return sum(terms)
+    return None
+
+
+def _terms(node: Node, values: Mapping[Node, float]) -> list[float]:
+    """dᵢ xᵢ for each input x₁, x₂, … of an operation, where dᵢ is its derivative by xᵢ; nothing where one of
+    these numbers is not known."""
+    inputs = _before(node)
+    if not inputs or not all(before in values for before in inputs):
+        return []
+    derivatives = [float(d) for d in _derivatives(node) if isinstance(d, Tensor)]
+    if len(derivatives) != len(inputs):
+        return []
+    return [d * values[before] for d, before in zip(derivatives, inputs, strict=True)]
 
 
 def _saved(node: Node) -> Iterable[Tensor]:
@@ -250,7 +281,32 @@ def _label(node: Node, names: Mapping[int, str], values: Mapping[Node, float], n
     return text
 
 
-def _direction(edges: Iterable[tuple[int, int, str, int]], count: int) -> str:
+def _hidden_label(hidden: list[Node]) -> str:
+    operations = "operation" if len(hidden) == 1 else "operations"
+    return f"… {len(hidden)} {operations}<br/>{_counted(hidden)}"
+
+
+def _unused_labels(order: list[Node], named: Mapping[str, Tensor]) -> list[str]:
+    """Those of the parameters on which the loss does not depend."""
+    used = {id(node.variable) for node in order if _is_leaf(node)}
+    return [
+        f"{_escaped(key)}<br/>{'not used' if tensor.requires_grad else 'not trained'}"
+        for key, tensor in named.items()
+        if id(tensor) not in used
+    ]
+
+
+def _mermaid(direction: str, boxes: Sequence[tuple[str, bool]], edges: Sequence[Edge]) -> str:
+    """The source for nodes (label, whether it is a leaf: those are round) and the edges between them."""
+    lines = [f"graph {direction}"]
+    for i, (label, leaf) in enumerate(boxes):
+        lines.append(f'  n{i}(["{label}"])' if leaf else f'  n{i}["{label}"]')
+    for start, end, text in edges:
+        lines.append(f'  n{start} -->|"{text}"| n{end}' if text else f"  n{start} --> n{end}")
+    return "\n".join(lines)
+
+
+def _direction(edges: Sequence[Edge], count: int) -> str:
     """LR for a way of at most five nodes. Every edge leads to a node that was listed before its start."""
     length = [1] * count
     for start, end, *_ in sorted(edges, key=lambda edge: edge[1]):
