@@ -222,14 +222,7 @@ def optimizer_steps(
     Raises Disagreement when two steps part by more than rounding explains, ValueError for a loss or a
     gradient that is not finite.
     """
-    if not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps must be at least 1, not {steps!r}")
-    if dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"the steps are taken in torch.float32 or torch.float64, not in {dtype}")
-    if not isinstance(start, Mapping) or not start:
-        raise ValueError('start must give the parameters their names: {"a": 2.0}')
-    if isinstance(rule, type) or not hasattr(rule, "step") or not hasattr(rule, "torch"):
-        raise ValueError("rule must be one of SGD(lr=…), Adam(…), AdamW(…), or an object like them")
+    _check_arguments(start, rule, steps, dtype)
     names = tuple(start)
     thetas = [_parameter(name, start[name], dtype).requires_grad_() for name in names]
     optimizer = rule.torch(list(thetas))
@@ -250,21 +243,37 @@ def optimizer_steps(
         for k, name in enumerate(names):
             ours, states[k] = rule.step(t, before[k], gradients[k], states[k])
             theirs = thetas[k].detach().clone()
-            step = float((theirs - before[k]).abs().max())
-            # A step is known no better than the last digit of the parameter that it changes.
-            allowed = epsilon(dtype) * (64 * t * step + 4 * float(before[k].abs().max()))
-            apart = float((ours - theirs).abs().max())
-            if not apart <= allowed:
-                raise Disagreement(
-                    f"{type(rule).__name__}, step {t}: {name} becomes {vector(ours.flatten().tolist())} "
-                    f"by the formula, but {vector(theirs.flatten().tolist())} in torch.optim: {apart:.1e} "
-                    f"apart, where rounding allows {allowed:.1e}"
-                )
-            largest = max(largest, apart / step if step else 0.0)
+            largest = max(largest, _deviation(rule, t, name, before[k], ours, theirs))
             state = {symbol: value.numpy() for symbol, value in states[k].items()}
             taken.append(Step(t, name, gradients[k].numpy(), state, ours.numpy(), theirs.numpy()))
     losses.append(float(_loss(f, thetas, names, steps + 1).detach()))
     return Steps(rule, tuple(taken), tuple(losses), largest)
+
+
+def _check_arguments(start: Mapping[str, Any], rule: Rule, steps: int, dtype: torch.dtype) -> None:
+    if not isinstance(steps, int) or steps < 1:
+        raise ValueError(f"steps must be at least 1, not {steps!r}")
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"the steps are taken in torch.float32 or torch.float64, not in {dtype}")
+    if not isinstance(start, Mapping) or not start:
+        raise ValueError('start must give the parameters their names: {"a": 2.0}')
+    if isinstance(rule, type) or not hasattr(rule, "step") or not hasattr(rule, "torch"):
+        raise ValueError("rule must be one of SGD(lr=…), Adam(…), AdamW(…), or an object like them")
+
+
+def _deviation(rule: Rule, t: int, name: str, before: Tensor, ours: Tensor, theirs: Tensor) -> float:
+    """How far the formula's parameter and torch's are apart after step t, relative to the step's length."""
+    step = float((theirs - before).abs().max())
+    # A step is known no better than the last digit of the parameter that it changes.
+    allowed = epsilon(before.dtype) * (64 * t * step + 4 * float(before.abs().max()))
+    apart = float((ours - theirs).abs().max())
+    if not apart <= allowed:
+        raise Disagreement(
+            f"{type(rule).__name__}, step {t}: {name} becomes {vector(ours.flatten().tolist())} "
+            f"by the formula, but {vector(theirs.flatten().tolist())} in torch.optim: {apart:.1e} "
+            f"apart, where rounding allows {allowed:.1e}"
+        )
+    return apart / step if step else 0.0
 
 
 def _gradient(name: str, theta: Tensor, t: int) -> Tensor:
