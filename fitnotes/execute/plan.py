@@ -151,12 +151,12 @@ def plan(
                 why = why or "asked for"
             elif not cause:
                 stored, why = _stored(group[: at + 1], key, after, note, cache, current, elsewhere)
-                why = why or _reason(block, group, name, settings, before)
                 if stored is not None:
-                    after, why = stored.state, ""
+                    after = stored.state
                     for path in stored.wrote:
                         writers[path] = max(writers.get(path, -1), block.index)
                 else:
+                    why = why or _reason(group, at, settings, before)
                     verb = "has none" if elsewhere else "changed" if why == CODE_CHANGED else "runs again"
                     cause = f"{block.name} above {verb}"
             steps.append(Step(block, key, stored, why))
@@ -167,6 +167,7 @@ def plan(
 
 
 CODE_CHANGED = "its code changed"
+ABOVE_CHANGED = "the blocks above it changed"
 
 
 def _products(before: Entry | None) -> Mapping[str, list[str]]:
@@ -244,36 +245,53 @@ def describe_change(result: Result, item: Input, current: Current) -> str:
     return f"{item.name} changed since"
 
 
-def _reason(block: Block, group: Sequence[Block], name: str, settings: Settings, before: Entry | None) -> str:
-    """Why nothing is stored for a block: the first difference from the note's last run."""
-    ran = [r for r in before.blocks if r.session == name] if before else []
+def _reason(group: Sequence[Block], at: int, settings: Settings, before: Entry | None) -> str:
+    """Why nothing is stored for a session's block at ``at``: the first difference from the note's last run."""
+    session = group[at].options.session
+    ran = [r for r in before.blocks if r.session == session] if before else []
     if before is None or not ran:
         return "it has not run yet"
+    return _changed_setting(settings, before.setting) or _changed_block(group, at, ran)
+
+
+def _changed_setting(settings: Settings, before: Mapping[str, str]) -> str:
+    """The first setting that is another one now, with both values; "" if all are the same."""
     for word, value in setting(settings).items():
-        if before.setting.get(word) != value:
-            was = before.setting.get(word, "unknown")
-            if word == "memory":
-                was, value = (show_size(int(v)) if v.isdigit() else v for v in (was, value))
-            return f"{word} {was} → {value}"
-    at = next(i for i, other in enumerate(group) if other.index == block.index)
-    code, whole = code_digests(block)
-    for other, known in zip(group[:at], ran, strict=False):
-        if code_digests(other)[1] != known.whole:
-            return "the blocks above it changed"
-    known_codes = [r.code for r in ran]
-    old: Ran | None = ran[at] if at < len(ran) else None
-    if old is None:
+        was = before.get(word, "unknown")
+        if was == value:
+            continue
+        if word == "memory":
+            was, value = (show_size(int(v)) if v.isdigit() else v for v in (was, value))
+        return f"{word} {was} → {value}"
+    return ""
+
+
+def _changed_block(group: Sequence[Block], at: int, ran: Sequence[Ran]) -> str:
+    """What is another one in a session's code up to the block at ``at``, compared with the blocks that ran."""
+    digests = [code_digests(block) for block in group]
+    code, whole = digests[at]
+    if any(now != old.whole for (_, now), old in zip(digests[:at], ran, strict=False)):
+        return ABOVE_CHANGED
+    if at >= len(ran):
         return "it is new"
+    old = ran[at]  # what stood in its place
     if old.whole == whole:
-        if old.status not in ("ok", "not run"):
-            return f"it ended with {old.status}"
-        return "it did not come to run" if old.status == "not run" else "its stored result is gone"
+        return _lost_result(old)
     if old.code == code:
         return "its options changed"
-    if code in known_codes:
-        return "the blocks above it changed"
-    new = {code_digests(b)[0] for b in group}
-    return "it is new" if old.code in new else CODE_CHANGED
+    if any(code == r.code for r in ran):  # it stood elsewhere
+        return ABOVE_CHANGED
+    moved = any(old.code == now for now, _ in digests)
+    return "it is new" if moved else CODE_CHANGED
+
+
+def _lost_result(old: Ran) -> str:
+    """Why there is no result of a block that is the one that ran."""
+    if old.status == "ok":
+        return "its stored result is gone"
+    if old.status == "not run":
+        return "it did not come to run"
+    return f"it ended with {old.status}"
 
 
 # Code that may show where it stands, in words of its own.
