@@ -88,6 +88,19 @@ class _Group:
         self.skipped[step.block.index] = why
         self.ran[step.block.index] = Result("not run", message=f"not run: {why}")
 
+    def state(self, at: int) -> str:
+        """The session's state before the step at ``at``, once all steps before it have a result."""
+        result = self.result(self.steps[at - 1]) if at else None
+        return result.state if result else ""
+
+    def failed(self, at: int) -> Block | None:
+        """The block before the step at ``at`` that failed: those behind it do not run."""
+        for step in self.steps[:at]:
+            result = self.result(step)
+            if result is not None and result.status != "ok":
+                return step.block
+        return None
+
     def files(self) -> tuple[set[str], set[str]]:
         """The files that this run read, and those that it wrote."""
         read, wrote = set(), set()
@@ -329,42 +342,43 @@ class Executor:
     ) -> None:
         """Runs one session to its end, from the best copy of it or from its start."""
         kept = self._kept
-        held = None
-        if kept is not None:
-            held = kept.best(note.path, group.name, group.steps) if copies else None
+        held = kept.best(note.path, group.name, group.steps) if kept is not None and copies else None
         session, held = self._open(note, settings, group, held)
-        after, failed, since = "", None, 0.0
-        lines = list(held.lines) if held else []
+        lines = list(held.lines) if held else []  # where the blocks that have run stand for the session
         moved = any((step.block.line or 1) != line for step, line in zip(group.steps, lines, strict=False))
+        start, since = len(lines), 0.0
         with session:
-            for at, step in enumerate(group.steps):
-                if held is not None and at <= held.at:
-                    assert step.stored is not None
-                    after = step.stored.state
-                    count.add(step)
-                    continue
+            for step in group.steps[:start]:
+                count.add(step)
+            for at, step in enumerate(group.steps[start:], start):
+                failed = group.failed(at)
                 if failed is not None:
                     group.skip(step, failed)
                     count.add(step)
                     continue
-                inputs = self._before(step, note, first=at == 0)
-                raw = session.run(step.block)
-                if moved and tells_lines(raw, step.block, note.path.name):
-                    raise _FromTheStart
-                result = self._finish(group.steps[: at + 1], raw, after, inputs)
-                after = result.state
-                since += raw.seconds
+                since += self._run_block(note, group, at, session, done, moved=moved)
                 lines.append((step.block.line or 1) - session.shift)
-                group.ran[step.block.index] = result
-                group.memory = session.memory
-                if result.status != "ok":
-                    failed = step.block
-                elif result is not step.stored:
-                    self._store(step, result, note, done)
                 count.add(step)
-                wanted = kept is not None and failed is None and not step.block.inline
+                wanted = group.failed(at + 1) is None and not step.block.inline
                 if kept is not None and wanted and self._hold(kept, session, note, group, lines, since):
                     since = 0.0
+
+    def _run_block(
+        self, note: Note, group: _Group, at: int, session: Session, done: Execution, *, moved: bool = False
+    ) -> float:
+        """Runs the block at ``at`` and stores its result; how many seconds it took. ``moved``: for the session,
+        blocks stand in other lines than in the note."""
+        step = group.steps[at]
+        inputs = self._before(step, note, first=at == 0)
+        raw = session.run(step.block)
+        if moved and tells_lines(raw, step.block, note.path.name):
+            raise _FromTheStart
+        result = self._finish(group.steps[: at + 1], raw, group.state(at), inputs)
+        group.ran[step.block.index] = result
+        group.memory = max(group.memory, session.memory)
+        if result.status == "ok" and result is not step.stored:
+            self._store(step, result, note, done)
+        return raw.seconds
 
     def _before(self, step: Step, note: Note, *, first: bool) -> list[Input]:
         """The inputs that do not show in the session, as they are before the block runs."""
@@ -466,29 +480,22 @@ class Executor:
         """Runs all sessions of the note, block by block in the order of the document."""
         count = _Count(groups, progress)
         opened: dict[str, Session] = {}
-        after: dict[str, str] = {}
-        failed: dict[str, Block] = {}
-        steps = sorted(((s, g) for g in groups for s in g.steps), key=lambda pair: pair[0].block.index)
+        steps = sorted(
+            ((step, at, group) for group in groups for at, step in enumerate(group.steps)),
+            key=lambda found: found[0].block.index,
+        )
         with self._slots.take(memory, self._cancel):
             try:
-                for step, group in steps:
-                    name, index = group.name, step.block.index
-                    if name in failed:
-                        group.skip(step, failed[name])
+                for step, at, group in steps:
+                    failed = group.failed(at)
+                    if failed is not None:
+                        group.skip(step, failed)
                         continue
-                    if name not in opened:
-                        opened[name] = Session(note, settings, self.project, self._cancel, pages=self._pages)
-                    at = group.steps.index(step)
-                    inputs = self._before(step, note, first=at == 0)
-                    raw = opened[name].run(step.block)
-                    result = self._finish(group.steps[: at + 1], raw, after.get(name, ""), inputs)
-                    group.ran[index] = result
-                    group.memory = max(group.memory, opened[name].memory)
-                    after[name] = result.state
-                    if result.status != "ok":
-                        failed[name] = step.block
-                    elif result is not step.stored:
-                        self._store(step, result, note, done)
+                    if group.name not in opened:
+                        opened[group.name] = Session(
+                            note, settings, self.project, self._cancel, pages=self._pages
+                        )
+                    self._run_block(note, group, at, opened[group.name], done)
                     count.add(step)
             finally:
                 for session in opened.values():
