@@ -153,11 +153,13 @@ _IMPORT = re.compile(
     r"^\s*(?:from\s+([A-Za-z_]\w*)|import\s+(.+))|(?:import_module|__import__)\(\s*[\"']([A-Za-z_]\w*)",
     re.MULTILINE,
 )
+# Not the packaging library: loading it takes longer than all else here, and it refuses names with loose versions.
 _REQUIREMENT = re.compile(r"^[A-Za-z0-9][\w.-]*")
 
 
 def imports(source: str) -> set[str]:
     """Top-level modules that some Python text imports."""
+    # Not by ast: in a session, parsing warns once more of what the block's own run warns of (Python 3.12).
     names: set[str] = set()
     for first, rest, called in _IMPORT.findall(source):
         names |= {first, called} - {""}
