@@ -239,7 +239,7 @@ def _raw(page: Page) -> None:
 
 
 def _theorems(page: Page) -> None:
-    page.met = theorems.dress(page.doc, page.theorems, page.look.theorem)
+    page.met |= theorems.dress(page.doc, page.theorems, page.look.theorem)
 
 
 RAW = Step("commands", _raw, "\\ref is a link, \\newpage a new page", ("numbers",), not_tex)
