@@ -276,7 +276,8 @@ def test_a_style_sheet_is_read_as_a_browser_does() -> None:
     root = tree(
         "<svg xmlns='http://www.w3.org/2000/svg' id='d'><style>#d{fill:#111;font-size:20px}"
         "#d .a text{fill:red}.a text.b{fill:blue}.a&gt;text{text-anchor:middle}@media print{text{fill:pink}}"
-        "text:hover{fill:pink}#d .z{fill:green!important}</style>"
+        "text:hover{fill:pink}#d .z{fill:green!important}g:not(.a) text{font-weight:bold}"
+        "text]{fill:pink}[*|fill]{fill:pink}/*text{*/</style>"
         "<g class='a'><text>1</text><text class='b z' style='fill:pink'><tspan font-size='2em'>2</tspan></text>"
         "<g><text fill='gold'>3</text></g></g><text fill='gold'>4</text></svg>"
     )
@@ -285,6 +286,7 @@ def test_a_style_sheet_is_read_as_a_browser_does() -> None:
     assert (styles.of(one)["fill"], styles.of(one)["text-anchor"]) == ("red", "middle")
     assert (styles.of(two)["fill"], styles.of(two[0])["font-size"]) == ("green", "40")
     assert (styles.of(three)["fill"], styles.of(three)["text-anchor"]) == ("red", "start")
+    assert [styles.of(text)["font-weight"] for text in (two, three)] == ["normal", "bold"]
     assert (styles.of(four)["fill"], styles.of(four)["font-size"]) == ("gold", "20")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
+from typing import Any
 from xml.etree.ElementTree import Element
 
 # Those that children take over from their parents; the only ones that are looked at.
@@ -12,141 +14,90 @@ DEFAULTS = {
     "text-anchor": "start", "dominant-baseline": "auto", "white-space": "normal",
 }  # fmt: skip
 X_HEIGHT = 0.547  # em
-_RULE = re.compile(r"([^{}@]+)\{([^{}]*)\}")
-_AT = re.compile(r"@[^{};]*(?:\{(?:[^{}]|\{[^{}]*\})*\}|;)")
-_SIMPLE = re.compile(r"([#.])([\w-]+)|\[([\w-]+)(?:=[\"']?([^\"'\]]*)[\"']?)?\]|(:[\w-]+(?:\([^)]*\))?)")
-_COMPOUND = re.compile(r"([\w-]+|\*)?((?:[#.][\w-]+|\[[^\]]*\]|:[\w-]+(?:\([^)]*\))?)*)$")
+Values = dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Compound:
-    """One element of a selector: ``g.node[data-x]``; ``child`` if it must stand right inside the one before."""
+def _declarations(content: Any) -> tuple[Values, Values]:
+    """``fill:red;color:blue !important`` as two tables, the second of what is important."""
+    import tinycss2
 
-    tag: str
-    ids: tuple[str, ...]
-    classes: tuple[str, ...]
-    attributes: tuple[tuple[str, str | None], ...]
-    child: bool
-
-    def fits(self, element: Element) -> bool:
-        return (
-            self.tag in ("", "*", element.tag)
-            and all(element.get("id") == name for name in self.ids)
-            and set(self.classes) <= set(element.get("class", "").split())
-            and all(
-                element.get(name) == value if value is not None else name in element.attrib
-                for name, value in self.attributes
-            )
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    chain: tuple[_Compound, ...]
-    weight: tuple[int, int, int, int]  # ids, classes, tags, place in the sheet
-    declarations: dict[str, str]
-    important: dict[str, str]
-
-
-def declarations(text: str) -> tuple[dict[str, str], dict[str, str]]:
-    """``a:b;c:d !important`` as two tables, the second of what is important."""
-    plain: dict[str, str] = {}
-    important: dict[str, str] = {}
-    for item in text.split(";"):
-        name, colon, value = item.partition(":")
-        if colon:
-            value, marked, _ = value.partition("!important")
-            (important if marked else plain)[name.strip().lower()] = value.strip()
+    plain: Values = {}
+    important: Values = {}
+    for item in tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True):
+        if item.type == "declaration" and item.lower_name in DEFAULTS:
+            table = important if item.important else plain
+            table[item.lower_name] = tinycss2.serialize(item.value).strip()
     return plain, important
 
 
-def _selector(text: str) -> tuple[_Compound, ...] | None:
-    """None for one that is not read here, such as ``:hover``."""
-    chain: list[_Compound] = []
-    child = False
-    for word in re.sub(r"\s*>\s*", " > ", text.strip()).split():
-        if word == ">":
-            child = True
-            continue
-        match = _COMPOUND.match(word)
-        if match is None:
-            return None
-        ids: list[str] = []
-        classes: list[str] = []
-        attributes: list[tuple[str, str | None]] = []
-        for mark, name, attribute, value, pseudo in _SIMPLE.findall(match[2]):
-            if pseudo:
-                return None
-            if attribute:
-                attributes.append((attribute, value if "=" in match[2] else None))
-            else:
-                (ids if mark == "#" else classes).append(name)
-        tag = match[1] or ""
-        chain.append(_Compound(tag, tuple(ids), tuple(classes), tuple(attributes), child))
-        child = False
-    return tuple(chain) or None
+@functools.lru_cache(maxsize=4)
+def _rules(sheet: str) -> Any:
+    """The rules of a style sheet that declare something we look at, as a matcher of elements.
 
+    Remembered, for a drawing is looked at twice: for the room that its formulas need, and to place them.
+    """
+    import cssselect2
+    import tinycss2
 
-def _rules(sheet: str) -> list[_Rule]:
-    rules: list[_Rule] = []
-    for selectors, body in _RULE.findall(_AT.sub("", re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL))):
-        plain, important = declarations(body)
-        if not (plain.keys() | important.keys()) & DEFAULTS.keys():
+    matcher = cssselect2.Matcher()
+    for rule in tinycss2.parse_stylesheet(sheet, skip_comments=True, skip_whitespace=True):
+        if rule.type != "qualified-rule":  # not @media or @keyframes: a picture has one state
             continue
-        for selector in selectors.split(","):
-            chain = _selector(selector)
-            if chain is not None:
-                ids = sum(len(part.ids) for part in chain)
-                classes = sum(len(part.classes) + len(part.attributes) for part in chain)
-                tags = sum(part.tag not in ("", "*") for part in chain)
-                rules.append(_Rule(chain, (ids, classes, tags, len(rules)), plain, important))
-    return sorted(rules, key=lambda rule: rule.weight)
+        found = _declarations(rule.content)
+        if not any(found):
+            continue
+        try:
+            selectors = cssselect2.compile_selector_list(rule.prelude)
+        except (cssselect2.SelectorError, NotImplementedError):  # no CSS, or more of it than is known there
+            continue
+        for selector in selectors:
+            matcher.add_selector(selector, found)
+    return matcher
 
 
 @dataclass(slots=True)
 class Styles:
+    """Asked for an element as it stood when this was made: the tree may change meanwhile."""
+
     root: Element
-    parents: dict[Element, Element] = field(default_factory=dict)
-    _sheet: list[_Rule] = field(default_factory=list)
-    _known: dict[Element, dict[str, str]] = field(default_factory=dict)
+    parents: dict[Element, Element] = field(init=False)
+    _wrapped: dict[Element, Any] = field(init=False)  # as the matcher wants elements
+    _sheet: Any = field(init=False)
+    _known: dict[Element, Values] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        import cssselect2
+
         self.parents = {child: parent for parent in self.root.iter() for child in parent}
+        wrapped = cssselect2.ElementWrapper.from_xml_root(self.root).iter_subtree()
+        self._wrapped = {each.etree_element: each for each in wrapped}
         self._sheet = _rules("".join(e.text or "" for e in self.root.iter("style")))
 
-    def of(self, element: Element) -> dict[str, str]:
+    def of(self, element: Element) -> Values:
         """The values that hold at ``element``; ``font-size`` is a bare number, in pixels."""
         if element in self._known:
             return self._known[element]
         parent = self.parents.get(element)
         values = dict(DEFAULTS | {"font-size": "16"} if parent is None else self.of(parent))
         above = float(values["font-size"])
-        own = {name: value for name, value in element.attrib.items() if name in DEFAULTS}
-        rules = [rule for rule in self._sheet if self._fits(rule.chain, element)]
-        inline, urgent = declarations(element.get("style", ""))
-        for rule in rules:
-            own |= rule.declarations
-        own |= inline
-        for rule in rules:
-            own |= rule.important
-        own |= urgent
-        values |= {name: own[name] for name in DEFAULTS if own.get(name, "inherit") != "inherit"}
+        own = self._own(element)
+        values |= {name: value for name, value in own.items() if value != "inherit"}
         values["font-size"] = f"{length(values['font-size'], above):g}"
         self._known[element] = values
         return values
 
-    def _fits(self, chain: tuple[_Compound, ...], element: Element) -> bool:
-        """Whether the selector's last part is this element, and the others stand around it."""
-        if not chain[-1].fits(element):
-            return False
-        if len(chain) == 1:
-            return True
-        around = self.parents.get(element)
-        while around is not None:
-            if self._fits(chain[:-1], around):
-                return True
-            around = None if chain[-1].child else self.parents.get(around)
-        return False
+    def _own(self, element: Element) -> Values:
+        """What is said of the element itself; what comes later in here wins."""
+        own = {name: value for name, value in element.attrib.items() if name in DEFAULTS}
+        matches = self._sheet.match(self._wrapped[element])
+        rules = [found for _, _, pseudo_element, found in matches if pseudo_element is None]
+        inline, urgent = _declarations(element.get("style", ""))
+        for plain, _ in rules:
+            own |= plain
+        own |= inline
+        for _, important in rules:
+            own |= important
+        return own | urgent
 
 
 def length(text: str, em: float) -> float:
