@@ -22,6 +22,7 @@ from fitnotes.build.sources import find_sources
 from fitnotes.draw import darken, pictures
 from fitnotes.draw.pictures import BadPicture
 from fitnotes.settings import find_project
+from fitnotes.store.blobs import Blobs
 from fitnotes.targets import registry
 
 FORMATS = registry.formats()
@@ -197,7 +198,7 @@ def test_no_word_is_lost_for_want_of_a_font(tmp_path: Path) -> None:
 def test_conversions_are_kept_and_damage_is_mended(tmp_path: Path) -> None:
     convert = pictures.converter(FORMATS["docx"], tmp_path)
     first = convert(SVG.encode(), ".svg")
-    (kept,) = [path for path in pictures.folder_of(tmp_path).rglob("*") if path.is_file()]
+    (kept,) = [path for path in Blobs.of(tmp_path).folder.rglob("*") if path.is_file()]
     when = kept.stat().st_mtime_ns
     assert convert(SVG.encode(), ".svg") == first
     assert kept.stat().st_mtime_ns == when
@@ -206,7 +207,7 @@ def test_conversions_are_kept_and_damage_is_mended(tmp_path: Path) -> None:
         assert convert(SVG.encode(), ".svg") == first
     assert kept.read_bytes().endswith(first[0])
     os.utime(kept, (0, 0))
-    assert pictures.trim(pictures.folder_of(tmp_path), 30)[0] == 1
+    assert Blobs.of(tmp_path).remove(30)[0] == 1
     assert (
         pictures.converter(FORMATS["docx"], tmp_path / "note.md" / "nowhere")(SVG.encode(), ".svg") == first
     )

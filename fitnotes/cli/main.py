@@ -167,13 +167,13 @@ def info() -> None:
 )
 def gc(days: float) -> None:
     """Remove results that were not used for some time, and what killed builds left."""
-    from fitnotes.draw import pictures
     from fitnotes.execute.cache import Cache
     from fitnotes.settings import find_project, show_size
+    from fitnotes.store.blobs import Blobs
 
     project = find_project(Path.cwd())
     count, freed = Cache(project.root, project.results).trim(project.settings.cache_size, days)
-    others, bytes_ = pictures.trim(pictures.folder_of(project.root), days)
+    others, bytes_ = Blobs.of(project.root).remove(days)
     count, freed = count + others, freed + bytes_
     click.echo(f"removed {count} file{'' if count == 1 else 's'}, {show_size(freed)}")
 
@@ -181,13 +181,13 @@ def gc(days: float) -> None:
 @cache.command()
 def clear() -> None:
     """Remove all stored results and converted pictures: the next build runs everything."""
-    from fitnotes.draw import pictures
     from fitnotes.execute.cache import Cache
     from fitnotes.settings import find_project
+    from fitnotes.store.blobs import Blobs
 
     project = find_project(Path.cwd())
     count, _ = Cache(project.root, project.results).trim(1)
-    pictures.trim(pictures.folder_of(project.root))
+    Blobs.of(project.root).remove()
     click.echo(f"removed {count} result{'' if count == 1 else 's'}")
 
 

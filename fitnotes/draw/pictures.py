@@ -7,16 +7,13 @@ matplotlib stand in, so that no word is lost and every machine draws the same.
 from __future__ import annotations
 
 import base64
-import contextlib
 import functools
 import gzip
 import hashlib
 import html
 import io
-import os
 import re
 import tempfile
-import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -24,9 +21,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from fitnotes.document.formats import Format
-from fitnotes.execute.cache import USED_AGAIN
-from fitnotes.settings import Project, Settings
-from fitnotes.store.files import digest, write_atomically
+from fitnotes.store.blobs import Blobs
+from fitnotes.store.files import digest
 
 VERSION = 1  # of what is below: with another one all pictures are made anew
 PPI = 200  # dots to the inch where a drawing has to become dots
@@ -40,45 +36,6 @@ class BadPicture(Exception):
 
 
 # --------------------------------------------------------------------------------------------------
-# What is kept
-
-
-def folder_of(root: Path) -> Path:
-    """Where a project keeps the pictures made from others."""
-    return Project(root, Settings()).store / "pictures"
-
-
-def kept(folder: Path | None, key: str, make: Callable[[], bytes]) -> bytes:
-    """What ``make`` gives, from ``folder`` if it was made before. A damaged file there is made again."""
-    if folder is None:
-        return make()
-    path = folder / key[:2] / key[2:34]
-    with contextlib.suppress(OSError):
-        total, _, data = path.read_bytes().partition(b"\n")
-        if total == hashlib.sha256(data).hexdigest().encode():
-            if time.time() - path.stat().st_mtime > USED_AGAIN:
-                os.utime(path)  # for `trim`
-            return data
-    data = make()
-    with contextlib.suppress(OSError):  # a full disk, or a project that may only be read
-        write_atomically(path, hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
-    return data
-
-
-def trim(folder: Path, days: float | None = None) -> tuple[int, int]:
-    """Removes what was not used for ``days`` (None: everything). Returns (files, bytes)."""
-    oldest = time.time() - days * 86400 if days is not None else float("inf")
-    count = freed = 0
-    for path in folder.glob("??/*"):
-        with contextlib.suppress(OSError):
-            info = path.stat()
-            if info.st_mtime < oldest:
-                path.unlink()
-                count, freed = count + 1, freed + info.st_size
-    return count, freed
-
-
-# --------------------------------------------------------------------------------------------------
 # What a format can show
 
 _DOTS = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".avif"})
@@ -89,7 +46,7 @@ _TYPST = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf"})
 def converter(format_: Format, root: Path | None) -> Convert:
     """What turns a file into one that a format can show: (data, suffix) → (data, suffix), None where it
     cannot. Raises BadPicture. What it makes is kept below the project's ``root``."""
-    folder = folder_of(root) if root is not None else None
+    blobs = Blobs.of(root)
 
     def convert(data: bytes, suffix: str) -> tuple[bytes, str] | None:
         data, suffix = recognised(data, suffix)
@@ -100,13 +57,13 @@ def converter(format_: Format, root: Path | None) -> Convert:
             return None
         if goal != suffix:
             key = digest("picture", VERSION, _typst_version(), hashlib.sha256(data).hexdigest(), suffix, goal)
-            return kept(folder, key, lambda: _made(data, suffix, goal)), goal
+            return blobs.made_once(key, lambda: _made(data, suffix, goal)), goal
         if suffix == ".svg":
             data = without_prolog(data)
             _well_formed(data)
         elif suffix in _TYPST:  # one that Typst or LaTeX cannot read would end the whole document
             key = digest("read", _typst_version(), hashlib.sha256(data).hexdigest(), suffix)
-            kept(folder, key, lambda: b"ok" if _compiled(data, suffix, "svg") else b"")
+            blobs.made_once(key, lambda: b"ok" if _compiled(data, suffix, "svg") else b"")
         return data, suffix
 
     return convert

@@ -17,10 +17,10 @@ from typing import ClassVar
 from fitnotes.document.nodes import DARK
 from fitnotes.draw import darken
 from fitnotes.draw.drawing import COMMON, Block, Drawn, Failed, Surroundings
-from fitnotes.draw.pictures import folder_of, kept
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.slots import cores
 from fitnotes.settings import to_bool
+from fitnotes.store.blobs import Blobs
 from fitnotes.store.files import digest
 from fitnotes.store.inputs import MISSING, file_hash
 from fitnotes.tex import packages
@@ -93,7 +93,7 @@ class Tikz:
         self.note = around.note
         self.media = around.media
         self.preamble = around.preamble
-        self.folder = folder_of(around.root)
+        self.blobs = Blobs.of(around.root)
         self.engine = any_latex(around.pdf_engine)
         self._files: dict[int, tuple[tuple[str, str], ...]] = {}
 
@@ -181,7 +181,7 @@ class Tikz:
                 if (known := self.around.failures.get(key)) is not None:
                     raise known
                 try:
-                    return kept(self.folder, key, make(engine) if self.engine else _give_up)
+                    return self.blobs.made_once(key, make(engine) if self.engine else _give_up)
                 except LookupError:
                     continue
                 except TikzError as error:

@@ -17,11 +17,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fitnotes.execute.result import Result
-from fitnotes.store.files import digest, write_atomically
+from fitnotes.store.files import USED_AGAIN, digest, write_atomically
 from fitnotes.store.inputs import Current, Input
 
 FORMAT = 3
-USED_AGAIN = 3600.0  # seconds after which the use of a result is noted anew, for `trim`
 
 
 class Cache:

@@ -10,6 +10,10 @@ import os
 import tempfile
 from pathlib import Path
 
+USED_AGAIN = (
+    3600.0  # seconds after which the use of a file is noted anew, for those that remove what nobody uses
+)
+
 
 def digest(*parts: object) -> str:
     """A hash over the parts that keeps them apart (JSON with sorted keys)."""
