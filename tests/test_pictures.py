@@ -21,6 +21,7 @@ from fitnotes.build.schedule import Build
 from fitnotes.build.sources import find_sources
 from fitnotes.draw import darken, pictures
 from fitnotes.draw.pictures import BadPicture
+from fitnotes.draw.svg import sized
 from fitnotes.settings import find_project
 from fitnotes.store.blobs import Blobs
 from fitnotes.targets import registry
@@ -151,7 +152,7 @@ def test_a_turned_photo_is_upright_where_nobody_turns_it() -> None:
 
 
 def test_a_drawing_keeps_its_size_in_dots() -> None:
-    made = Image.open(io.BytesIO(pictures.svg_to_png(pictures.sized(BOX).encode())))
+    made = Image.open(io.BytesIO(pictures.svg_to_png(sized(BOX).encode())))
     assert made.size[0] / made.info["dpi"][0] == pytest.approx(150 / 72, abs=0.01)
 
 
@@ -169,7 +170,7 @@ def test_a_drawing_keeps_its_size_in_dots() -> None:
     ],
 )
 def test_sizes_of_drawings(given: str, expected: str | None) -> None:
-    made = pictures.sized(f'<?xml version="1.0"?><svg\n {given} data-a="1>0"><path/></svg>')
+    made = sized(f'<?xml version="1.0"?><svg\n {given} data-a="1>0"><path/></svg>')
     found = re.search(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', made)
     assert (f"{found[1]} {found[2]}" if found else None) == expected
     assert "viewBox" in made or expected is None

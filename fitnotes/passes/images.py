@@ -14,6 +14,7 @@ from fitnotes.document.tree import Change, walk
 from fitnotes.draw import darken, pictures
 from fitnotes.draw.media import Media
 from fitnotes.draw.pictures import BadPicture
+from fitnotes.draw.svg import decoded, lost_in, sized, with_linked
 from fitnotes.errors import Problem
 from fitnotes.passes.page import Page
 from fitnotes.source.note import Note
@@ -150,7 +151,7 @@ class _Placer:
             return data, path.suffix.lower()  # said when it is converted
         if suffix != ".svg":
             return data, suffix
-        if lost := pictures.lost_in(pictures.decoded(data), self.format):
+        if lost := lost_in(decoded(data), self.format):
             self.say(f"image {url}: {lost}", url, "picture")
         data, missing = self._with_linked(data, path.parent)
         for name in missing:
@@ -158,5 +159,5 @@ class _Placer:
         return data, suffix
 
     def _with_linked(self, svg: bytes, folder: Path) -> tuple[bytes, list[str]]:
-        text, missing = pictures.with_linked(pictures.decoded(svg), folder, self.read)
-        return pictures.sized(text).encode(), missing
+        text, missing = with_linked(decoded(svg), folder, self.read)
+        return sized(text).encode(), missing
