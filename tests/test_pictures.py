@@ -21,7 +21,7 @@ from fitnotes.build.schedule import Build
 from fitnotes.build.sources import find_sources
 from fitnotes.draw import darken, pictures
 from fitnotes.draw.pictures import BadPicture
-from fitnotes.draw.svg import sized
+from fitnotes.draw.svg import lost_in, parts, sized, with_linked
 from fitnotes.settings import find_project
 from fitnotes.store.blobs import Blobs
 from fitnotes.targets import registry
@@ -190,6 +190,35 @@ def test_no_word_is_lost_for_want_of_a_font(tmp_path: Path) -> None:
         "DejaVuSansMono",
         "LibertinusSerif",
     }
+
+
+def test_elements_are_found_in_the_text_of_an_svg() -> None:
+    text = """<?xml version="1.0" encoding="utf-8"?>
+<!-- é <image/> --><svg><g a="1>0" b='"'/><s:g >€ &amp; <![CDATA[<g>]]><g>ü</g ></s:g></svg>"""
+    assert [
+        (part.name, text[part.start : part.inside], text[part.start : part.end]) for part in parts(text)
+    ] == [
+        ("", "<!-- é <image/> -->", "<!-- é <image/> -->"),
+        ("svg", "<svg>", text[text.index("<svg") :]),
+        ("g", '<g a="1>0" b=\'"\'/>', '<g a="1>0" b=\'"\'/>'),
+        ("g", "<s:g >", text[text.index("<s:g") : -6]),
+        ("g", "<g>", "<g>ü</g >"),
+    ]
+    assert parts("<svg><g></svg>") == []
+    assert parts('<!DOCTYPE svg [<!ENTITY e "<g/>">]><svg>&e;</svg>') == []
+
+
+def test_only_what_a_reader_would_show_is_missed() -> None:
+    text = '<svg>é<!-- <image href="old.png"/> --><image alt="a>b" href="a.png"/><image href="#b"/></svg>'
+    made, missing = with_linked(text, Path("x"), lambda path: b"data" if path == Path("x/a.png") else None)
+    assert (made, missing) == (text.replace("a.png", "data:image/png;base64,ZGF0YQ=="), [])
+    for words, lost in (("", False), ("<flowSpan> a</flowSpan>", True), ("a", True)):
+        flowed = f"<svg><flowRoot><flowRegion/><flowPara>{words}</flowPara><flowPara/></flowRoot></svg>"
+        assert (lost_in(flowed, FORMATS["html"]) is not None) is lost
+    html = "<foreignObject>a</foreignObject>"
+    assert lost_in(f"<svg><switch>{html}<text/></switch></svg>", "typst") is None
+    assert lost_in(f"<svg>{html}</svg>", "html") is None
+    assert "foreignObject" in str(lost_in(f"<svg><switch/>{html}</svg>", "typst"))
 
 
 # --------------------------------------------------------------------------------------------------

@@ -8,22 +8,25 @@ from __future__ import annotations
 import colorsys
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from fitnotes.render.svg import Part, parts
 
 TEXT, PAGE = (0xE3, 0xE5, 0xE9), (0x16, 0x18, 0x1C)  # as in the pages' style
 MAPPED = 4  # an artist with more colours than this has them from a colour map
 READABLE = 4.0  # contrast that a colour has to have with the page
 Rgb = tuple[int, int, int]
+Place = tuple[int, int, str]  # where something other than new colours comes, and what
 
 _PROPERTIES = r"(?:fill|stroke|stop-color|flood-color|color|background|background-color)"
 _COLOUR = r"(?:#[0-9a-fA-F]{3,8}\b|(?:rgb|hsl)a?\([^)]*\)|[a-zA-Z]+)"
+# Colours stand in style sheets, in style="…" and in attributes, and are written alike in all of them.
 _USES = re.compile(rf"""(?P<head>(?<![\w-]){_PROPERTIES}\s*(?:=\s*["']|:)\s*)(?P<colour>{_COLOUR})""")
-_PARTS = re.compile(
-    r"(?s)<mask\b.*?</mask>|<image\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*>|<!--.*?-->|<metadata\b.*?</metadata>"
+_SHAPES = frozenset(
+    ("path", "rect", "polygon", "circle", "ellipse", "text", "line", "polyline", "use", "image")
 )
-_SHAPE = re.compile(
-    r"""<(?:path|rect|polygon|circle|ellipse|text|line|polyline|use|image)\b(?:[^>"']|"[^"]*"|'[^']*')*>"""
-)
+_ARTIST = re.compile(r'<g id="[A-Z]\w*_\d+"')  # as matplotlib writes it
+_UNSEEN = frozenset(("defs", "clipPath", "mask", "symbol", "metadata", "style"))
 _WHITE = re.compile(
     r"""((?<![\w-])fill\s*(?:=\s*["']|:)\s*)(?:#fff(?:fff)?\b|white\b|rgb\(\s*255\s*,\s*255\s*,\s*255\s*\)|rgb\(\s*100%\s*,\s*100%\s*,\s*100%\s*\))""",
     re.IGNORECASE,
@@ -32,48 +35,54 @@ _WHITE = re.compile(
 
 def darkened(svg: bytes) -> bytes:
     """The same drawing for a dark page."""
-    text = _without_paper(svg.decode("utf-8", "replace"))
+    text = svg.decode("utf-8", "replace")
+    found = parts(text)
     out, at = [], 0
-    for start, end in sorted([*(part.span() for part in _PARTS.finditer(text)), *_mapped(text)]):
+    for start, end, made in sorted([*_paper(text, found), *_untouched(text, found), *_mapped(text, found)]):
         if start >= at:
-            out += [_recoloured(text[at:start]), _masked(text[start:end])]
+            out += [_recoloured(text[at:start]), made]
             at = end
     text = "".join([*out, _recoloured(text[at:])])
     # What has no colour of its own is black; what is inherited from here is not.
     return re.sub(r"<svg\b(?![^>]*\sfill=)", f'<svg fill="{_hex(TEXT)}"', text, count=1).encode()
 
 
+def _paper(text: str, found: Sequence[Part]) -> Iterator[Place]:
+    """The white sheet that a drawing begins with, without its white: the page shows through."""
+    unseen = 0
+    for part in found:
+        if part.name in _UNSEEN:
+            unseen = max(unseen, part.end)
+        elif part.name in _SHAPES and part.start >= unseen:
+            first = text[part.start : part.inside]
+            if _WHITE.search(first):
+                yield part.start, part.inside, _recoloured(_WHITE.sub(r"\g<1>none", first, count=1))
+            return
+
+
+def _untouched(text: str, found: Sequence[Part]) -> Iterator[Place]:
+    """Masks, pictures of dots, comments and descriptions."""
+    for part in found:
+        if part.name in ("mask", "metadata", "image", ""):
+            end = part.inside if part.name == "image" else part.end
+            yield part.start, end, _masked(text[part.start : end])
+
+
 def _masked(part: str) -> str:
     return re.sub(r"^<mask\b(?![^>]*\sfill=)", '<mask fill="#000000"', part)
 
 
-def _mapped(text: str) -> Iterator[tuple[int, int]]:
+def _mapped(text: str, found: Sequence[Part]) -> Iterator[Place]:
     """Where matplotlib draws with a colour map, as in a mesh: these colours are to be looked up in its scale."""
-    opened: list[tuple[int, bool]] = []
-    for tag in re.finditer(r"<g\b[^>]*>|</g>", text):
-        if tag[0] != "</g>":
-            opened.append((tag.start(), re.match(r"<g id=\"[A-Z]\w*_\d+\"", tag[0]) is not None))
-        elif opened:
-            start, artist = opened.pop()
-            if artist and len({use["colour"] for use in _USES.finditer(text, start, tag.end())}) > MAPPED:
-                yield start, tag.end()
+    for part in found:
+        if part.name == "g" and _ARTIST.match(text, part.start):
+            colours = {use["colour"] for use in _USES.finditer(text, part.start, part.end)}
+            if len(colours) > MAPPED:
+                yield part.start, part.end, text[part.start : part.end]
 
 
 def _recoloured(text: str) -> str:
     return _USES.sub(lambda use: use["head"] + _dark(use["colour"]), text)
-
-
-def _without_paper(text: str) -> str:
-    """Without the white sheet that a drawing begins with: the page shows through."""
-    visible = re.sub(
-        r"(?s)<(defs|clipPath|mask|symbol|metadata|style)\b.*?</\1>|<!--.*?-->",
-        lambda m: " " * len(m[0]),
-        text,
-    )
-    first = _SHAPE.search(visible)
-    if first is None or not _WHITE.search(first[0]):
-        return text
-    return text[: first.start()] + _WHITE.sub(r"\g<1>none", first[0], count=1) + text[first.end() :]
 
 
 @functools.cache
