@@ -253,31 +253,60 @@ def core_mathml(text: str) -> str:
         return ""
     root = ElementTree.fromstring(text)
     for element in root.iter():
-        for name in [name for name in element.attrib if name.startswith("data-")]:
-            del element.attrib[name]
-        if len(element) and element.text and not element.text.strip():
-            element.text = None
-        element.tail = None
-        if element.tag.endswith("}mtext") and element.text:
-            element.text = element.text.replace(" ", "\u00a0")  # it would break where a cell is narrow
-        variant = element.get("mathvariant", "normal").upper()
-        if variant != "NORMAL":
-            del element.attrib["mathvariant"]
-            style = _VARIANTS.get(variant, variant)
-            table = _alphabets()
-            element.text = "".join(table.get((style, char), char) for char in element.text or "")
-            if element.tag.endswith("}mi") and len(element.text) == 1:
-                element.set("mathvariant", "normal")
-        for before, after in pairwise(element):
-            if before.text == "\u2061" and not (after.text or "").startswith("("):
-                before.set("rspace", "0.167em")  # sin x: browsers know no space for the invisible sign
-    for table_ in list(root.iter(f"{{{_MML}}}mtable")):
-        _style_table(table_)
+        _clean(element)
+        _keep_spaces(element)
+        _set_alphabet(element)
+        _space_operators(element)
+    for table in list(root.iter(f"{{{_MML}}}mtable")):
+        _style_table(table)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _is(element: ElementTree.Element, name: str) -> bool:
+    return element.tag == f"{{{_MML}}}{name}"
+
+
+def _clean(element: ElementTree.Element) -> None:
+    """Without MathJax's own notes, and without the blanks between elements."""
+    for name in [name for name in element.attrib if name.startswith("data-")]:
+        del element.attrib[name]
+    if len(element) and element.text and not element.text.strip():
+        element.text = None
+    element.tail = None
+
+
+def _keep_spaces(element: ElementTree.Element) -> None:
+    """Words would break at a space where a cell is narrow."""
+    if _is(element, "mtext") and element.text:
+        element.text = element.text.replace(" ", "\u00a0")
+
+
+def _set_alphabet(element: ElementTree.Element) -> None:
+    """The characters of the alphabet that ``mathvariant`` names."""
+    variant = element.get("mathvariant", "normal").upper()
+    if variant == "NORMAL":
+        return
+    del element.attrib["mathvariant"]
+    style = _VARIANTS.get(variant, variant)
+    element.text = "".join(_alphabets().get((style, char), char) for char in element.text or "")
+    if _is(element, "mi") and len(element.text) == 1:  # browsers slant a letter that stands alone
+        element.set("mathvariant", "normal")
+
+
+def _space_operators(element: ElementTree.Element) -> None:
+    """sin x: browsers know no space for the invisible sign between them."""
+    for before, after in pairwise(element):
+        if before.text == "\u2061" and not (after.text or "").startswith("("):
+            before.set("rspace", "0.167em")
 
 
 def _words(element: ElementTree.Element, name: str, otherwise: str) -> list[str]:
     return element.attrib.pop(name, otherwise).split() or [otherwise]
+
+
+def _at(words: list[str], place: int) -> str:
+    """The last word counts for all places behind it."""
+    return words[min(place, len(words) - 1)]
 
 
 def _style_table(table: ElementTree.Element) -> None:
@@ -287,40 +316,55 @@ def _style_table(table: ElementTree.Element) -> None:
     table.attrib.pop("rowspacing", None)
     frame = table.attrib.pop("frame", "none")
     rows = list(table)
-    numbered = any(row.tag.endswith("}mlabeledtr") for row in rows)
-    width = max((len(row) - row.tag.endswith("}mlabeledtr") for row in rows), default=0)
+    numbers = [_without_number(row) for row in rows]
     for n, row in enumerate(rows):
-        number = None
-        if row.tag.endswith("}mlabeledtr"):
-            number = row[0]
-            row.remove(number)
-            row.tag = f"{{{_MML}}}mtr"
         own = _words(row, "columnalign", "") if "columnalign" in row.attrib else columns
         for i, cell in enumerate(row):
-            align = cell.attrib.pop("columnalign", own[min(i, len(own) - 1)])
+            align = cell.attrib.pop("columnalign", _at(own, i))
             style = [f"text-align:{align}", f"text-align:-webkit-{align}"]
-            left = gaps[min(i - 1, len(gaps) - 1)] if i else "0em"
-            size = re.match(r"([\d.]+)(.*)", left)
-            style.append(f"padding-left:{left}" if not size else f"padding-left:{float(size[1]):g}{size[2]}")
-            style.append("padding-right:0")
-            if i < len(row) - 1 and rules[min(i, len(rules) - 1)] != "none":
+            style += [f"padding-left:{_short(_at(gaps, i - 1) if i else '0em')}", "padding-right:0"]
+            if i < len(row) - 1 and _at(rules, i) != "none":
                 style += ["border-right:.06em solid", "padding-right:.5em"]
-            if n < len(rows) - 1 and lines[min(n, len(lines) - 1)] != "none":
+            if n < len(rows) - 1 and _at(lines, n) != "none":
                 style.append("border-bottom:.06em solid")
             cell.set("style", ";".join(style))
-        if numbered:
-            for _ in range(width - len(row)):
-                ElementTree.SubElement(row, f"{{{_MML}}}mtd")
-            filler = ElementTree.Element(f"{{{_MML}}}mtd", {"style": "width:50%"})
-            row.insert(0, filler)
-            last = ElementTree.SubElement(
-                row, f"{{{_MML}}}mtd", {"style": "width:50%;text-align:right;text-align:-webkit-right"}
-            )
-            last.extend(list(number) if number is not None else [])
     if frame != "none":
         table.set("style", "border:.06em solid")
-    if numbered:
+    if any(number is not None for number in numbers):
         table.set("class", "numbered")
+        width = max(map(len, rows))
+        for row, number in zip(rows, numbers, strict=True):
+            _number(row, number, width)
+
+
+def _short(length: str) -> str:
+    """A length without needless digits.
+
+    >>> _short("1.000em")
+    '1em'
+    """
+    size = re.match(r"([\d.]+)(.*)", length)
+    return f"{float(size[1]):g}{size[2]}" if size else length
+
+
+def _without_number(row: ElementTree.Element) -> ElementTree.Element | None:
+    """Makes a numbered row a plain one; the cell of its number."""
+    if not _is(row, "mlabeledtr"):
+        return None
+    number = row[0]
+    row.remove(number)
+    row.tag = f"{{{_MML}}}mtr"
+    return number
+
+
+def _number(row: ElementTree.Element, number: ElementTree.Element | None, width: int) -> None:
+    """Centres a row of ``width`` cells between two of one size, of which the right one has its number."""
+    for _ in range(width - len(row)):
+        ElementTree.SubElement(row, f"{{{_MML}}}mtd")
+    row.insert(0, ElementTree.Element(f"{{{_MML}}}mtd", {"style": "width:50%"}))
+    style = "width:50%;text-align:right;text-align:-webkit-right"
+    last = ElementTree.SubElement(row, f"{{{_MML}}}mtd", {"style": style})
+    last.extend(list(number) if number is not None else [])
 
 
 def picture(svg: str, font_size: float) -> tuple[str, float, float]:

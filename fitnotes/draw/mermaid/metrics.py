@@ -123,45 +123,70 @@ _WIDTHS = {
 }  # fmt: skip
 _HEIGHTS = {"TSPAN_B_BOX_HEIGHT", "RAW_B_BOX_HEIGHT", "SIMPLE_B_BOX_HEIGHT"}
 _SIDES = {"B_BOX_X", "B_BOX_X_WITH_ASCII_OVERHANG", "TITLE_B_BOX_X"}
+_DIMENSIONS, _WITH_RAW_WIDTH = "MERMAID_CALCULATE_TEXT_DIMENSIONS", "WRAPPED_WITH_RAW_WIDTH"
+_METRICS = {"MEASURE", "WRAPPED", _WITH_RAW_WIDTH, _DIMENSIONS}
 
 
 def answer(request: Any, sizes: Sizes) -> dict[str, Any] | None:
     """What merman asks for, as the fields of its result; None leaves the answer to merman itself."""
-    operation, text, em = request.operation.name, request.text, request.font_size
-    bold = is_bold(request.font_weight)
-    formulas = any(char in sizes for char in text)
-    if operation in _WIDTHS:
-        return {"kind": "LENGTH", "length": width(text, sizes, bold) * em}
-    if operation in _SIDES:
-        half = width(text, sizes, bold) * em / 2
-        return {"kind": "HORIZONTAL_EXTENTS", "bbox_left": half, "bbox_right": half}
+    operation, text = request.operation.name, request.text
+    formulas = [sizes[char] for char in text if char in sizes]
+    if operation in _WIDTHS or operation in _SIDES:
+        whole = width(text, sizes, is_bold(request.font_weight)) * request.font_size
+        return _length(whole) if operation in _WIDTHS else _sides(whole / 2)
+    if operation in _METRICS and (formulas or operation == _DIMENSIONS or _is_html(request)):
+        return _metrics(request, sizes)
     if operation in _HEIGHTS and formulas:
-        return {"kind": "LENGTH", "length": height(text, sizes, ASCENT + DESCENT) * em}
+        return _length(height(text, sizes, ASCENT + DESCENT) * request.font_size)
     if operation == "RAW_B_BOX_Y_OFFSET" and formulas:
-        above = max(sizes[char].above for char in text if char in sizes)
-        return {"kind": "LENGTH", "length": -max(ASCENT, above) * em}
-    html = request.wrap_mode.name == "HTML_LIKE"
-    dimensions = operation == "MERMAID_CALCULATE_TEXT_DIMENSIONS"
-    if operation not in ("MEASURE", "WRAPPED", "WRAPPED_WITH_RAW_WIDTH") and not dimensions:
-        return None
-    if not (html or dimensions or formulas):
-        return None
+        return _length(-max(ASCENT, *(size.above for size in formulas)) * request.font_size)
+    return None
+
+
+def _is_html(request: Any) -> bool:
+    return bool(request.wrap_mode.name == "HTML_LIKE")
+
+
+def _length(pixels: float) -> dict[str, Any]:
+    return {"kind": "LENGTH", "length": pixels}
+
+
+def _sides(half: float) -> dict[str, Any]:
+    return {"kind": "HORIZONTAL_EXTENTS", "bbox_left": half, "bbox_right": half}
+
+
+def _metrics(request: Any, sizes: Sizes) -> dict[str, Any]:
+    """Width, height and lines of a text that is wrapped where it is wider than it may be."""
+    text, em, bold = request.text, request.font_size, is_bold(request.font_weight)
     most = None if request.max_width is None else request.max_width / em
     lines = wrap(text, sizes, most, bold)
-    widest = max(width(line.rstrip(), sizes, bold) for line in lines)
-    if most is not None and len(lines) > text.count("\n") + 1:
-        widest = max(widest, most)
-    # Mermaid rounds what it measures by itself.
-    line_height = request.line_height if html else round(LINE * em)
-    tall = sum(height(line, sizes, line_height / em) for line in lines) * em
-    if dimensions and any(sizes[char].halved for char in text if char in sizes):
-        tall = (tall + line_height * len(lines)) / 2
-    kind = "WRAPPED_WITH_RAW_WIDTH" if operation == "WRAPPED_WITH_RAW_WIDTH" else "METRICS"
-    raw = max(width(row, sizes, bold) for row in text.split("\n")) * em
-    return {
-        "kind": kind, "width": widest * em, "height": tall, "line_count": len(lines),
-        "raw_width": raw if kind != "METRICS" else None,
+    found = {
+        "kind": "METRICS", "line_count": len(lines), "raw_width": None,
+        "width": _widest(text, lines, sizes, most, bold) * em, "height": _tall(request, lines, sizes),
     }  # fmt: skip
+    if request.operation.name == _WITH_RAW_WIDTH:
+        raw = max(width(row, sizes, bold) for row in text.split("\n"))
+        found |= {"kind": _WITH_RAW_WIDTH, "raw_width": raw * em}
+    return found
+
+
+def _widest(text: str, lines: list[str], sizes: Sizes, most: float | None, bold: bool) -> float:
+    """In em; a text that had to be wrapped takes all the width that it may."""
+    widest = max(width(line.rstrip(), sizes, bold) for line in lines)
+    wrapped = most is not None and len(lines) > text.count("\n") + 1
+    return max(widest, most or 0.0) if wrapped else widest
+
+
+def _tall(request: Any, lines: list[str], sizes: Sizes) -> float:
+    """The height of all lines, in pixels."""
+    em = request.font_size
+    # Mermaid rounds what it measures by itself.
+    line_height = request.line_height if _is_html(request) else round(LINE * em)
+    tall = sum(height(line, sizes, line_height / em) for line in lines) * em
+    halved = any(sizes[char].halved for char in request.text if char in sizes)
+    if halved and request.operation.name == _DIMENSIONS:
+        tall = (tall + line_height * len(lines)) / 2
+    return float(tall)
 
 
 def measurer(sizes: Callable[[], Sizes]) -> Any:
