@@ -216,9 +216,9 @@ def test_only_what_a_reader_would_show_is_missed() -> None:
         flowed = f"<svg><flowRoot><flowRegion/><flowPara>{words}</flowPara><flowPara/></flowRoot></svg>"
         assert (lost_in(flowed, FORMATS["html"]) is not None) is lost
     html = "<foreignObject>a</foreignObject>"
-    assert lost_in(f"<svg><switch>{html}<text/></switch></svg>", "typst") is None
-    assert lost_in(f"<svg>{html}</svg>", "html") is None
-    assert "foreignObject" in str(lost_in(f"<svg><switch/>{html}</svg>", "typst"))
+    assert lost_in(f"<svg><switch>{html}<text/></switch></svg>", FORMATS["typst"]) is None
+    assert lost_in(f"<svg>{html}</svg>", FORMATS["html"]) is None
+    assert "foreignObject" in str(lost_in(f"<svg><switch/>{html}</svg>", FORMATS["typst"]))
 
 
 # --------------------------------------------------------------------------------------------------

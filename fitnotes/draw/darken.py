@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 
-from fitnotes.render.svg import Part, parts
+from fitnotes.draw.svg import Part, parts
 
 TEXT, PAGE = (0xE3, 0xE5, 0xE9), (0x16, 0x18, 0x1C)  # as in the pages' style
 MAPPED = 4  # an artist with more colours than this has them from a colour map
