@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fitnotes.draw.mathjax import typeset
 from fitnotes.tex.environments import cells, rewrite, row_numbers, rows, split_environments, with_tags
 from fitnotes.tex.macros import MacroError, Macros, brace_scripts, expand, learn, split_definitions
+from fitnotes.tex.tokens import Reader, blank_comments, calls, without_comments
 
 PREAMBLE = r"""
 \usepackage{amsmath}
@@ -241,3 +242,41 @@ def test_generated_macros_mean_what_pandoc_means_by_them(source: tuple[str, str]
     one, two = typeset([(html.unescape(found), True), (f"[{expand(formula, macros)}]", True)])
     assert bool(one.error) == bool(two.error), (found, one.error, two.error)
     assert paths(one.svg) == paths(two.svg)
+
+
+@given(st.text(alphabet=st.sampled_from("ab@1 \t\n%\\{}[]*")))
+@settings(max_examples=500, deadline=None)
+def test_the_tokens_are_the_text(tex: str) -> None:
+    reader, tokens = Reader(tex), []
+    while token := reader.take():
+        tokens.append(token)
+    assert "".join(tokens) == tex
+    assert without_comments(tex) == "".join(token for token in tokens if not token.startswith("%"))
+    assert blank_comments(tex).count("\n") == tex.count("\n")
+
+
+WORDS = st.sampled_from(["thm", "Th\\'{e}or\\`{e}me", "a, b", "\\{", "{[x]}", "\\% y", "{{}}", ""])
+GAPS = st.sampled_from(["", " ", "\n", " % a \\cmd{x} } ]\n  ", "%\n"])
+BETWEEN = st.sampled_from(
+    ["", "x ", "\\other{y}", "\\cmds{z}", "\\\\cmd{q}", "%\\cmd*{q}\n", "\\%", "{", "\n"]
+)
+COMMANDS = st.tuples(BETWEEN, st.sampled_from(["", "*"]), WORDS, WORDS, WORDS, st.tuples(*[GAPS] * 4))
+
+
+@given(st.lists(COMMANDS))
+@settings(max_examples=300, deadline=None)
+def test_calls_are_found_with_what_they_take(commands: list[tuple[str, ...]]) -> None:
+    tex, expected = "", []
+    for between, star, option, first, second, gap in commands:
+        use = f"\\cmd{gap[0]}{star}{gap[1]}[{option}]{gap[2]}{{{first}}}{gap[3]}{{{second}}}"
+        start = len(tex) + len(between)
+        expected.append((bool(star), (option, first, second), start, start + len(use)))
+        tex += between + use + "x"
+    found = [(call.starred, call.arguments, call.start, call.end) for call in calls(tex, cmd="sogg")]
+    assert found == expected
+
+
+@given(st.text(alphabet=st.sampled_from("a\\{}[]%*\n"), max_size=12), st.sampled_from(["sogog", "omm", ""]))
+def test_broken_calls_are_passed_over(rest: str, takes: str) -> None:
+    for call in calls(f"\\cmd{rest}", cmd=takes):
+        assert call.start == 0 < call.end <= len(rest) + 4

@@ -13,10 +13,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from fitnotes.tex.tokens import Reader, TexError, readings
+
 SIZE = "\0"
 LIMIT = 5_000  # expansions in one formula: more means that a macro calls itself
 
-_TOKEN = re.compile(r"\\(?:[A-Za-z@]+|.|\n)|%[^\n]*\n?[ \t]*|[{}]|[^\\%{}]|\\", re.DOTALL)
 _DOCUMENT = ("NewDocumentCommand", "RenewDocumentCommand", "ProvideDocumentCommand", "DeclareDocumentCommand")
 _DEFINES = (
     "newcommand", "renewcommand", "providecommand", "DeclareRobustCommand", "def", "gdef", "edef", "xdef",
@@ -62,7 +63,7 @@ _TAKES |= {
 }
 
 
-class MacroError(Exception):
+class MacroError(TexError):
     """A definition or use that cannot be read, or a macro that never ends."""
 
 
@@ -100,79 +101,7 @@ class Macros:
         return Macros(dict(self.commands), dict(self.environments))
 
 
-class _Reader:
-    """A position in TeX source."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.at = 0
-
-    def peek(self) -> str:
-        match = _TOKEN.match(self.text, self.at)
-        return match[0] if match else ""
-
-    def take(self) -> str:
-        token = self.peek()
-        self.at += len(token)
-        return token
-
-    def skip(self) -> None:
-        while self.at < len(self.text):
-            token = self.peek()
-            if not (token.isspace() or token.startswith("%")):
-                return
-            self.at += len(token)
-
-    def group(self) -> str:
-        """The inside of the {…} that starts here."""
-        if self.take() != "{":
-            raise MacroError("expected {")
-        start, depth = self.at, 1
-        while depth:
-            token = self.take()
-            if not token:
-                raise MacroError("a { is never closed")
-            depth += (token == "{") - (token == "}")
-        return self.text[start : self.at - 1]
-
-    def argument(self) -> str:
-        """A braced group without its braces, or one token."""
-        self.skip()
-        if self.peek() == "{":
-            return self.group()
-        token = self.take()
-        if not token or token == "}":
-            raise MacroError("an argument is missing")
-        return token
-
-    def optional(self) -> str | None:
-        """The inside of [...] if it stands here."""
-        mark = self.at
-        self.skip()
-        if self.peek() != "[":
-            self.at = mark
-            return None
-        self.take()
-        start, depth = self.at, 0
-        while True:
-            token = self.take()
-            if not token:
-                raise MacroError("a [ is never closed")
-            if token == "]" and depth == 0:
-                return self.text[start : self.at - 1]
-            depth += (token == "{") - (token == "}")
-
-    def star(self) -> bool:
-        mark = self.at
-        self.skip()
-        if self.peek() == "*":
-            self.take()
-            return True
-        self.at = mark
-        return False
-
-
-def _name(reader: _Reader) -> str:
+def _name(reader: Reader) -> str:
     name = reader.argument().strip()
     if not re.fullmatch(r"\\(?:[A-Za-z@]+|.)", name):
         raise MacroError(f"{name!r} is not a command name")
@@ -191,32 +120,14 @@ def _optional(default: str | None) -> tuple[tuple[int, str], ...]:
     return () if default is None else ((0, default),)
 
 
-def _define(reader: _Reader, macros: Macros) -> str:
+def _define(reader: Reader, macros: Macros) -> str:
     """Reads one definition at the reader's position into ``macros``; returns the name it defines."""
     command = reader.take()[1:]
     starred = reader.star()
     if command in ("def", "gdef", "edef", "xdef"):
-        reader.skip()
-        name = reader.take()
-        start = reader.at
-        while reader.peek() not in ("{", ""):
-            reader.take()
-        pattern = reader.text[start : reader.at]
-        parts = re.split(r"#[1-9]", pattern)
-        macros.commands[name] = Macro(
-            tuple(part or None for part in parts[1:]), reader.group(), lead=parts[0].strip()
-        )
-        return name
+        return _define_as_plain_tex(reader, macros)
     if command == "let":
-        reader.skip()
-        name = reader.take()
-        reader.skip()
-        if reader.peek() == "=":
-            reader.take()
-            reader.skip()
-        target = reader.take()
-        macros.commands[name] = macros.commands.get(target, Macro((), target, frozen=True))
-        return name
+        return _let(reader, macros)
     if command.endswith("environment"):
         name = reader.argument().strip()
         count, default = _count(reader.optional()), reader.optional()
@@ -227,19 +138,7 @@ def _define(reader: _Reader, macros: Macros) -> str:
     if command == "DeclareMathOperator":
         macros.commands[name] = Macro((), f"\\operatorname{'*' if starred else ''}{{{reader.argument()}}}")
     elif command.startswith("DeclarePairedDelimiter"):
-        count = _count(reader.optional()) if command.endswith("X") else 1
-        left, right = reader.argument(), reader.argument()
-        inside = reader.argument() if command.endswith("X") else "#1"
-        mandatory: tuple[str | None, ...] = (None,) * count
-        sides = inside.replace("\\delimsize", "") if command.endswith("X") else inside
-        stretched = inside.replace("\\delimsize", "\\middle")
-        sized = inside.replace("\\delimsize", SIZE)
-        macros.commands[name] = Macro(
-            mandatory,
-            f"{left} {sides} {right}",
-            starred=Macro(mandatory, f"\\left{left} {stretched} \\right{right}"),
-            sized=f"{SIZE}l{left} {sized} {SIZE}r{right}",
-        )
+        macros.commands[name] = _delimiter(reader, own_body=command.endswith("X"))
     elif command in _DOCUMENT:
         spec = reader.argument()
         body = reader.argument()
@@ -252,9 +151,46 @@ def _define(reader: _Reader, macros: Macros) -> str:
     return name
 
 
+def _define_as_plain_tex(reader: Reader, macros: Macros) -> str:
+    reader.skip()
+    name = reader.take()
+    start = reader.at
+    while reader.peek() not in ("{", ""):
+        reader.take()
+    lead, *ends = re.split(r"#[1-9]", reader.text[start : reader.at])
+    macros.commands[name] = Macro(tuple(end or None for end in ends), reader.group(), lead=lead.strip())
+    return name
+
+
+def _let(reader: Reader, macros: Macros) -> str:
+    reader.skip()
+    name = reader.take()
+    reader.skip()
+    if reader.peek() == "=":
+        reader.take()
+        reader.skip()
+    target = reader.take()
+    macros.commands[name] = macros.commands.get(target, Macro((), target, frozen=True))
+    return name
+
+
+def _delimiter(reader: Reader, own_body: bool) -> Macro:
+    count = _count(reader.optional()) if own_body else 1
+    left, right = reader.argument(), reader.argument()
+    inside = reader.argument() if own_body else "#1"
+    mandatory: tuple[str | None, ...] = (None,) * count
+    plain, stretched, sized = (inside.replace("\\delimsize", size) for size in ("", "\\middle", SIZE))
+    return Macro(
+        mandatory,
+        f"{left} {plain} {right}",
+        starred=Macro(mandatory, f"\\left{left} {stretched} \\right{right}"),
+        sized=f"{SIZE}l{left} {sized} {SIZE}r{right}",
+    )
+
+
 def _document_command(spec: str, body: str) -> Macro:
     """``m``, ``o`` and ``O{default}`` of xparse; a leading ``s`` takes a star."""
-    reader = _Reader(spec.strip())
+    reader = Reader(spec.strip())
     parameters: list[str | None] = []
     optional: list[tuple[int, str]] = []
     star = False
@@ -274,28 +210,13 @@ def _document_command(spec: str, body: str) -> Macro:
 
 
 def definitions(text: str) -> Iterator[Definition]:
-    """The definitions in ``text``. One that cannot be read is passed over."""
+    """The definitions in ``text``, but for those inside others. One that cannot be read is passed over."""
     at = 0
-    while match := DEFINITION.search(text, at):
-        if _escaped(text, match.start()):  # `\\newcommand`: a line break and a word
-            at = match.end()
-            continue
-        reader = _Reader(text)
-        reader.at = match.start()
-        try:
-            name = _define(reader, Macros())
-        except MacroError:
-            at = match.end()
-            continue
-        yield Definition(name, match[0][1:], match.start(), reader.at)
-        at = reader.at
-
-
-def _escaped(text: str, at: int) -> bool:
-    """Whether the backslash at ``at`` is itself behind one, or in a comment."""
-    backslashes = len(text[:at]) - len(text[:at].rstrip("\\"))
-    line = text[text.rfind("\n", 0, at) + 1 : at]
-    return backslashes % 2 == 1 or bool(re.search(r"(?<!\\)(?:\\\\)*%", line))
+    for start, end, name in readings(text, DEFINITION, lambda reader: _define(reader, Macros())):
+        if start >= at:
+            command = Reader(text, start).take()[1:]
+            yield Definition(name, command, start, end)
+            at = end
 
 
 def learn(text: str, macros: Macros) -> list[Definition]:
@@ -304,9 +225,7 @@ def learn(text: str, macros: Macros) -> list[Definition]:
         return []
     found = list(definitions(text))
     for definition in found:
-        reader = _Reader(text[: definition.end])
-        reader.at = definition.start
-        _define(reader, macros)
+        _define(Reader(text[: definition.end], definition.start), macros)
     return found
 
 
@@ -329,7 +248,7 @@ def _join(left: str, right: str) -> str:
     return left + glue + right
 
 
-def _arguments(reader: _Reader, macro: Macro) -> list[str]:
+def _arguments(reader: Reader, macro: Macro) -> list[str]:
     if macro.lead:
         reader.skip()
         if not reader.text.startswith(macro.lead, reader.at):
@@ -370,7 +289,7 @@ def expand(text: str, macros: Macros) -> str:
     if "%" not in text and not _uses_any(text, macros):
         return text
     out = ""
-    reader = _Reader(text)
+    reader = Reader(text)
     used = 0
     while token := reader.peek():
         if token.startswith("%") and len(token) > 0:
@@ -381,7 +300,7 @@ def expand(text: str, macros: Macros) -> str:
             start = reader.at
             try:
                 _define(reader, macros)
-            except MacroError:
+            except TexError:
                 reader.at = start + len(token)
                 out = _join(out, token)
             continue
@@ -405,15 +324,15 @@ def expand(text: str, macros: Macros) -> str:
         if _join(out, replaced) != out + replaced:
             out += " "
         rest = _join(replaced, reader.text[reader.at :])
-        reader = _Reader(rest)
+        reader = Reader(rest)
     return out
 
 
-def _braced_arguments(reader: _Reader, count: int, macros: Macros) -> _Reader:
+def _braced_arguments(reader: Reader, count: int, macros: Macros) -> Reader:
     """The reader with braces around each of the next arguments that is a macro and nothing else."""
     start, out = reader.at, ""
     if reader.peek() == "[":
-        with contextlib.suppress(MacroError):
+        with contextlib.suppress(TexError):
             reader.optional()
     out = reader.text[start : reader.at]
     for _ in range(count):
@@ -423,7 +342,7 @@ def _braced_arguments(reader: _Reader, count: int, macros: Macros) -> _Reader:
         if token == "{":
             try:
                 reader.group()
-            except MacroError:
+            except TexError:
                 reader.at = mark
                 break
             out += reader.text[mark : reader.at]
@@ -433,7 +352,7 @@ def _braced_arguments(reader: _Reader, count: int, macros: Macros) -> _Reader:
         else:
             reader.take()
             out += reader.text[mark : reader.at]
-    return _Reader(out + reader.text[reader.at :])
+    return Reader(out + reader.text[reader.at :])
 
 
 CONTROL = re.compile(r"\\(?:[A-Za-z@]+|.)", re.DOTALL)
@@ -454,7 +373,7 @@ def _uses_any(text: str, macros: Macros) -> bool:
     )
 
 
-def _expand_one(token: str, reader: _Reader, macros: Macros) -> str | None:
+def _expand_one(token: str, reader: Reader, macros: Macros) -> str | None:
     """What ``token``, just taken, stands for; None when it is no macro. Takes the arguments."""
     mark = reader.at
     try:
@@ -471,7 +390,7 @@ def _expand_one(token: str, reader: _Reader, macros: Macros) -> str | None:
             if name in macros.environments:
                 begin, end = macros.environments[name]
                 return end if token == "\\end" else _substitute(begin.body, _arguments(reader, begin))
-    except MacroError:
+    except TexError:
         pass
     reader.at = mark
     return None
@@ -480,7 +399,7 @@ def _expand_one(token: str, reader: _Reader, macros: Macros) -> str | None:
 def unbraced(text: str, macros: Macros) -> list[tuple[int, int]]:
     """Where a command with its arguments stands behind ^ or _ and LaTeX needs braces around it."""
     found = []
-    reader = _Reader(text)
+    reader = Reader(text)
     before = ""
     while token := reader.take():
         macro = macros.commands.get(token)
@@ -493,7 +412,7 @@ def unbraced(text: str, macros: Macros) -> list[tuple[int, int]]:
                     reader.star()
                     reader.argument()
                 end = reader.at
-            except MacroError:
+            except TexError:
                 reader.at = end
             found.append((start - len(token), end))
         if not token.isspace():
@@ -523,19 +442,13 @@ def replace_argument(text: str, command: str, replacement: Callable[[str], str])
     """
     out, at = "", 0
     pattern = re.compile(rf"\\{re.escape(command)}(?![A-Za-z*])")
-    while match := pattern.search(text, at):
-        reader = _Reader(text)
-        reader.at = match.end()
-        if _escaped(text, match.start()):
-            out += text[at : match.end()]
-            at = match.end()
-            continue
-        try:
-            argument = reader.argument()
-        except MacroError:
-            out += text[at : match.end()]
-            at = match.end()
-            continue
-        out += text[at : match.start()] + replacement(argument)
-        at = reader.at
+
+    def read(reader: Reader) -> str:
+        reader.at += len(command) + 1
+        return reader.argument()
+
+    for start, end, argument in readings(text, pattern, read):
+        if start >= at:
+            out += text[at:start] + replacement(argument)
+            at = end
     return out + text[at:]
