@@ -25,6 +25,7 @@ from fitnotes.store.files import digest
 from fitnotes.store.inputs import MISSING, file_hash
 from fitnotes.tex import packages
 from fitnotes.tex.engines import LATEX, any_latex, how_to_install, run_latex
+from fitnotes.tex.tokens import blank_comments
 
 VERSION = 1  # of the document that a drawing is put in: with another one all are drawn anew
 TIME_LIMIT = 60.0  # seconds for one run
@@ -206,7 +207,7 @@ class Tikz:
         end = next((n for n, text in enumerate(code) if text.strip() == r"\end{document}"), len(code))
         top = begin if begin is not None else _top(code)
         start = begin + 1 if begin is not None else top
-        body = re.sub(r"(?<!\\)%.*", "", "\n".join(code[start:end]))
+        body = blank_comments("\n".join(code[start:end]))
         wrapped = not _DRAWS.search(body) and (_INSIDE.match(body) or not re.match(r"\s*\\begin\s*\{", body))
         hoisted = [(_PAGE.sub("", text), place) for text, place in numbered(0, top)]
         inside = ["\\begin{tikzpicture}"] if wrapped else []

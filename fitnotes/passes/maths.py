@@ -27,7 +27,6 @@ from fitnotes.tex.environments import (
     rewrite,
     row_numbers,
     split_environments,
-    uncommented,
     with_tags,
 )
 from fitnotes.tex.macros import (
@@ -44,6 +43,7 @@ from fitnotes.tex.macros import (
 from fitnotes.tex.numbering import SET_COUNTER, EquationFormat, Sections
 from fitnotes.tex.portable import portable
 from fitnotes.tex.preamble import Preamble
+from fitnotes.tex.tokens import blank_comments, without_comments
 
 
 @dataclass(slots=True)
@@ -211,7 +211,7 @@ class _Formulas:
 
     def display(self, text: str, line: int | None) -> Elements:
         original = text
-        text = self.expand(uncommented(text), line)
+        text = self.expand(without_comments(text), line)
         whole = re.match(r"(?s)\s*\\begin\s*\{subequations\}(.*)\\end\s*\{subequations\}\s*$", text)
         if whole:
             return self._subequations(whole[1], line)
@@ -284,7 +284,7 @@ class _Formulas:
         if found:
             self.define(found, line)
         block = isinstance(element, pf.RawBlock)
-        if not re.sub(r"(?<!\\)%[^\n]*", "", rest).strip():
+        if not blank_comments(rest).strip():
             changed = [d for d in definitions(element.text) if d.name in self.again]
             if self.expanding or not changed:
                 return []

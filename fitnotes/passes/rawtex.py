@@ -22,6 +22,7 @@ from fitnotes.tex.environments import replace_environments, split_environments
 from fitnotes.tex.macros import MacroError, Macros, expand, learn, split_definitions
 from fitnotes.tex.numbering import SET_COUNTER
 from fitnotes.tex.preamble import Preamble
+from fitnotes.tex.tokens import blank_comments
 
 PAGE_BREAK = re.compile(r"^\s*\\(newpage|pagebreak|clearpage|cleardoublepage)(\[\d\])?(\{\})?\s*$")
 # Layout that means nothing outside LaTeX and leaves no trace there, on purpose.
@@ -72,7 +73,7 @@ class _Piece:
 
 def _later(text: str) -> bool:
     """Formulas, definitions, references and page breaks stay raw, for `normalise` and `replace_raw`."""
-    rest = re.sub(r"(?<!\\)%[^\n]*", "", split_definitions(text)[0]).strip()
+    rest = blank_comments(split_definitions(text)[0]).strip()
     return (
         not rest
         or split_environments(rest) is not None

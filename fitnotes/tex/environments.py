@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from fitnotes.tex.tokens import blank_comments, without_comments
+
 NUMBERED = frozenset(
     "equation align gather multline alignat flalign eqnarray xalignat IEEEeqnarray dmath".split()  # noqa: SIM905
 )
@@ -15,11 +17,6 @@ TAG = re.compile(r"\\tag(\*?)\s*\{" + BALANCED + r"\}")
 LABEL = re.compile(r"\\label\s*\{([^}]*)\}")
 INNER_REFERENCE = re.compile(r"\\(eq)?ref\s*\{([^}]*)\}")
 ENVIRONMENT = re.compile(rf"\\begin\s*\{{((?:{_NAMES})\*?)\}}")
-
-
-def uncommented(text: str) -> str:
-    """A formula without its comments, which take the end of their line with them."""
-    return re.sub(r"(?<!\\)((?:\\\\)*)%[^\n]*(?:\n[ \t]*)?", r"\1", text)
 
 
 def environment_end(text: str, start: int) -> int:
@@ -39,7 +36,7 @@ def split_environments(text: str) -> list[str] | None:
     """A text made of display environments only, one by one; None if anything else stands in it."""
     found = []
     at = 0
-    text = re.sub(r"(?<!\\)%[^\n]*", "", text)
+    text = blank_comments(text)
     while text[at:].strip():
         at += len(text[at:]) - len(text[at:].lstrip())
         end = environment_end(text, at)
@@ -93,7 +90,7 @@ def _mark_breaks(body: str, separator: str = _BREAK) -> str:
 
 def rewrite(text: str) -> list[str]:
     """One display formula in a form that LaTeX, MathJax and texmath take; sometimes it is two formulas."""
-    text = re.sub(r"\n(?:[ \t]*\n)+[ \t]*", "\n", uncommented(text).strip())
+    text = re.sub(r"\n(?:[ \t]*\n)+[ \t]*", "\n", without_comments(text).strip())
     # Not every reader keeps to amsmath's rule about the bracket.
     text = re.sub(r"(\\\\\*?)(\s+)\[", r"\1\2{}[", text)
     head = ENVIRONMENT.match(text)
