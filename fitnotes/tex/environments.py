@@ -95,48 +95,64 @@ def rewrite(text: str) -> list[str]:
     text = re.sub(r"(\\\\\*?)(\s+)\[", r"\1\2{}[", text)
     head = ENVIRONMENT.match(text)
     if head is None:
-        # x = \begin{align*}…: inside a formula it is called aligned.
-        inner = {"align": "aligned", "gather": "gathered", "alignat": "alignedat"}
-        for outer, name in inner.items():
-            text = re.sub(rf"\\(begin|end)\{{{outer}\*?\}}", rf"\\\1{{{name}}}", text)
-        labels = "".join(match[0] for match in LABEL.finditer(text))
-        if len(rows(text)) > 1 and len(cells(text)) == 1:
-            text = "\\begin{gathered}\n" + LABEL.sub("", text) + "\n\\end{gathered}" + labels
-        if labels and not TAG.search(text):
-            return ["\\begin{equation}\n" + text + "\n\\end{equation}"]
-        return [text]
+        return [_bare(text)]
     end = environment_end(text, 0)
     if end < 0:
         return [text]
-    first, rest = text[:end], text[end:].strip()
-    name = head[1]
+    first, rest = _in_amsmath(text[:end], head), text[end:].strip()
+    if head[1].rstrip("*") in NUMBERED:
+        first = _without_last_break(first)
+    if "\\label" in rest and not LABEL.sub("", rest).strip():  # {#eq-x} behind it
+        first, rest = _with_last(first, rest), ""
+    if not rest:
+        return [first]
+    if re.fullmatch(r"[.,;:!?]", rest):  # the sentence's punctuation belongs inside
+        return [_with_last(first, rest)]
+    if ENVIRONMENT.match(rest):
+        return [first, *rewrite(rest)]
+    return [text]
+
+
+def _bare(text: str) -> str:
+    """A formula that is no environment, with one around it where its rows or its label need one."""
+    # x = \begin{align*}…: inside a formula it is called aligned.
+    inner = {"align": "aligned", "gather": "gathered", "alignat": "alignedat"}
+    for outer, name in inner.items():
+        text = re.sub(rf"\\(begin|end)\{{{outer}\*?\}}", rf"\\\1{{{name}}}", text)
+    labels = "".join(match[0] for match in LABEL.finditer(text))
+    if len(rows(text)) > 1 and len(cells(text)) == 1:
+        text = "\\begin{gathered}\n" + LABEL.sub("", text) + "\n\\end{gathered}" + labels
+    if labels and not TAG.search(text):
+        return "\\begin{equation}\n" + text + "\n\\end{equation}"
+    return text
+
+
+def _in_amsmath(text: str, head: re.Match[str]) -> str:
+    """An environment as amsmath has it: those of other packages, and of old, are not known everywhere."""
+    name, body = head[1], text[head.end() : text.rindex("\\end")]
     if name.startswith(("eqnarray", "IEEEeqnarray")):
-        body = first[head.end() : first.rindex("\\end")]
         if name.startswith("I"):
             body = re.sub(r"^\s*(?:\[[^\]]*\])?\s*\{[^}]*\}", "", body)
         body = "\\\\".join(re.sub(r"&([^&]*)&", r"&\1", row) for row in rows(body))
         star = "*" if name.endswith("*") else ""
-        first = f"\\begin{{align{star}}}{body}\\end{{align{star}}}"
+        return f"\\begin{{align{star}}}{body}\\end{{align{star}}}"
     if name.startswith("dmath"):
-        first = re.sub(r"\\(begin|end)\{dmath", r"\\\1{equation", first)
-    if name in ("displaymath", "math"):
-        first = first[head.end() : first.rindex("\\end")].strip()
-    if name.rstrip("*") in NUMBERED:  # a break behind the last row would be one more row, with a number
-        close = first.rindex("\\end")
-        body = re.sub(r"\s*\\\\\*?(?:\[[^\]]*\])?$", "\n", first[:close].rstrip())
-        first = body + first[close:] if body != first[:close].rstrip() else first
-    if "\\label" in rest and not LABEL.sub("", rest).strip():  # {#eq-x} behind it
-        close = first.rindex("\\end")
-        first = f"{first[:close].rstrip()}{rest}\n{first[close:]}"
-        rest = ""
-    if not rest:
-        return [first]
-    if re.fullmatch(r"[.,;:!?]", rest):  # the sentence's punctuation belongs inside
-        close = first.rindex("\\end")
-        return [f"{first[:close].rstrip()}{rest}\n{first[close:]}"]
-    if ENVIRONMENT.match(rest):
-        return [first, *rewrite(rest)]
-    return [text]
+        return re.sub(r"\\(begin|end)\{dmath", r"\\\1{equation", text)
+    return body.strip() if name in ("displaymath", "math") else text
+
+
+def _without_last_break(text: str) -> str:
+    """A break behind the last row would be one more row, with a number."""
+    close = text.rindex("\\end")
+    body = text[:close].rstrip()
+    shorter = re.sub(r"\s*\\\\\*?(?:\[[^\]]*\])?$", "\n", body)
+    return shorter + text[close:] if shorter != body else text
+
+
+def _with_last(text: str, last: str) -> str:
+    """An environment with something more at its end."""
+    close = text.rindex("\\end")
+    return f"{text[:close].rstrip()}{last}\n{text[close:]}"
 
 
 STARRED = "\0"  # in front of a number that takes no parentheses
