@@ -7,9 +7,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fitnotes.draw.mathjax import typeset
+from fitnotes.passes.theorems import kinds
 from fitnotes.tex.environments import cells, rewrite, row_numbers, rows, split_environments, with_tags
 from fitnotes.tex.macros import MacroError, Macros, brace_scripts, expand, learn, split_definitions
-from fitnotes.tex.tokens import Reader, blank_comments, calls, without_comments
+from fitnotes.tex.packages import renewed
+from fitnotes.tex.tokens import Reader, blank_comments, calls, packages, without_comments
 
 PREAMBLE = r"""
 \usepackage{amsmath}
@@ -280,3 +282,12 @@ def test_calls_are_found_with_what_they_take(commands: list[tuple[str, ...]]) ->
 def test_broken_calls_are_passed_over(rest: str, takes: str) -> None:
     for call in calls(f"\\cmd{rest}", cmd=takes):
         assert call.start == 0 < call.end <= len(rest) + 4
+
+
+def test_the_preamble_is_read_as_tex() -> None:
+    """Comments are none of it, and braces in braces belong to it."""
+    assert packages("\\usepackage[a={[b]}]{x, % y,\n z}\n% \\usepackage{w}") == {"x", "z"}
+    assert kinds("\\newtheorem{thm}{Th\\'{e}or\\`{e}me}")["thm"].title == "Th\\'{e}or\\`{e}me"
+    once = "% \\newcommand{\\R}{1}\n\\newcommand{\\R}{2}"
+    assert renewed(once) == once
+    assert renewed("\\newcommand\\R1\\newcommand*{ \\R }{2}") == "\\newcommand\\R1\\renewcommand*{ \\R }{2}"

@@ -22,6 +22,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from fitnotes.errors import MissingProgram
+from fitnotes.render import tokens
 
 COMPONENTS = (
     "loader.js",
@@ -176,10 +177,7 @@ def close() -> None:
 
 def packages(preamble: str) -> list[str]:
     """MathJax's extensions, beyond its usual ones, for the packages that a LaTeX preamble loads."""
-    names = re.findall(r"\\usepackage\s*(?:\[[^\]]*\])?\s*\{([^}]*)\}", preamble)
-    return (
-        ["physics"] if any(name.strip() == "physics" for group in names for name in group.split(",")) else []
-    )
+    return ["physics"] if "physics" in tokens.packages(preamble) else []
 
 
 def _call(name: str, formulas: Sequence[tuple[str, bool]], extra: Sequence[str]) -> Any:

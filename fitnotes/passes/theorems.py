@@ -19,8 +19,9 @@ from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.passes.crossrefs import NO_BREAK, References, Target
 from fitnotes.passes.language import Words
 from fitnotes.source.note import Cursor, Note
-from fitnotes.tex.environments import replace_environments
-from fitnotes.tex.numbering import Sections, depth, uncommented, within
+from fitnotes.tex.environments import BALANCED, replace_environments
+from fitnotes.tex.numbering import Sections, depth, within
+from fitnotes.tex.tokens import calls
 
 # Names that authors use, with or without a \newtheorem for them.
 _TITLES = {
@@ -39,12 +40,7 @@ _PREFIXES = {
 }  # fmt: skip
 _UPRIGHT = frozenset({"Definition", "Example", "Exercise", "Problem", "Assumption", "Axiom"})
 _LIGHT = frozenset({"Remark", "Solution", "Notation", "Claim", "Observation"})
-_NEW = re.compile(
-    r"\\newtheorem(?P<star>\*?)\s*\{(?P<name>[^}]*)\}\s*(?:\[(?P<like>[^\]]*)\]\s*)?\{(?P<title>[^}]*)\}"
-    r"\s*(?:\[(?P<within>[^\]]*)\])?|\\theoremstyle\s*\{(?P<style>\w+)\}"
-)
-_DECLARE = re.compile(r"\\declaretheorem\s*(?:\[([^\]]*)\])?\s*\{([^}]*)\}")
-_OPTION = re.compile(r"(\w+)\s*=\s*(?:\{([^}]*)\}|([^,\]]*))")
+_OPTION = re.compile(r"(\w+)\s*=\s*(?:\{" + BALANCED + r"\}|([^,\]]*))")
 _BEGIN = re.compile(r"\\begin\s*\{(?P<name>[A-Za-z]+\*?)\}[ \t]*(?:\[(?P<title>(?:[^\[\]]|\[[^\]]*\])*)\])?")
 _LABEL = re.compile(r"\s*\\label\s*\{([^}]*)\}")
 
@@ -63,30 +59,46 @@ class Kind:
 
 def kinds(preamble: str, words: Words | None = None) -> dict[str, Kind]:
     """Every kind there is: those of the preamble, and the usual ones, in the note's language."""
-    words = words or Words()
     found: dict[str, Kind] = {}
+    _read_newtheorem(preamble, found)
+    _read_declaretheorem(preamble, found)
+    _add_usual(found, words or Words())
+    return found
+
+
+def _read_newtheorem(preamble: str, found: dict[str, Kind]) -> None:
     style = "plain"
     inside = within(preamble)
-    preamble = uncommented(preamble)
-    for match in _NEW.finditer(preamble):
-        if match["style"]:
-            style = match["style"]
+    for call in calls(preamble, newtheorem="sgogo", theoremstyle="g"):
+        if call.name == "theoremstyle":
+            style = call.arguments[0].strip()
             continue
-        name = match["name"].strip()
-        counter = "" if match["star"] else (match["like"] or name)
+        name, shared, title, section = call.arguments
+        name = name.strip()
+        counter = "" if call.starred else (shared or name)
         like = found.get(counter)
-        levels = depth(match["within"] or "") or inside.get(name, 0) or (like.within if like else 0)
-        found[name] = Kind(name, match["title"], counter, levels, style, True)
-    for match in _DECLARE.finditer(preamble):
-        options = {key: braced or bare for key, braced, bare in _OPTION.findall(match[1] or "")}
-        name = match[2].strip()
-        like = found.get(options.get("sibling") or options.get("numberlike") or "")
+        levels = depth(section) or inside.get(name, 0) or (like.within if like else 0)
+        found[name] = Kind(name, title, counter, levels, style, True)
+
+
+def _read_declaretheorem(preamble: str, found: dict[str, Kind]) -> None:
+    """thmtools' form: ``\\declaretheorem[name=Theorem, numberwithin=section]{thm}``."""
+    for call in calls(preamble, declaretheorem="og"):
+        given, name = call.arguments[0], call.arguments[1].strip()
+        options = {key: (braced or bare).strip() for key, braced, bare in _OPTION.findall(given)}
+        like = found.get(_first(options, "sibling", "numberlike"))
         counter = "" if options.get("numbered") == "no" else (like.counter if like else name)
-        levels = depth(options.get("numberwithin") or options.get("within") or "") or (
-            like.within if like else 0
-        )
-        title = options.get("name") or options.get("title") or name.capitalize()
+        levels = depth(_first(options, "numberwithin", "within")) or (like.within if like else 0)
+        title = _first(options, "name", "title") or name.capitalize()
         found[name] = Kind(name, title, counter, levels, options.get("style", "plain"), True)
+
+
+def _first(options: Mapping[str, str], *names: str) -> str:
+    return next((options[name] for name in names if options.get(name)), "")
+
+
+def _add_usual(found: dict[str, Kind], words: Words) -> None:
+    """The kinds that authors use without declaring them."""
     declared = {kind.title: kind for kind in reversed(found.values()) if kind.counter}
     usual: dict[str, Kind] = {}  # thm and theorem are one kind
     for name, title in _TITLES.items():
@@ -101,7 +113,6 @@ def kinds(preamble: str, words: Words | None = None) -> dict[str, Kind]:
         )
         found.setdefault(f"{name}*", Kind(f"{name}*", shown, "", 0, style))
     found.setdefault("proof", Kind("proof", words("Proof"), "", 0, "proof"))
-    return found
 
 
 Dress = Callable[[pf.Element, Kind, Elements], Change]  # (div, kind, name) → what the target has

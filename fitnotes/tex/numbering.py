@@ -6,14 +6,10 @@ import re
 
 import panflute as pf
 
+from fitnotes.tex.tokens import calls
+
 _DEPTHS = {"section": 1, "subsection": 2, "subsubsection": 3}
-_WITHIN = re.compile(r"\\(?:numberwithin|counterwithin\*?)\s*\{(\w+)\}\s*\{(\w+)\}")
-_FORMAT = re.compile(r"\\renewcommand\*?\s*\{?\s*\\theequation\s*\}?\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 SET_COUNTER = re.compile(r"^\s*\\(set|addto)counter\s*\{equation\}\s*\{(-?\d+)\}\s*$")
-
-
-def uncommented(tex: str) -> str:
-    return re.sub(r"(?<!\\)%[^\n]*", "", tex)
 
 
 def depth(section: str) -> int:
@@ -23,7 +19,8 @@ def depth(section: str) -> int:
 
 def within(preamble: str) -> dict[str, int]:
     """Counter → the depth of the headings that it counts in, as the preamble says."""
-    return {name: depth(section) for name, section in _WITHIN.findall(uncommented(preamble))}
+    found = (call.arguments for call in calls(preamble, numberwithin="gg", counterwithin="sgg"))
+    return {counter: depth(section) for counter, section in found}
 
 
 LEVELS = 6  # of headings
@@ -52,8 +49,11 @@ class EquationFormat:
 
     def __init__(self, preamble: str) -> None:
         self.depth = within(preamble).get("equation", 0)
-        found = _FORMAT.findall(uncommented(preamble))
-        self._own = found[-1] if found else ""
+        self._own = ""
+        for call in calls(preamble, renewcommand="smg"):
+            name, meaning = call.arguments
+            if name.strip() == "\\theequation":
+                self._own = meaning
 
     def __call__(self, count: int, sections: Sections) -> str:
         if not self._own:

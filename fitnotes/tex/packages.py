@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from fitnotes.tex.macros import TAKEN
-from fitnotes.tex.numbering import uncommented
+from fitnotes.tex.tokens import blank_comments, calls, packages
 from fitnotes.tex.unicode import declarations
 
 # (package, options, what in the text asks for it), in the order in which they are loaded.
@@ -128,32 +128,24 @@ BEAMER = {
 }  # which it loads itself
 
 
-def loaded(preamble: str) -> set[str]:
-    """The packages that a preamble loads itself."""
-    groups = re.findall(
-        r"\\(?:usepackage|RequirePackage)\s*(?:\[[^\]]*\])?\s*\{([^}]*)\}", uncommented(preamble)
-    )
-    return {name.strip() for group in groups for name in group.split(",")}
-
-
 def renewed(preamble: str) -> str:
     """The note's preamble as written, but for a \\newcommand whose name LaTeX has already, or that stands twice."""
     seen: set[str] = set()
-
-    def change(match: re.Match[str]) -> str:
-        name = match[3].strip("{} \t")
-        twice = name in seen
+    out, at = "", 0
+    for call in calls(preamble, newcommand="sm", renewcommand="sm", providecommand="sm"):
+        name = call.arguments[0].strip()
+        if not re.fullmatch(r"\\[A-Za-z@]+", name):  # a parameter, in a macro that defines others
+            continue
+        taken = name in TAKEN or name in seen
         seen.add(name)
-        taken = name in TAKEN or twice
-        if match[1] == "renew" and not taken:
-            return f"\\providecommand{{{name}}}{{}}{match[0]}"
-        if match[1] == "new" and taken:
-            return f"\\renewcommand{match[2]}{match[3]}"
-        return match[0]
-
-    return re.sub(
-        r"\\(new|renew|provide)command(\*?)\s*(\{\s*\\[A-Za-z@]+\s*\}|\\[A-Za-z@]+)", change, preamble
-    )
+        out += preamble[at : call.start]
+        at = call.start
+        if call.name == "renewcommand" and not taken:
+            out += f"\\providecommand{{{name}}}{{}}"
+        elif call.name == "newcommand" and taken:
+            out += "\\renewcommand"
+            at += len("\\newcommand")
+    return out + preamble[at:]
 
 
 def write(
@@ -167,9 +159,9 @@ def write(
     beamer: bool = False,
 ) -> str:
     """The preamble for a ``body``. ``own`` is the note's, as written; ``theorems`` declares what it lacks."""
-    have = loaded(own) | (BEAMER if beamer else set())
+    have = packages(own) | (BEAMER if beamer else set())
     defined = "\n".join(definitions)
-    text = "\n".join((body, uncommented(own), defined, theorems))
+    text = "\n".join((body, blank_comments(own), defined, theorems))
     wanted = [
         (name, options)
         for name, options, asked in PACKAGES

@@ -21,6 +21,7 @@ from fitnotes.source.note import Note
 from fitnotes.store.inputs import file_hash
 from fitnotes.tex import siunitx
 from fitnotes.tex.macros import Definition, Macros, definitions, learn
+from fitnotes.tex.tokens import Call, blank_comments, calls, packages
 
 # The names that authors give it: pandoc's, Quarto's, and two that neither knows.
 KEYS = ("header-includes", "include-header", "include-in-header", "macros")
@@ -41,13 +42,6 @@ _LAYOUT = re.compile(
     r"|declaretheorem|declaretheoremstyle|newtheoremstyle|DeclareFontFamily|DeclareFontShape|DeclareSymbolFont"
     r"|long|global|protected|outer|newif|everymath|parindent|parskip|textwidth|textheight|oddsidemargin|evensidemargin|topmargin|hfuzz)"
     r"(?![A-Za-z@])[^\\\n]*"
-)
-
-
-# Numbers that are counted otherwise here than LaTeX does: to be said, since they would be wrong without a word.
-_LATEX_NUMBERS = re.compile(
-    r"\\newtheorem\s*\{[^}]*\}\s*\[equation\]|\\renewcommand\*?\s*\{?\s*\\the(?!equation\b)[a-z]+\s*\}?"
-    r"|\\numberwithin\s*\{(?:figure|table)\}\s*\{\w+\}|\\counterwithin\*?\s*\{(?:figure|table)\}\s*\{\w+\}"
 )
 
 
@@ -127,7 +121,7 @@ def read_preamble(doc: pf.Doc, note: Note, files: Sequence[Path]) -> Preamble:
             _sort(_with_input(text, note, found), line, key, note, found)
     for part in found.parts:
         found.define(part.text, part.shown, part.line)
-    if re.search(r"\\usepackage\s*(?:\[[^\]]*\])?\s*\{[^}]*\bsiunitx\b", found.tex):
+    if "siunitx" in packages(found.tex):
         siunitx.add(found.macros)
     return found
 
@@ -249,10 +243,11 @@ def unheard(preamble: Preamble, target: str, instead: str = "") -> list[Problem]
     would honour it."""
     problems = []
     for part in preamble.parts:
-        rest = re.sub(r"(?<!\\)%[^\n]*", "", part.text)
-        for match in _LATEX_NUMBERS.finditer(rest):
-            line = None if part.line is None else part.line + rest.count("\n", 0, match.start())
-            message = f"preamble: {match[0]} changes numbers in LaTeX only; in {target} they are others"
+        rest = blank_comments(part.text)
+        for call in _latex_numbers(rest):
+            line = None if part.line is None else part.line + rest.count("\n", 0, call.start)
+            words = rest[call.start : call.end]
+            message = f"preamble: {words} changes numbers in LaTeX only; in {target} they are others"
             problems.append(Problem("preamble", message, part.shown, line))
         rest = _LAYOUT.sub("", _blank_definitions(rest))
         for number, row in enumerate(rest.split("\n")):
@@ -264,6 +259,21 @@ def unheard(preamble: Preamble, target: str, instead: str = "") -> list[Problem]
             hint = f"{instead} honours it" if instead else None
             problems.append(Problem("preamble", message, part.shown, line, hint))
     return problems
+
+
+def _latex_numbers(tex: str) -> Iterator[Call]:
+    """What changes numbers in LaTeX and not here: to be said, since they would be wrong without a word."""
+    takes = {"newtheorem": "go", "renewcommand": "sm", "numberwithin": "gg", "counterwithin": "sgg"}
+    for call in calls(tex, **takes):
+        what, *then = call.arguments
+        if call.name == "newtheorem":
+            changes = then == ["equation"]
+        elif call.name == "renewcommand":
+            changes = bool(re.match(r"\s*\\the(?!equation\b)[a-z]", what))
+        else:
+            changes = what in ("figure", "table")
+        if changes:
+            yield call
 
 
 def _blank_definitions(text: str) -> str:

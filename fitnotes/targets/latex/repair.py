@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fitnotes.errors import ConversionError
 from fitnotes.passes.page import Page
+from fitnotes.tex.tokens import calls
 
 
 def repaired(log: str, text: str, page: Page, engine: str) -> str | None:
@@ -57,14 +58,14 @@ def repaired(log: str, text: str, page: Page, engine: str) -> str | None:
 
 
 def _without_package(text: str, package: str) -> str:
-    def drop(match: re.Match[str]) -> str:
-        names = [name.strip() for name in match[2].split(",")]
-        kept = [name for name in names if name != package]
-        if len(kept) == len(names):
-            return match[0]
-        return f"{match[1]}{{{','.join(kept)}}}" if kept else ""
-
-    return re.sub(r"(\\(?:usepackage|RequirePackage)\s*(?:\[[^\]]*\])?\s*)\{([^}]*)\}", drop, text)
+    for call in reversed(list(calls(text, usepackage="og", RequirePackage="og"))):
+        options, group = call.arguments
+        names = [name.strip() for name in group.split(",")]
+        if package in names:
+            kept = ",".join(name for name in names if name != package)
+            less = f"\\{call.name}{f'[{options}]' if options else ''}{{{kept}}}" if kept else ""
+            text = text[: call.start] + less + text[call.end :]
+    return text
 
 
 def reason_and_line(engine: str, log: str, source: Path, page: Page) -> ConversionError:
