@@ -89,6 +89,8 @@ CITATIONS = r"""\newcommand{\citeproctext}{}
 \newcommand{\CSLLeftMargin}[1]{\makebox[2.5em][l]{#1}}
 \newcommand{\CSLRightInline}[1]{#1}
 \newcommand{\CSLIndent}[1]{\hspace{1.5em}#1}"""
+PROBLEM = r"\newcommand{\fitnotesproblem}[1]{\textcolor{red!70!black}{#1}}"
+TIGHT_LIST = r"\newcommand{\tightlist}{\setlength{\itemsep}{0pt}\setlength{\parskip}{0pt}}"
 # The pages where a source is cited, each once.
 CITED_ON = r"""\makeatletter
 \newcommand{\citedon}[1]{{\small(p.~\def\fn@last{}\let\fn@between\relax\@for\fn@place:=#1\do{%
@@ -162,6 +164,21 @@ def write(
     have = packages(own) | (BEAMER if beamer else set())
     defined = "\n".join(definitions)
     text = "\n".join((body, blank_comments(own), defined, theorems))
+    signs = declarations(body + text)
+    parts = [
+        _packages(text, have, body, geometry),
+        *_helpers(body, beamer),
+        f"\\ifPDFTeX\n{signs}\n\\fi" if signs else "",
+        "" if mainfont else _fonts(body),
+        own.strip() + (f"\n{UNICODE_MATH}" if "unicode-math" in have else ""),
+        defined,
+        theorems,
+    ]
+    return "\n".join(part for part in parts if part.strip())
+
+
+def _packages(text: str, have: set[str], body: str, geometry: bool) -> str:
+    """What loads the packages that ``text`` asks for and that are not loaded yet."""
     wanted = [
         (name, options)
         for name, options, asked in PACKAGES
@@ -172,41 +189,37 @@ def write(
     names = {name for name, _ in wanted}
     if "xcolor" not in names | have and ("hyperref" in names or "\\fitnotesproblem" in body):
         wanted.insert(1, ("xcolor", ""))
-    lines = [f"\\usepackage{f'[{options}]' if options else ''}{{{name}}}" for name, options in wanted]
-    own_first = own.strip()
-    parts = ["\n".join(lines)]
-    if re.search(r"\\begin\{(?:[vV]erbatim|Highlighting|fitnotes)", body):
-        parts.append(VERBATIM)
-    if "\\begin{Highlighting}" in body:
-        parts.append(HIGHLIGHTED)
-    if "\\begin{fitnotes" in body:
-        parts.append(OUTPUT)
-    if "\\begin{fitnotescallout" in body:
-        parts.append(CALLOUT)
-    boxes = [name for name in ("fitnotescallout", "longtable", "minipage") if f"\\begin{{{name}}}" in body]
-    if boxes and "\\footnote{" in body:  # which would swallow them
-        parts.append(FOOTNOTES + "".join(f"\\makesavenoteenv{{{name}}}" for name in boxes))
-    if "\\fitnotesproblem" in body:
-        parts.append(r"\newcommand{\fitnotesproblem}[1]{\textcolor{red!70!black}{#1}}")
-    if "\\pandocbounded" in body:
-        parts.append(PICTURE.replace("{0.9}", "{0.66}") if beamer else PICTURE)
-    if "CSLReferences" in body:
-        parts.append(CITATIONS)
-    if "\\citedon" in body:
-        parts.append(CITED_ON)
-    if "\\tightlist" in body:
-        parts.append(r"\newcommand{\tightlist}{\setlength{\itemsep}{0pt}\setlength{\parskip}{0pt}}")
-    signs = declarations(body + text)
-    if signs:
-        parts.append(f"\\ifPDFTeX\n{signs}\n\\fi")
-    if re.search("[\u0180-\uffff]", body) and not mainfont:
-        fonts = [
-            *FONTS,
-            *((kind, name) for name in CJK_FONTS for kind in ("mono", "serif") if CJK.search(body)),
-        ]
-        tests = "\n  ".join(f"\\notesfallback{{{kind}}}{{{name}}}" for kind, name in fonts)
-        parts.append(FALLBACK.replace("FONTS", tests))
-    if "unicode-math" in have:
-        own_first += "\n" + UNICODE_MATH
-    parts += [own_first, defined, theorems]
-    return "\n".join(part for part in parts if part.strip())
+    return "\n".join(f"\\usepackage{f'[{options}]' if options else ''}{{{name}}}" for name, options in wanted)
+
+
+def _helpers(body: str, beamer: bool) -> list[str]:
+    """The commands and environments that pandoc and we write into a ``body`` and LaTeX does not know."""
+    helpers = (
+        (r"\\begin\{(?:[vV]erbatim|Highlighting|fitnotes)", VERBATIM),
+        (r"\\begin\{Highlighting\}", HIGHLIGHTED),
+        (r"\\begin\{fitnotes", OUTPUT),
+        (r"\\begin\{fitnotescallout", CALLOUT),
+        (r"\\footnote\{", _footnotes(body)),
+        (r"\\fitnotesproblem", PROBLEM),
+        (r"\\pandocbounded", PICTURE.replace("{0.9}", "{0.66}") if beamer else PICTURE),
+        (r"CSLReferences", CITATIONS),
+        (r"\\citedon", CITED_ON),
+        (r"\\tightlist", TIGHT_LIST),
+    )
+    return [tex for asked, tex in helpers if re.search(asked, body)]
+
+
+def _footnotes(body: str) -> str:
+    """Saves footnotes from what would swallow them."""
+    names = (name for name in ("fitnotescallout", "longtable", "minipage") if f"\\begin{{{name}}}" in body)
+    boxes = "".join(f"\\makesavenoteenv{{{name}}}" for name in names)
+    return FOOTNOTES + boxes if boxes else ""
+
+
+def _fonts(body: str) -> str:
+    """Fonts for what is not Latin in a ``body``."""
+    if not re.search("[\u0180-\uffff]", body):
+        return ""
+    cjk = [(kind, name) for name in CJK_FONTS for kind in ("mono", "serif")] if CJK.search(body) else []
+    tests = "\n  ".join(f"\\notesfallback{{{kind}}}{{{name}}}" for kind, name in (*FONTS, *cjk))
+    return FALLBACK.replace("FONTS", tests)
