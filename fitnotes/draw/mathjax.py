@@ -22,7 +22,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from fitnotes.errors import MissingProgram
-from fitnotes.render import tokens
+from fitnotes.tex import tokens
 
 COMPONENTS = (
     "loader.js",
