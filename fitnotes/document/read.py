@@ -142,83 +142,102 @@ def number_blocks(doc: pf.Doc, note: Note, settings: Settings) -> list[Block]:
 
     Changes ``doc``. Raises UsageError for a wrong option.
     """
-    blocks: list[Block] = []
-    source = note.text.split("\n")
-    defaults = default_options(settings)
-    count = 0
-    line_now = 0
-    searched: dict[str, int] = {}
+    numbering = _Numbering(note, settings)
+    walk(doc, numbering.visit, pf.CodeBlock, pf.Code, pf.RawBlock, pf.RawInline)
+    return numbering.blocks
 
-    def visit(element: pf.Element) -> Change:
-        nonlocal count, line_now
+
+class _Numbering:
+    """The blocks and expressions of a note, as they come by in its order."""
+
+    def __init__(self, note: Note, settings: Settings) -> None:
+        self.note = note
+        self.execute = settings.execute
+        self.defaults = default_options(settings)
+        self.blocks: list[Block] = []
+        self._source = note.text.split("\n")
+        self._count = 0  # of blocks, as a reader counts them
+        self._line = 0  # of the last block or expression
+        self._searched: dict[str, int] = {}  # expression → where it was found last
+
+    def visit(self, element: pf.Element) -> Change:
         if isinstance(element, pf.CodeBlock):
-            mark = element.attributes.pop(LINE, None)
-            if mark is not None and mark.isdigit():
-                line_now = int(mark)
-            element.text = unmark(element.text, source)
-            language = next((c for c in element.classes if c in READ), "")
-            if language and element.classes[0] != language:
-                element.classes = [
-                    language,
-                    *(c for c in element.classes if c not in (language, "sourceCode")),
-                ]
-            if language in DRAWN and mark is not None:
-                element.attributes[LINE] = mark
-            if language not in PYTHON:
-                return None
-            count += 1
-            line = int(mark) + 1 if mark is not None else None
-            try:
-                header, taken = header_options(element.text)
-                options = parse_options(
-                    {**element.attributes, **header}, element.identifier, element.classes, defaults
-                )
-                code_lines = element.text.split("\n")[taken:]
-            except OptionProblem as problem:
-                # In the #| lines at the top of the code, or in the fence above it.
-                lines = element.text.split("\n")
-                own = next(
-                    (i for i, t in enumerate(lines) if re.match(rf"\s*#\|\s*{problem.key}\s*:", t)), -1
-                )
-                shift = own if problem.offset is None else 0
-                raise option_error(note, problem, line + shift if line else None) from None
-            if not _runs(settings.execute, element.classes):
-                return _shown_only(element, options, code_lines)
-            code = "\n" * taken + "\n".join(code_lines)
-            blocks.append(Block(len(blocks), count, code, line, options))
-            element.attributes[INDEX] = str(len(blocks) - 1)
-        elif isinstance(element, (pf.RawBlock, pf.RawInline)):
-            element.text = unmark(element.text, source)
-        elif isinstance(element, pf.Code):
-            element.text = unmark(element.text, source)
-            expression = _inline_expression(element)
-            if expression is None and _UNREAD.match(element.text):
-                first = element.text.split()[0]
-                line = note.line_of("```" + first) or note.line_of("``` " + first)
-                raise UsageError(
-                    "pandoc does not read this fence as a block",
-                    path=note.shown,
-                    line=line,
-                    hint="write ```{.python …} with the brace closed on the same line",
-                )
-            if expression is None or settings.execute == "none":
-                return None
-            # Several expressions may read alike: each is looked for behind the one before it.
-            start = max(line_now, searched.get(expression, 0))
-            line = note.line_of(f"`{element.text}`", max(start - 1, 0))
-            if line is not None:
-                line_now = max(line_now, line)
-                searched[expression] = line
-            code, conversion, spec = split_spec(expression)
-            options = Options(session=element.attributes.get("session", ""), timeout=defaults.timeout)
-            blocks.append(
-                Block(len(blocks), count, code, line, options, inline=True, spec=spec, conversion=conversion)
-            )
-            element.attributes[INDEX] = str(len(blocks) - 1)
+            return self._code_block(element)
+        element.text = unmark(element.text, self._source)
+        if isinstance(element, pf.Code):
+            self._expression(element)
         return None
 
-    walk(doc, visit, pf.CodeBlock, pf.Code, pf.RawBlock, pf.RawInline)
-    return blocks
+    def _code_block(self, element: pf.Element) -> Change:
+        mark = element.attributes.pop(LINE, None)
+        if mark is not None and mark.isdigit():
+            self._line = int(mark)
+        element.text = unmark(element.text, self._source)
+        language = next((c for c in element.classes if c in READ), "")
+        if language and element.classes[0] != language:
+            others = (c for c in element.classes if c not in (language, "sourceCode"))
+            element.classes = [language, *others]
+        if language in DRAWN and mark is not None:
+            element.attributes[LINE] = mark
+        if language not in PYTHON:
+            return None
+        self._count += 1
+        line = int(mark) + 1 if mark is not None else None
+        options, code = self._options(element, line)
+        if not _runs(self.execute, element.classes):
+            return _shown_only(element, options, code)
+        taken = element.text.count("\n") + 1 - len(code)
+        self._add(
+            element, Block(len(self.blocks), self._count, "\n" * taken + "\n".join(code), line, options)
+        )
+        return None
+
+    def _options(self, element: pf.Element, line: int | None) -> tuple[Options, list[str]]:
+        """The options of a block, and the lines of its code without those that hold options."""
+        lines = element.text.split("\n")
+        try:
+            header, taken = header_options(element.text)
+            given = {**element.attributes, **header}
+            return parse_options(given, element.identifier, element.classes, self.defaults), lines[taken:]
+        except OptionProblem as problem:
+            # In the #| lines at the top of the code, or in the fence above it.
+            own = next((i for i, t in enumerate(lines) if re.match(rf"\s*#\|\s*{problem.key}\s*:", t)), -1)
+            shift = own if problem.offset is None else 0
+            raise option_error(self.note, problem, line + shift if line else None) from None
+
+    def _expression(self, element: pf.Element) -> None:
+        expression = _inline_expression(element)
+        if expression is None:
+            self._refuse_unread(element)
+            return
+        if self.execute == "none":
+            return
+        # Several expressions may read alike: each is looked for behind the one before it.
+        start = max(self._line, self._searched.get(expression, 0))
+        line = self.note.line_of(f"`{element.text}`", max(start - 1, 0))
+        if line is not None:
+            self._line = max(self._line, line)
+            self._searched[expression] = line
+        code, conversion, spec = split_spec(expression)
+        options = Options(session=element.attributes.get("session", ""), timeout=self.defaults.timeout)
+        index = len(self.blocks)
+        block = Block(index, self._count, code, line, options, inline=True, spec=spec, conversion=conversion)
+        self._add(element, block)
+
+    def _refuse_unread(self, element: pf.Element) -> None:
+        if not _UNREAD.match(element.text):
+            return
+        first = element.text.split()[0]
+        raise UsageError(
+            "pandoc does not read this fence as a block",
+            path=self.note.shown,
+            line=self.note.line_of("```" + first) or self.note.line_of("``` " + first),
+            hint="write ```{.python …} with the brace closed on the same line",
+        )
+
+    def _add(self, element: pf.Element, block: Block) -> None:
+        self.blocks.append(block)
+        element.attributes[INDEX] = str(block.index)
 
 
 def _shown_only(element: pf.Element, options: Options, code: list[str]) -> Change:

@@ -65,55 +65,78 @@ def walk(
     only these types, which is faster; ``metadata``: in what a page shows of it too. It does what panflute's own
     walk does, without building every list anew: most walks over a note change little in it.
     """
-    wanted = frozenset(kinds)
-    lists, maps = pf.containers.ListContainer, pf.containers.DictContainer
-    childless = (pf.Str, pf.Space, pf.SoftBreak, pf.LineBreak, pf.Math, pf.Code, pf.CodeBlock, pf.RawBlock,
-                 pf.RawInline, pf.HorizontalRule)  # fmt: skip
-    passed = frozenset(childless) - wanted if wanted else frozenset()
-    # Blocks stand inside paragraphs in footnotes only.
-    shallow = bool(wanted) and not any(issubclass(kind, pf.Inline) for kind in wanted)
-    shallow = shallow and isinstance(root, pf.Doc) and not getattr(root, "has_notes", True)
-    words = frozenset((pf.Para, pf.Plain, pf.Header)) if shallow else frozenset()
+    _Walk(root, action, frozenset(kinds), metadata).below(root)
 
-    def one(element: pf.Element, parent: pf.Element, location: str, index: int | None) -> Any:
-        if element._children and type(element) not in words:
-            below(element)
-        if wanted and type(element) not in wanted:
+
+_CHILDLESS = frozenset({
+    pf.Str, pf.Space, pf.SoftBreak, pf.LineBreak, pf.Math, pf.Code, pf.CodeBlock, pf.RawBlock, pf.RawInline,
+    pf.HorizontalRule,
+})  # fmt: skip
+_WORDS = frozenset({pf.Para, pf.Plain, pf.Header})
+
+
+class _Walk:
+    def __init__(
+        self,
+        root: pf.Element,
+        action: Callable[[pf.Element], Change],
+        wanted: frozenset[type[pf.Element]],
+        metadata: bool,
+    ) -> None:
+        self.action = action
+        self.wanted = wanted
+        self.metadata = metadata
+        self.header = getattr(root, "metadata", None)
+        self.passed = _CHILDLESS - wanted if wanted else frozenset[type[pf.Element]]()
+        # Blocks stand inside paragraphs in footnotes only.
+        blocks = bool(wanted) and not any(issubclass(kind, pf.Inline) for kind in wanted)
+        shallow = blocks and isinstance(root, pf.Doc) and not getattr(root, "has_notes", True)
+        self.words = _WORDS if shallow else frozenset[type[pf.Element]]()
+
+    def one(self, element: pf.Element, parent: pf.Element, location: str, index: int | None) -> Any:
+        """What takes the place of an element, which may be itself."""
+        if element._children and type(element) not in self.words:
+            self.below(element)
+        if self.wanted and type(element) not in self.wanted:
             return element
         element.parent, element.location, element.index = parent, location, index
-        found = action(element)
+        found = self.action(element)
         return element if found is None else found
 
-    def below(element: pf.Element) -> None:
+    def below(self, element: pf.Element) -> None:
         for name in element._children:
-            if name == "metadata" and not metadata:
+            if name == "metadata" and not self.metadata:
                 continue
             child = getattr(element, name)
-            if type(child) is lists:
-                changed: Elements | None = None
-                for index, item in enumerate(child.list):
-                    found = item if type(item) in passed else one(item, element, name, index)
-                    if found is not item and changed is None:
-                        changed = child.list[:index]
-                    if changed is not None:
-                        changed.extend(found if isinstance(found, list) else (found,))
-                if changed is not None:
-                    child[:] = changed
-            elif isinstance(child, maps):
-                shown = SHOWN if element is getattr(root, "metadata", None) else child.dict.keys()
-                for key in [key for key in child.dict if key in shown]:
-                    item = child.dict[key]
-                    found = one(item, element, name, None)
-                    if found == []:
-                        del child.dict[key]
-                    else:
-                        child.dict[key] = found
+            if type(child) is pf.ListContainer:
+                self._list(element, name, child)
+            elif isinstance(child, pf.DictContainer):
+                self._map(element, name, child)
             elif child is not None:
-                found = one(child, element, name, None)
+                found = self.one(child, element, name, None)
                 if found is not child:
                     setattr(element, name, found)
 
-    below(root)
+    def _list(self, element: pf.Element, name: str, child: pf.ListContainer) -> None:
+        changed: Elements | None = None
+        passed, one = self.passed, self.one
+        for index, item in enumerate(child.list):
+            found = item if type(item) in passed else one(item, element, name, index)
+            if found is not item and changed is None:
+                changed = child.list[:index]
+            if changed is not None:
+                changed.extend(found if isinstance(found, list) else (found,))
+        if changed is not None:
+            child[:] = changed
+
+    def _map(self, element: pf.Element, name: str, child: pf.DictContainer) -> None:
+        shown = SHOWN if element is self.header else child.dict.keys()
+        for key in [key for key in child.dict if key in shown]:
+            found = self.one(child.dict[key], element, name, None)
+            if found == []:
+                del child.dict[key]
+            else:
+                child.dict[key] = found
 
 
 def collect(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import panflute as pf
 
+from fitnotes.document import nodes
 from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.errors import Problem
 from fitnotes.passes.crossrefs import References, Target
@@ -153,7 +154,7 @@ class _Formulas:
         """Before the formulas are read: what the body defines, and where a label follows a formula."""
         if isinstance(element, (pf.Para, pf.Plain)):
             _equation_labels(element)
-        elif (isinstance(element, pf.Math) or _is_tex(element)) and DEFINITION.search(element.text):
+        elif (isinstance(element, pf.Math) or nodes.is_raw_tex(element)) and DEFINITION.search(element.text):
             new = Macros()
             seen = {*self.later.commands, *self.macros.commands}
             for definition in learn(element.text, new):
@@ -259,31 +260,35 @@ class _Formulas:
             return _span_formula(element, lambda tex: self.display(tex, None))
         line = self.cursor.line_of(element.text)
         if isinstance(element, pf.Math):
-            if re.search(r"`[^`]+`\{\.?python", element.text):
-                message = "a computed value inside a formula: end the formula before it, or compute all of it"
-                self.found.problems.append(Problem("macro", message, self.note.shown, line))
-            rest, found = split_definitions(element.text)
-            if found:
-                self.define(found, line)
-            if not rest.strip():
-                return []
-            if element.format == "InlineMath" and not ENVIRONMENT.match(rest.strip()):
-                text = self.expand(rest.strip(), line)
-                if ENVIRONMENT.match(text.strip()):
-                    return self.display(text, line)
-                made = self.inline(LABEL.sub("", text))
-                self.found.note(made.text, line, rest)
-                return made
+            return self._formula(element, line)
+        return self._raw(element, line) if nodes.is_raw_tex(element) else None
+
+    def _formula(self, element: pf.Element, line: int | None) -> Change:
+        if re.search(r"`[^`]+`\{\.?python", element.text):
+            message = "a computed value inside a formula: end the formula before it, or compute all of it"
+            self.found.problems.append(Problem("macro", message, self.note.shown, line))
+        rest, found = split_definitions(element.text)
+        if found:
+            self.define(found, line)
+        if not rest.strip():
+            return []
+        if element.format != "InlineMath" or ENVIRONMENT.match(rest.strip()):
             return self.display(rest, line)
-        if not _is_tex(element):
-            return None
+        text = self.expand(rest.strip(), line)
+        if ENVIRONMENT.match(text.strip()):
+            return self.display(text, line)
+        made = self.inline(LABEL.sub("", text))
+        self.found.note(made.text, line, rest)
+        return made
+
+    def _raw(self, element: pf.Element, line: int | None) -> Change:
+        """Raw TeX in prose: definitions, counters, and formulas without dollars."""
         if counter := SET_COUNTER.match(element.text):
             self.count = int(counter[2]) + (self.count if counter[1] == "addto" else 0)
             return [] if self.expanding else None
         rest, found = split_definitions(element.text)
         if found:
             self.define(found, line)
-        block = isinstance(element, pf.RawBlock)
         if not blank_comments(rest).strip():
             changed = [d for d in definitions(element.text) if d.name in self.again]
             if self.expanding or not changed:
@@ -295,7 +300,7 @@ class _Formulas:
             formulas = split_environments(self.expand(rest, line))
         if formulas is not None:
             whole = [part for formula in formulas for part in self.display(formula, line)]
-            return pf.Para(*whole) if block else whole
+            return pf.Para(*whole) if isinstance(element, pf.RawBlock) else whole
         element.text = rest
         return None
 
@@ -345,10 +350,6 @@ def _number_of(refs: References, match: re.Match[str]) -> str:
 
 def _with_words(command: str, words: Callable[[re.Match[str]], str], inside: str) -> str:
     return f"\\{command}{{{INNER_REFERENCE.sub(words, inside)}}}"
-
-
-def _is_tex(element: pf.Element) -> bool:
-    return isinstance(element, (pf.RawBlock, pf.RawInline)) and element.format in ("tex", "latex")
 
 
 def normalise(doc: pf.Doc, note: Note, preamble: Preamble, refs: References, *, expanding: bool) -> Maths:

@@ -53,9 +53,8 @@ _VERBATIM = re.compile(r"\\begin\{(?:verbatim|lstlisting|minted|Verbatim)")
 
 
 def _is_tex(element: pf.Element) -> bool:
-    if isinstance(element.parent, pf.Cite):
-        return False  # pandoc keeps the source of a \\cite it has understood
-    return isinstance(element, (pf.RawBlock, pf.RawInline)) and element.format in ("tex", "latex")
+    """Not the source of a ``\\cite`` that pandoc has understood, which it keeps."""
+    return nodes.is_raw_tex(element) and not isinstance(element.parent, pf.Cite)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import panflute as pf
 
@@ -26,7 +27,7 @@ from fitnotes.execute.result import Result
 from fitnotes.source.block import Block
 from fitnotes.source.languages import DRAWN
 from fitnotes.source.note import Note
-from fitnotes.source.options import PANDOC_ATTRIBUTES
+from fitnotes.source.options import PANDOC_ATTRIBUTES, Options
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")
 # "99 2141.49" as the usual loops print it, or with the words in: "step 99: loss 2141.49".
@@ -52,6 +53,11 @@ class Text:
 class Markup:
     text: str
     source: str = MARKDOWN
+
+
+@dataclass(frozen=True, slots=True)
+class LossTable(Markup):
+    """A table made of what was printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,42 +165,42 @@ def pieces(block: Block, result: Result) -> tuple[list[Piece], list[str]]:
     """What a block shows, in order, and warnings about its options."""
     options = block.options
     found: list[Piece] = []
-    warnings: list[str] = []
     shown = options.output != "false" and options.include
-    losses = 0
     for output in result.outputs:
         kind = output["output_type"]
         if kind == "error":
             found.append(Text("\n".join(output["traceback"]), "error"))
-        elif not shown:
-            continue
-        elif kind == "stream":
-            text = terminal_text(output["text"])
-            if not text.strip():
-                continue
-            if output.get("warning"):
-                if options.warning:
-                    found.append(Text(text, "warning"))
-            elif output["name"] == "stderr":
-                found.append(Text(text, "stderr"))
-            elif options.output == "asis":
-                found.append(Markup(text))
-            elif options.output == "loss-table" and (table := loss_table(text)) is not None:
-                losses += 1
-                found.append(Markup(table[0]))
-                if table[1]:
-                    found.append(Text(table[1], "stdout"))
-            else:
-                found.append(Text(text, "stdout"))
-        else:
-            data = output["data"]
-            if not ARTIST.match(data.get("text/plain", "")):
-                found.extend(_bundle(data))
-    if options.output == "loss-table" and not losses and result.status == "ok":
+        elif shown and kind == "stream":
+            found += _printed(output, options)
+        elif shown and not ARTIST.match(output["data"].get("text/plain", "")):
+            found += _bundle(output["data"])
+    warnings = []
+    if options.output == "loss-table" and not _is_table(found) and result.status == "ok":
         warnings.append("output=loss-table, but the block printed no `step loss` lines")
     if result.status in ("timeout", "crash", "missing") or (result.status == "not run" and result.message):
         found.append(Text(result.message, "error" if result.status != "not run" else "note"))
     return found, warnings
+
+
+def _printed(output: Mapping[str, Any], options: Options) -> list[Piece]:
+    """What was printed, as the options of its block have it."""
+    text = terminal_text(output["text"])
+    if not text.strip():
+        return []
+    if output.get("warning"):
+        return [Text(text, "warning")] if options.warning else []
+    if output["name"] == "stderr":
+        return [Text(text, "stderr")]
+    if options.output == "asis":
+        return [Markup(text)]
+    if options.output == "loss-table" and (table := loss_table(text)) is not None:
+        rest: list[Piece] = [Text(table[1], "stdout")] if table[1] else []
+        return [LossTable(table[0]), *rest]
+    return [Text(text, "stdout")]
+
+
+def _is_table(found: Sequence[Piece]) -> bool:
+    return any(isinstance(piece, LossTable) for piece in found)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -257,28 +263,11 @@ class _Builder:
     def pictures(self, found: Sequence[Picture], block: Block) -> Elements:
         """The block's pictures in one figure."""
         options = block.options
-        stem = options.label or f"{self.note.path.stem}-{block.number}"
-        images = []
         parted = len(found) > 1 and bool(options.fig_subcap or options.layout_ncol)
-        for n, picture in enumerate(found):
-            alt: Elements = [pf.Str(options.fig_alt or options.fig_cap or f"Figure of {block.name}")]
-            name = ""
-            if parted:  # what `floats` takes for the part's caption
-                words = options.fig_subcap[n] if n < len(options.fig_subcap) else ""
-                alt = self.fragments.inlines(words) if words else []
-                name = f"{options.label}-{n + 1}" if options.label.startswith("fig") else ""
-            url = self.media.add(picture.data, picture.suffix, stem)
-            if url is None:
-                box = nodes.placeholder(f"picture of {block.name} not shown")
-                if parted:
-                    box = nodes.missing_part(box, alt, name)
-                images.append(pf.Plain(box))
-                continue
-            attributes = {"width": options.fig_width} if options.fig_width else {}
-            if options.fig_dark and self.media.dark and picture.suffix == ".svg":
-                dark = self.media.add(darken.darkened(picture.data), picture.suffix, f"{stem}-dark")
-                attributes[nodes.DARK] = dark or ""
-            images.append(pf.Plain(pf.Image(*alt, url=url, attributes=attributes, identifier=name)))
+        images = [
+            pf.Plain(self.part(picture, n, block) if parted else self.picture(picture, block))
+            for n, picture in enumerate(found)
+        ]
         caption = self.fragments.inlines(options.fig_cap) if options.fig_cap else []
         if parted:
             columns = {"layout-ncol": options.layout_ncol or str(len(found))}
@@ -287,6 +276,37 @@ class _Builder:
         if not options.fig_cap and not options.label.startswith("fig"):
             return [pf.Para(*image.content) for image in images]
         return [pf.Figure(*images, caption=pf.Caption(pf.Plain(*caption)), identifier=self.figure_id(block))]
+
+    def picture(self, picture: Picture, block: Block) -> pf.Element:
+        options = block.options
+        alt = pf.Str(options.fig_alt or options.fig_cap or f"Figure of {block.name}")
+        return self.image(picture, block, [alt], "") or self.not_shown(block)
+
+    def part(self, picture: Picture, n: int, block: Block) -> pf.Element:
+        """The nth of several, with what `floats` takes for its caption."""
+        options = block.options
+        words = options.fig_subcap[n] if n < len(options.fig_subcap) else ""
+        caption = self.fragments.inlines(words) if words else []
+        name = f"{options.label}-{n + 1}" if options.label.startswith("fig") else ""
+        image = self.image(picture, block, caption, name)
+        return image or nodes.missing_part(self.not_shown(block), caption, name)
+
+    def image(self, picture: Picture, block: Block, words: Elements, name: str) -> pf.Element | None:
+        """None where the target cannot show it."""
+        options = block.options
+        stem = options.label or f"{self.note.path.stem}-{block.number}"
+        url = self.media.add(picture.data, picture.suffix, stem)
+        if url is None:
+            return None
+        attributes = {"width": options.fig_width} if options.fig_width else {}
+        if options.fig_dark and self.media.dark and picture.suffix == ".svg":
+            dark = self.media.add(darken.darkened(picture.data), picture.suffix, f"{stem}-dark")
+            attributes[nodes.DARK] = dark or ""
+        return pf.Image(*words, url=url, attributes=attributes, identifier=name)
+
+    @staticmethod
+    def not_shown(block: Block) -> pf.Span:
+        return nodes.placeholder(f"picture of {block.name} not shown")
 
     @staticmethod
     def figure_id(block: Block) -> str:
@@ -323,36 +343,43 @@ class _Builder:
 
     def build(self, element: pf.Element, block: Block, result: Result, found: Sequence[Piece]) -> Elements:
         options = block.options
-        out: Elements = []
-        if options.echo and options.include:
-            out.append(self.code(element, block))
+        out: Elements = [self.code(element, block)] if options.echo and options.include else []
         pictures = [p for p in found if isinstance(p, Picture)]
         grouped = len(pictures) > 1 and bool(options.fig_cap or options.layout_ncol or options.fig_subcap)
         captioned = drawn = False
         for piece in found:
-            if isinstance(piece, Text):
-                out.extend(self.text(piece))
-            elif isinstance(piece, Markup):
+            if isinstance(piece, Markup):
                 built = self.markup(piece, block, captioned)
                 captioned = captioned or any(isinstance(b, pf.Table) for b in built)
                 drawn = drawn or self.diagram(built, block)
-                out.extend(built)
-            elif isinstance(piece, Raw):
-                if self.html:
-                    out.append(pf.RawBlock(piece.html, format="html"))
-                elif piece.text:
-                    out.extend(self.text(Text(piece.text, "value")))
+                out += built
+            elif not isinstance(piece, Picture):
+                out += self.words(piece)
             elif not grouped or piece is pictures[0]:
-                out.extend(self.pictures(pictures if grouped else [piece], block))
-        if options.tbl_cap and not captioned and result.status == "ok" and options.include:
-            self.warn(block, "tbl-cap is given, but the block shows no table")
-        if options.fig_cap and not pictures and not drawn and result.status == "ok" and options.include:
-            self.warn(block, "fig-cap is given, but the block shows no figure")
+                out += self.pictures(pictures if grouped else [piece], block)
+        self.check_captions(block, result, captioned, bool(pictures) or drawn)
         if not out:
             return []
         used = {getattr(e, "identifier", "") for e in out}
         identifier = options.label if options.label not in used else ""
         return [nodes.cell(out, identifier, result.status)]
+
+    def words(self, piece: Text | Raw) -> Elements:
+        if isinstance(piece, Text):
+            return self.text(piece)
+        if self.html:
+            return [pf.RawBlock(piece.html, format="html")]
+        return self.text(Text(piece.text, "value")) if piece.text else []
+
+    def check_captions(self, block: Block, result: Result, table: bool, figure: bool) -> None:
+        """Captions of what the block does not show are said."""
+        options = block.options
+        if result.status != "ok" or not options.include:
+            return
+        if options.tbl_cap and not table:
+            self.warn(block, "tbl-cap is given, but the block shows no table")
+        if options.fig_cap and not figure:
+            self.warn(block, "fig-cap is given, but the block shows no figure")
 
     def inline(self, block: Block, result: Result) -> Elements:
         if result.status != "ok":
