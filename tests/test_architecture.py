@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
-from pathlib import Path
+import tomllib
+from collections.abc import Iterator
 
 from conftest import ROOT
 
 HEAVY = {"torch", "numpy", "panflute", "matplotlib", "IPython", "pandas", "rich", "yaml", "typst"}
 
 
-def test_imports_point_one_way() -> None:
-    """The rules stand in pyproject.toml."""
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "lint-imports")], cwd=ROOT, capture_output=True, text=True
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for path in sorted((ROOT / "fitnotes").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                yield f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", node
+
+
+def test_functions_fit_on_a_screen() -> None:
+    """No more than 60 lines. How many ways lead through one, ruff counts."""
+    long = [name for name, node in functions() if node.end_lineno - node.lineno >= 60]
+    assert not long
+
+
+def test_no_folder_holds_everything() -> None:
+    package = ROOT / "fitnotes"
+    lines = {
+        folder.name: sum(len(file.read_text(encoding="utf-8").split("\n")) for file in folder.rglob("*.py"))
+        for folder in package.iterdir()
+        if folder.is_dir()
+    }
+    assert max(lines.values()) < sum(lines.values()) / 4, lines
+
+
+def test_every_folder_is_installed() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = {
+        ".".join(file.parent.relative_to(ROOT).parts) for file in (ROOT / "fitnotes").rglob("__init__.py")
+    }
+    assert packages | {"fitnotes.filters", "fitnotes.templates"} == set(
+        settings["tool"]["setuptools"]["packages"]
     )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def loaded_by(*arguments: str) -> set[str]:
