@@ -13,7 +13,17 @@ from fitnotes.store.files import write_atomically
 from fitnotes.targets.latex import pdf
 from fitnotes.targets.latex.document import latex
 from fitnotes.targets.registry import Job
-from fitnotes.targets.slides.deck import SIZES, Slide, colours, overfull, say_full, scale_pixels, size, split
+from fitnotes.targets.slides.deck import (
+    SIZES,
+    Slide,
+    colours,
+    lone_image,
+    overfull,
+    say_full,
+    scale_pixels,
+    size,
+    split,
+)
 from fitnotes.tex.engines import find_engine
 
 PIXEL = 0.356  # pt: a frame is 455 pt wide, a slide 1280 pixels
@@ -28,7 +38,7 @@ def write(job: Job) -> Page:
     with pandoc.scratch_folder() as folder:
         page = pdf.latex_page(job, folder, deck=True)
         slides = split(page)
-        page.doc.content = [block for slide in slides for block in _frame(page, slide)]
+        page.doc.content = [block for slide in slides for block in _frame(slide)]
         text, log = pdf.typeset(page, latex(page, _variables(page), beamer=True), job.engine, folder)
         shrunk = _shrunk(page, slides, text, log)
         if shrunk != text:
@@ -39,6 +49,15 @@ def write(job: Job) -> Page:
 
 def _tex(text: str) -> pf.Element:
     return pf.RawBlock(text, format="latex")
+
+
+def _inline(text: str) -> pf.Element:
+    return pf.RawInline(text, format="latex")
+
+
+def _anchor(heading: pf.Element) -> str:
+    """What links to a heading lead to."""
+    return f"\\phantomsection\\label{{{heading.identifier}}}" if heading.identifier else ""
 
 
 def _variables(page: Page) -> list[str]:
@@ -69,21 +88,41 @@ def _shrunk(page: Page, slides: list[Slide], tex: str, log: str) -> str:
     return "\n".join(lines)
 
 
-def _frame(page: Page, slide: Slide) -> Elements:
-    lines = f"%fitnotes-line:{slide.line}"
-    words = list(slide.title.content) if slide.title is not None else []
-    label = slide.title.identifier if slide.title is not None else ""
+def _frame(slide: Slide) -> Elements:
+    """A slide as a frame, in a group of its own: what is set for it is not for the next one."""
     centred = slide.section or "lead" in slide.classes
-    made: Elements = []
+    place = "c" if centred else "t"
+    made = [_tex("\\begingroup"), *_edges(slide), *_pictures_behind(slide), *_colouring(slide)]
+    made.append(_tex(f"\\begin{{frame}}[fragile,{place}] %fitnotes-line:{slide.line}"))
+    if slide.title is not None:
+        made += _title(slide.title, centred)
+    made += _content(slide, centred)
+    if slide.notes:
+        note = " ".join(pf.stringify(block) for block in slide.notes)
+        made.append(pf.Plain(_inline("\\note{"), pf.Str(note), _inline("}")))
+    if not slide.blocks and slide.title is None:
+        made.append(_tex("\\null"))
+    return [*made, _tex("\\end{frame}"), _tex("\\endgroup")]
+
+
+def _edges(slide: Slide) -> Elements:
+    return [
+        _tex(_line("headline", slide.words("header"), "")),
+        _tex(_line("footline", slide.words("footer"), slide.number)),
+    ]
+
+
+def _pictures_behind(slide: Slide) -> Elements:
+    if not slide.backgrounds or slide.side:
+        return []
+    width = f"{1 / len(slide.backgrounds):.3f}\\paperwidth"
+    shown = "".join(_graphic(image, width, "\\paperheight") for image in slide.backgrounds)
+    return [_tex(f"\\usebackgroundtemplate{{\\hbox{{{shown}}}}}")]
+
+
+def _colouring(slide: Slide) -> Elements:
     back, text = colours(slide.style, slide.classes)
-    side = slide.side
-    made.append(_tex("\\begingroup"))
-    for key, place in (("header", "headline"), ("footer", "footline")):
-        made.append(_tex(_line(place, slide.words(key), slide.number if key == "footer" else "")))
-    if slide.backgrounds and not side:
-        width = f"{1 / len(slide.backgrounds):.3f}\\paperwidth"
-        shown = "".join(_graphic(image, width, "\\paperheight") for image in slide.backgrounds)
-        made.append(_tex(f"\\usebackgroundtemplate{{\\hbox{{{shown}}}}}"))
+    made: Elements = []
     for name, part, colour in (("background canvas", "bg", back), ("normal text", "fg", text)):
         if colour:
             made.append(_tex(f"\\definecolor{{fitnotes{part}}}{{HTML}}{{{colour[1:].upper()}}}"))
@@ -92,32 +131,29 @@ def _frame(page: Page, slide: Slide) -> Elements:
             )
     if text:
         made.append(_tex("\\setbeamercolor{frametitle}{fg=fitnotesfg}\\setbeamercolor{title}{fg=fitnotesfg}"))
-    made.append(_tex(f"\\begin{{frame}}[fragile{',c' if centred else ',t'}] {lines}"))
-    anchor = f"\\phantomsection\\label{{{label}}}" if label else ""
-    if words and not centred:
-        made.append(pf.Plain(pf.RawInline(f"{anchor}\\frametitle{{", format="latex"), *words,
-                             pf.RawInline("}", format="latex")))  # fmt: skip
-    elif words:
-        start = f"{anchor}{{\\centering\\usebeamerfont{{title}}\\usebeamercolor[fg]{{title}} "
-        end = pf.RawInline("\\par}", format="latex")
-        made.append(pf.Plain(pf.RawInline(start, format="latex"), *words, end))
-    content = [b for b in slide.blocks if not nodes.is_pause(b)]
+    return made
+
+
+def _title(heading: pf.Element, centred: bool) -> Elements:
+    if not len(heading.content):
+        return []
+    anchor = _anchor(heading)
+    if not centred:
+        return [pf.Plain(_inline(f"{anchor}\\frametitle{{"), *heading.content, _inline("}"))]
+    start = f"{anchor}{{\\centering\\usebeamerfont{{title}}\\usebeamercolor[fg]{{title}} "
+    return [pf.Plain(_inline(start), *heading.content, _inline("\\par}"))]
+
+
+def _content(slide: Slide, centred: bool) -> Elements:
+    content = [block for block in slide.blocks if not nodes.is_pause(block)]
     if centred and content:
         content = [_tex("\\begin{center}"), *content, _tex("\\end{center}")]
-    if side:
-        content = _beside(slide.backgrounds, side, content)
-    content = list(_on_a_frame(content))
+    if slide.side:
+        content = _beside(slide, content)
+    content = _on_a_frame(content)
     for block in content:
         walk(pf.Div(block), lambda e: scale_pixels(e, PIXEL), pf.Image)
-    made += content
-    if slide.notes:
-        note = " ".join(pf.stringify(block) for block in slide.notes)
-        made.append(
-            pf.Plain(pf.RawInline("\\note{", format="latex"), pf.Str(note), pf.RawInline("}", format="latex"))
-        )
-    made += [] if slide.blocks or slide.title is not None else [_tex("\\null")]
-    made.append(_tex("\\end{frame}"))
-    return [*made, _tex("\\endgroup")]
+    return content
 
 
 def _line(place: str, words: str, number: str) -> str:
@@ -135,28 +171,22 @@ def _on_a_frame(blocks: Elements) -> Elements:
 
     def visit(element: pf.Element) -> Change:
         if isinstance(element, pf.Para):
-            alone = len(element.content) == 1 and isinstance(element.content[0], pf.Image)
-            return _centred(element.content[0]) if alone else None
-        anchor = f"\\phantomsection\\label{{{element.identifier}}}" if element.identifier else ""
-        return pf.Para(pf.RawInline(anchor, format="latex"), pf.Strong(*element.content))
+            image = lone_image(element)
+            return pf.Para(_inline("{\\centering "), image, _inline("\\par}")) if image is not None else None
+        return pf.Para(_inline(_anchor(element)), pf.Strong(*element.content))
 
     holder = pf.Div(*blocks)
     walk(holder, visit, pf.Header, pf.Para)
     return list(holder.content)
 
 
-def _centred(image: pf.Element) -> pf.Para:
-    start, end = pf.RawInline("{\\centering ", format="latex"), pf.RawInline("\\par}", format="latex")
-    return pf.Para(start, image, end)
-
-
-def _beside(images: Elements, side: str, content: Elements) -> Elements:
+def _beside(slide: Slide, content: Elements) -> Elements:
     """The pictures of a slide in a column beside the words."""
-    share = float(next((i.attributes["share"] for i in images if i.attributes.get("share")), "50")) / 100
+    share = float(slide.share) / 100
     words = [_tex(f"\\begin{{column}}{{{0.98 - share:.2f}\\textwidth}}"), *content, _tex("\\end{column}")]
-    shown = [_tex(_graphic(image, "\\linewidth", "0.75\\textheight")) for image in images]
+    shown = [_tex(_graphic(image, "\\linewidth", "0.75\\textheight")) for image in slide.backgrounds]
     beside = [_tex(f"\\begin{{column}}{{{share:.2f}\\textwidth}}"), *shown, _tex("\\end{column}")]
-    both = [*beside, *words] if side == "left" else [*words, *beside]
+    both = [*beside, *words] if slide.side == "left" else [*words, *beside]
     return [_tex("\\begin{columns}[T]"), *both, _tex("\\end{columns}")]
 
 

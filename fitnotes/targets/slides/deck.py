@@ -78,9 +78,9 @@ class Slide:
         """How many things of some height stand on it beside its pictures."""
 
         def picture(block: pf.Element) -> bool:
-            return isinstance(block, pf.Figure) or (
-                isinstance(block, (pf.Para, pf.Plain)) and any(isinstance(e, pf.Image) for e in block.content)
-            )
+            if isinstance(block, pf.Figure):
+                return True
+            return nodes.is_words(block) and any(isinstance(e, pf.Image) for e in block.content)
 
         found: Elements = []
         for block in self.blocks:
@@ -91,57 +91,87 @@ class Slide:
 def split(page: Page) -> list[Slide]:
     """The slides of a dressed document, without its title's."""
     blocks = list(page.doc.content)
-    only_rules = bool(page.marp) and "headingDivider" not in page.marp
-    levels = _slide_levels(page, blocks)
-    level = max(levels)
-    places = _Places(page.note)
-    style = {key: page.marp[key] for key in LOCAL if key in page.marp}
-    slides = [Slide(places.start, style=dict(style))]
-    slides[0].style |= {key[1:]: value for key, value in page.marp.items() if key.startswith("_")}
-    lasting: Elements = []
-
-    def begin(line: int | None) -> None:
-        slides.append(Slide(line, backgrounds=copy.deepcopy(lasting), style=dict(style)))
-
-    def directives(attributes: Mapping[str, str]) -> None:
-        for key, value in attributes.items():
-            if key.startswith("_"):
-                slides[-1].style[key[1:]] = value
-            elif key in LOCAL:
-                style[key] = slides[-1].style[key] = value
-
+    splitter = _Splitter(page, _slide_levels(page, blocks))
     for block in _unpacked(blocks):
-        if isinstance(block, pf.HorizontalRule):
-            line = places.next_rule()
-            if not slides[-1].empty or page.marp:
-                begin(line)
-            continue
-        if isinstance(block, pf.Header):
-            line = places.next_heading(pf.stringify(block))
-            begins = slides[-1].fresh if only_rules else block.level in levels
-            if begins and not slides[-1].fresh:
-                begin(line)
-            if begins:
-                slides[-1].title = block
-                slides[-1].section = block.level < level and not page.marp
-                continue
-        if isinstance(block, pf.Div) and nodes.DIRECTIVE in block.classes:
-            directives(block.attributes)
-        elif page.marp and isinstance(block, pf.RawBlock) and (match := STYLE.match(block.text)):
-            slides[-1].css.append((bool(match[1]), match[2]))
-        elif isinstance(block, pf.Div) and nodes.NOTES in block.classes:
-            slides[-1].notes += list(block.content)
-        else:
-            rest = _without_backgrounds(block, slides[-1])
-            if new := [image for image in slides[-1].backgrounds if image.attributes.pop("lasting", "")]:
-                lasting, slides[-1].backgrounds = copy.deepcopy(new), list(new)
-            slides[-1].blocks += [rest] if rest is not None else []
+        splitter.take(block)
+    slides = splitter.slides
     for slide in slides:
         _inner_directives(slide)
         _take_footnotes(slide)
     kept = [slide for slide in slides if not slide.empty or page.marp] or slides[:1]
     _count(kept, "false" if page.marp else "true")
     return kept
+
+
+class _Splitter:
+    """The slides so far, as the blocks of a document come by in order.
+
+    ``style`` and ``lasting``, directives and backgrounds, hold for the slides to come too.
+    """
+
+    def __init__(self, page: Page, levels: set[int]) -> None:
+        """``levels``: of the headings that begin a slide."""
+        self.marp = page.marp
+        self.only_rules = bool(page.marp) and "headingDivider" not in page.marp
+        self.levels = levels
+        self.places = _Places(page.note)
+        self.style = {key: page.marp[key] for key in LOCAL if key in page.marp}
+        self.lasting: Elements = []
+        first = {key[1:]: value for key, value in page.marp.items() if key.startswith("_")}
+        self.slides = [Slide(self.places.start, style=self.style | first)]
+
+    @property
+    def slide(self) -> Slide:
+        """The one that is being filled."""
+        return self.slides[-1]
+
+    def take(self, block: pf.Element) -> None:
+        if isinstance(block, pf.HorizontalRule):
+            self._rule()
+        elif isinstance(block, pf.Header):
+            self._heading(block)
+        elif isinstance(block, pf.Div) and nodes.has_class(block, nodes.DIRECTIVE):
+            self._directives(block.attributes)
+        elif self.marp and isinstance(block, pf.RawBlock) and (match := STYLE.match(block.text)):
+            self.slide.css.append((bool(match[1]), match[2]))
+        elif isinstance(block, pf.Div) and nodes.has_class(block, nodes.NOTES):
+            self.slide.notes += list(block.content)
+        else:
+            self._content(block)
+
+    def _begin(self, line: int | None) -> None:
+        self.slides.append(Slide(line, backgrounds=copy.deepcopy(self.lasting), style=dict(self.style)))
+
+    def _rule(self) -> None:
+        line = self.places.next_rule()
+        if not self.slide.empty or self.marp:
+            self._begin(line)
+
+    def _heading(self, block: pf.Element) -> None:
+        line = self.places.next_heading(pf.stringify(block))
+        begins = self.slide.fresh if self.only_rules else block.level in self.levels
+        if not begins:
+            self.slide.blocks.append(block)
+            return
+        if not self.slide.fresh:
+            self._begin(line)
+        self.slide.title = block
+        self.slide.section = block.level < max(self.levels) and not self.marp
+
+    def _directives(self, attributes: Mapping[str, str]) -> None:
+        for key, value in attributes.items():
+            if key.startswith("_"):
+                self.slide.style[key[1:]] = value
+            elif key in LOCAL:
+                self.style[key] = self.slide.style[key] = value
+
+    def _content(self, block: pf.Element) -> None:
+        rest = _without_backgrounds(block, self.slide)
+        new = [image for image in self.slide.backgrounds if image.attributes.pop("lasting", "")]
+        if new:
+            self.lasting, self.slide.backgrounds = copy.deepcopy(new), new
+        if rest is not None:
+            self.slide.blocks.append(rest)
 
 
 def _count(slides: list[Slide], paginate: str) -> None:
@@ -159,21 +189,27 @@ def _take_footnotes(slide: Slide) -> None:
 
     def visit(element: pf.Element) -> Change:
         notes.append(list(element.content))
-        return pf.Superscript(pf.Str(str(len(notes))))
+        return _note_number(len(notes))
 
     holder = pf.Div(*slide.blocks)
     walk(holder, visit, pf.Note)
     slide.blocks = list(holder.content)
     if notes:
-        made: Elements = []
-        for n, content in enumerate(notes, 1):
-            number = [pf.Superscript(pf.Str(str(n))), pf.Space()]
-            if isinstance(content[0], (pf.Para, pf.Plain)):
-                content[0] = pf.Para(*number, *content[0].content)
-            else:
-                content.insert(0, pf.Para(*number))
-            made += content
+        made = [block for n, content in enumerate(notes, 1) for block in _footnote(n, content)]
         slide.blocks.append(pf.Div(*made, classes=[FOOTNOTES]))
+
+
+def _note_number(n: int) -> pf.Element:
+    return pf.Superscript(pf.Str(str(n)))
+
+
+def _footnote(n: int, content: Elements) -> Elements:
+    """The content of a footnote with its number in front."""
+    first, *rest = content
+    number = [_note_number(n), pf.Space()]
+    if nodes.is_words(first):
+        return [pf.Para(*number, *first.content), *rest]
+    return [pf.Para(*number), first, *rest]
 
 
 def _unpacked(blocks: Elements) -> Elements:
@@ -189,14 +225,14 @@ def _unpacked(blocks: Elements) -> Elements:
 def _inner_directives(slide: Slide) -> None:
     """Comments that stand within a line."""
 
-    def visit(element: pf.Element) -> Change:
-        if nodes.DIRECTIVE not in element.classes:
+    def take_directive(element: pf.Element) -> Change:
+        if not nodes.has_class(element, nodes.DIRECTIVE):
             return None
         slide.style |= {key.lstrip("_"): value for key, value in element.attributes.items()}
         return []
 
-    def say(element: pf.Element) -> Change:
-        if nodes.NOTES not in element.classes:
+    def take_note(element: pf.Element) -> Change:
+        if not nodes.has_class(element, nodes.NOTES):
             return None
         slide.notes.append(pf.Para(*element.content))
         return []
@@ -206,13 +242,11 @@ def _inner_directives(slide: Slide) -> None:
         return [] if nodes.is_pause(element) else None
 
     for block in [*slide.blocks, *([slide.title] if slide.title is not None else [])]:
-        walk(block, visit, pf.Span)
-        walk(block, say, pf.Span)
+        walk(block, take_directive, pf.Span)
+        walk(block, take_note, pf.Span)
         walk(block, unpause, pf.Para)
     # What held nothing but a directive or a note leaves nothing.
-    slide.blocks = [
-        b for b in slide.blocks if not (isinstance(b, (pf.Para, pf.Plain)) and not len(b.content))
-    ]
+    slide.blocks = [b for b in slide.blocks if not nodes.is_words(b) or len(b.content)]
 
 
 def _slide_levels(page: Page, blocks: Elements) -> set[int]:
@@ -232,9 +266,9 @@ def _slide_levels(page: Page, blocks: Elements) -> set[int]:
 
 def _without_backgrounds(block: pf.Element, slide: Slide) -> pf.Element | None:
     """The block without the images that are backgrounds; None if nothing is left."""
-    if not isinstance(block, (pf.Para, pf.Plain)):
+    if not nodes.is_words(block):
         return block
-    found = [e for e in block.content if isinstance(e, pf.Image) and nodes.BACKGROUND in e.classes]
+    found = [e for e in block.content if isinstance(e, pf.Image) and nodes.has_class(e, nodes.BACKGROUND)]
     if not found:
         return block
     slide.backgrounds += found
@@ -318,6 +352,12 @@ def say_full(page: Page, one: Overfull, beyond: str) -> None:
     problem = Problem("overfull", message, page.note.shown, one.line, "split it with a --- or a heading")
     if problem not in page.problems:
         page.problems.append(problem)
+
+
+def lone_image(paragraph: pf.Element) -> pf.Element | None:
+    """The image that is all there is in a paragraph."""
+    only = paragraph.content[0] if len(paragraph.content) == 1 else None
+    return only if isinstance(only, pf.Image) else None
 
 
 def scale_pixels(image: pf.Element, unit: float) -> None:

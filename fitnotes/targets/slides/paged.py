@@ -19,6 +19,7 @@ from fitnotes.targets.slides.deck import (
     Overfull,
     Slide,
     colours,
+    lone_image,
     overfull,
     say_full,
     scale_pixels,
@@ -68,7 +69,7 @@ def measure(job: Job) -> tuple[Overfull, ...]:
 def _deck(job: Job, folder: Path, refused: frozenset[str]) -> Deck:
     page, sources = typst_page(job, folder, SLIDES, refused, deck=True)
     slides = split(page)
-    page.doc.content = [block for n, slide in enumerate(slides, 1) for block in _page(page, slide, n)]
+    page.doc.content = [block for n, slide in enumerate(slides, 1) for block in _set_slide(slide, n)]
     ratio = "4-3" if size(page) == SIZES["4:3"] else "16-9"
     args = [f"--template={pandoc.template('fitnotes-slides.typst')}", "--variable", f"ratio={ratio}"]
     args += [] if page.marp else ["--variable", "titleslide"]
@@ -88,9 +89,23 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _page(page: Page, slide: Slide, number: int) -> Elements:
+def _set_slide(slide: Slide, number: int) -> Elements:
     """One slide for Typst."""
+    options = ", ".join([*_options(slide, number), *_pictures_behind(slide)])
+    if slide.title is not None:
+        slide.title.level = 1 if slide.section else 2
+        made = [_code(f"#slide({options})["), slide.title, _code("][")]
+    else:
+        made = [_code(f"#slide({options}, none)[")]
+    limit = "11.2cm" if slide.crowd == 0 else "7.2cm"
+    for block in slide.blocks:
+        if not nodes.is_pause(block):
+            made += _fitted(block, limit)
+    return [*made, _code("]")]
 
+
+def _options(slide: Slide, number: int) -> list[str]:
+    """What the template has to know of a slide, but for its pictures."""
     kind = "centred" if slide.section or "lead" in slide.classes else "plain"
     options = [f"number: {number}", f'kind: "{kind}"', f"shown: {_quoted(slide.number)}"]
     for key, name in (("header", "head"), ("footer", "foot")):
@@ -99,31 +114,26 @@ def _page(page: Page, slide: Slide, number: int) -> Elements:
     back, text = colours(slide.style, slide.classes)
     options += [f'fill: rgb("{back}")'] if back else []
     options += [f'colour: rgb("{text}")'] if text else []
-    if slide.backgrounds:
-        first = slide.backgrounds[0].attributes
-        urls = "".join(f"{_quoted(image.url)}, " for image in slide.backgrounds)
-        fit = first.get("fit", "contain" if "zoom" in first else "cover")
-        options += [f"images: ({urls})", f'fit: "{fit if fit in ("cover", "contain") else "contain"}"']
-        options += [f'side: "{slide.side}"', f"share: {slide.share if slide.side else 100}%"]
-        options += [f"zoom: {first['zoom']}%"] if first.get("zoom") else []
-        options += (
-            [f"veil: {100 * (1 - float(first['opacity'])):g}%"] if _number(first.get("opacity")) else []
-        )
-        options += ["vertical: true"] if any(i.attributes.get("vertical") for i in slide.backgrounds) else []
-    made: Elements = []
-    if slide.title is not None:
-        slide.title.level = 1 if slide.section else 2
-        made = [_code(f"#slide({', '.join(options)})["), slide.title, _code("][")]
-    else:
-        made = [_code(f"#slide({', '.join(options)}, none)[")]
-    limit = "11.2cm" if slide.crowd == 0 else "7.2cm"
-    for block in slide.blocks:
-        if not nodes.is_pause(block):
-            made += _fitted(block, limit)
-    return [*made, _code("]")]
+    return options
 
 
-def _number(text: str | None) -> bool:
+def _pictures_behind(slide: Slide) -> list[str]:
+    """What the template has to know of the pictures behind or beside the words; of the first one, how they show."""
+    if not slide.backgrounds:
+        return []
+    first = slide.backgrounds[0].attributes
+    urls = "".join(f"{_quoted(image.url)}, " for image in slide.backgrounds)
+    fit = first.get("fit", "contain" if "zoom" in first else "cover")
+    options = [f"images: ({urls})", f'fit: "{fit if fit in ("cover", "contain") else "contain"}"']
+    options += [f'side: "{slide.side}"', f"share: {slide.share if slide.side else 100}%"]
+    options += [f"zoom: {first['zoom']}%"] if first.get("zoom") else []
+    options += [f"veil: {100 * (1 - float(first['opacity'])):g}%"] if _is_part(first.get("opacity")) else []
+    options += ["vertical: true"] if any(i.attributes.get("vertical") for i in slide.backgrounds) else []
+    return options
+
+
+def _is_part(text: str | None) -> bool:
+    """Whether it is a number from 0 to 1."""
     try:
         return text is not None and 0 <= float(text) <= 1
     except ValueError:
@@ -134,7 +144,7 @@ def _fitted(block: pf.Element, limit: str) -> Elements:
     """Pictures that stand by themselves no higher than ``limit``, or than the slide if they have a size."""
 
     def wrap(element: pf.Element) -> Change:
-        if len(element.content) != 1 or not isinstance(image := element.content[0], pf.Image):
+        if (image := lone_image(element)) is None:
             return None
         sized = "width" in image.attributes or "height" in image.attributes
         call = "#fitown(10.5cm)[" if sized else f"#fit({limit})["

@@ -25,7 +25,7 @@ from fitnotes.targets.html.formulas import set_formulas
 from fitnotes.targets.html.look import BROWSER, STEPS
 from fitnotes.targets.html.title import page_title
 from fitnotes.targets.registry import Job
-from fitnotes.targets.slides.deck import Slide, colours, is_dark, say_full, size, split
+from fitnotes.targets.slides.deck import Slide, colours, is_dark, lone_image, say_full, size, split
 from fitnotes.targets.slides.paged import measure
 
 # The window with the speaker's notes shows the deck in frames.
@@ -107,7 +107,7 @@ def _raw(text: str) -> pf.Element:
 def _sections(page: Page, slides: list[Slide]) -> Elements:
     made = _title_section(page)
     for n, slide in enumerate(slides, 1):
-        made += _section(page, slide, n)
+        made += _section(slide, n)
     return made
 
 
@@ -137,8 +137,25 @@ def _inlines(value: pf.Element) -> Elements:
     return [pf.Str(pf.stringify(value).strip())]
 
 
-def _section(page: Page, slide: Slide, number: int) -> Elements:
-    side = slide.side
+def _section(slide: Slide, number: int) -> Elements:
+    made = [_raw(_opening(slide, number))]
+    for scoped, text in slide.css:
+        rules = f"@scope (#slide-{number}) {{ {_local(text)} }}" if scoped else _local(text)
+        made.append(_raw(f"<style>{rules}</style>"))
+    if slide.backgrounds:
+        made += _pictures_behind(slide)
+    if slide.title is not None:
+        made.append(slide.title)
+    if slide.blocks:
+        made += _body(slide)
+    made += _edges(slide)
+    if slide.notes:
+        made += [_raw('<aside class="notes">'), *slide.notes, _raw("</aside>")]
+    return [*made, _raw("</section>")]
+
+
+def _opening(slide: Slide, number: int) -> str:
+    """The tag that a slide begins with: its classes, colours and the room of its pictures."""
     classes = ["slide", *slide.classes]
     css = []
     back, words = colours(slide.style, slide.classes)
@@ -146,43 +163,46 @@ def _section(page: Page, slide: Slide, number: int) -> Elements:
     css += [f"color: {words}; --text: {words}"] if words else []
     if (back and is_dark(back)) or (words and not back and not is_dark(words)):
         classes.append("dark-slide")
-    if side:
-        classes.append(f"has-{side}")
+    if slide.side:
+        classes.append(f"has-{slide.side}")
         css.append(f"--share: {slide.share}%")
-    css_text = f' style="{html.escape("; ".join(css))}"' if css else ""
+    style = f' style="{html.escape("; ".join(css))}"' if css else ""
     behind = f' data-background-color="{back}"' if back else ""
-    shown = html.escape(" ".join(classes))
-    made = [_raw(f'<section id="slide-{number}" class="{shown}"{css_text}{behind}>')]
-    for scoped, text in slide.css:
-        rules = f"@scope (#slide-{number}) {{ {_local(text)} }}" if scoped else _local(text)
-        made.append(_raw(f"<style>{rules}</style>"))
-    if slide.backgrounds:
-        way = " vertical" if any(image.attributes.get("vertical") for image in slide.backgrounds) else ""
-        images = pf.Plain(*map(_background, slide.backgrounds))
-        made += [_raw(f'<div class="slide-bg {side}{way}">'), images, _raw("</div>")]
-    if slide.title is not None:
-        made.append(slide.title)
+    return f'<section id="slide-{number}" class="{html.escape(" ".join(classes))}"{style}{behind}>'
+
+
+def _pictures_behind(slide: Slide) -> Elements:
+    way = " vertical" if any(image.attributes.get("vertical") for image in slide.backgrounds) else ""
+    opening = _raw(f'<div class="slide-bg {slide.side}{way}">')
+    images = pf.Plain(*map(_background, slide.backgrounds))  # which takes the attributes that were asked for
+    return [opening, images, _raw("</div>")]
+
+
+def _body(slide: Slide) -> Elements:
     for block in slide.blocks:
         walk(pf.Div(block), _mark_pictures, pf.Para)
         walk(pf.Div(block), _size, pf.Image)
     alone = " alone" if slide.crowd == 0 else ""
-    if slide.blocks:
-        made += [_raw(f'<div class="slide-body{alone}"><div>'), *_paused(slide.blocks), _raw("</div></div>")]
+    return [_raw(f'<div class="slide-body{alone}"><div>'), *_paused(slide.blocks), _raw("</div></div>")]
+
+
+def _edges(slide: Slide) -> Elements:
+    """The lines at the head and the foot."""
+    made: Elements = []
     if head := slide.words("header"):
         made.append(_raw(f'<div class="slide-head">{html.escape(head)}</div>'))
     foot = slide.words("footer")
     if foot or slide.number:
         foot = html.escape(foot)
         made.append(_raw(f'<div class="slide-foot"><span>{foot}</span><span>{slide.number}</span></div>'))
-    if slide.notes:
-        made += [_raw('<aside class="notes">'), *slide.notes, _raw("</aside>")]
-    return [*made, _raw("</section>")]
+    return made
 
 
 def _mark_pictures(element: pf.Element) -> None:
     """An image that is a paragraph of its own stands in the middle."""
-    if len(element.content) == 1 and isinstance(element.content[0], pf.Image):
-        element.content[0].classes = [*element.content[0].classes, "picture"]
+    image = lone_image(element)
+    if image is not None:
+        image.classes = [*image.classes, "picture"]
 
 
 def _size(image: pf.Element) -> None:
