@@ -13,9 +13,9 @@ from urllib.parse import unquote
 
 import panflute as pf
 
-from fitnotes.document.nodes import BACKGROUND, DIRECTIVE, NOTES
+from fitnotes.document import nodes
 from fitnotes.document.read import plain
-from fitnotes.document.tree import Change, Elements, walk
+from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.errors import Problem
 from fitnotes.source.note import Note
 
@@ -23,6 +23,7 @@ LOCAL = ("paginate", "class", "header", "footer", "backgroundColor", "background
          "backgroundSize", "backgroundPosition", "backgroundRepeat")  # fmt: skip
 GLOBAL = ("marp", "theme", "style", "size", "headingDivider", "math", "lang", "title", "author", "description",
           "transition", "keywords", "url", "image")  # fmt: skip
+_DIRECTIVES = (*LOCAL, *GLOBAL, *(f"_{name}" for name in LOCAL))
 STYLE = re.compile(r"\s*<style(\s+scoped)?[^>]*>(.*?)</style>\s*$", re.DOTALL | re.IGNORECASE)
 _COMMENT = re.compile(r"^\s*<!--(.*?)-->\s*$", re.DOTALL)
 _LENGTH = r"(\d+(?:\.\d+)?)(px|cm|mm|in|pt|pc|em|%)?"
@@ -53,17 +54,17 @@ def settings(doc: pf.Doc, text: str) -> dict[str, str]:
     ``text`` is the note's: Marp takes ``color: #fff`` for a colour, YAML for nothing and a comment.
     """
     metadata = doc.metadata.content
-    if str(plain(metadata["marp"])).lower() != "true" if "marp" in metadata else True:
+    if "marp" not in metadata or str(plain(metadata["marp"])).lower() != "true":
         return {}
     found = {}
-    for key in (*LOCAL, *GLOBAL, *(f"_{name}" for name in LOCAL)):
+    for key in _DIRECTIVES:
         if key in metadata:
             value = plain(metadata[key])
             found[key] = " ".join(map(str, value)) if isinstance(value, list) else str(value)
             if key not in ("lang", "title", "author", "description", "keywords"):
                 metadata.pop(key)
-            if not found[key] and (colour := re.search(rf"(?m)^{key}:\s*(#\w+)\s*$", text)):
-                found[key] = colour[1]
+            if not found[key] and (written := re.search(rf"(?m)^{key}:\s*(#\w+)\s*$", text)):
+                found[key] = written[1]
     return found
 
 
@@ -75,18 +76,15 @@ def read_marp(doc: pf.Doc, given: Mapping[str, str], note: Note, *, styled: bool
 
     def visit(element: pf.Element) -> Change:
         if isinstance(element, (pf.RawBlock, pf.RawInline)):
-            if not styled and element.format == "html" and STYLE.match(element.text):
+            if not styled and nodes.is_raw(element, "html") and STYLE.match(element.text):
                 return []
             return _comment(element)
         if isinstance(element, pf.SoftBreak):
             return pf.LineBreak()  # as in Marp
         if isinstance(element, pf.Image):
             return _image(element)
-        if isinstance(element, pf.Figure):  # Marp knows no captions
-            images: Elements = []
-            walk(element, lambda e: images.append(e), pf.Image)
-            walk(element, lambda e: images.append(e) if DIRECTIVE in e.classes else None, pf.Span)
-            return pf.Para(*images) if images and not element.identifier else None
+        if isinstance(element, pf.Figure):
+            return _without_caption(element)
         return None
 
     walk(doc, visit, pf.Image, pf.RawBlock, pf.RawInline, pf.Figure, pf.SoftBreak)
@@ -97,26 +95,41 @@ def read_marp(doc: pf.Doc, given: Mapping[str, str], note: Note, *, styled: bool
     return []
 
 
+def _without_caption(figure: pf.Element) -> pf.Para | None:
+    """The images of a figure, and what has become of them, as a paragraph: Marp knows no captions."""
+    directives = collect(figure, pf.Span, where=lambda e: nodes.has_class(e, nodes.DIRECTIVE))
+    shown = [*collect(figure, pf.Image), *directives]
+    return pf.Para(*shown) if shown and not figure.identifier else None
+
+
 def _comment(element: pf.Element) -> Change:
-    match = _COMMENT.match(element.text) if element.format == "html" else None
+    match = _COMMENT.match(element.text) if nodes.is_raw(element, "html") else None
     if match is None:
         return None
     inside = match[1].strip()
     block = isinstance(element, pf.RawBlock)
     if inside == "fit":
         return []
-    found = _directives(inside)
-    if found:
-        made = (pf.Div if block else pf.Span)(classes=[DIRECTIVE], attributes=found)
-        image = next((found[k] for k in ("_backgroundImage", "backgroundImage") if k in found), "")
-        return [made, *_behind(image, "backgroundImage" in found)] if block else made
+    if found := _directives(inside):
+        return _directive(found, block)
     if not inside or re.match(r"(?:prettier|markdownlint|cspell|eslint|lint|textlint)\b", inside):
         return []
     if not block:
-        return pf.Span(pf.Str(" ".join(inside.split())), classes=[NOTES])
-    return pf.Div(
-        *[pf.Para(pf.Str(" ".join(part.split()))) for part in re.split(r"\n\s*\n", inside)], classes=[NOTES]
-    )
+        return pf.Span(_one_line(inside), classes=[nodes.NOTES])
+    parts = re.split(r"\n\s*\n", inside)
+    return pf.Div(*[pf.Para(_one_line(part)) for part in parts], classes=[nodes.NOTES])
+
+
+def _one_line(text: str) -> pf.Str:
+    return pf.Str(" ".join(text.split()))
+
+
+def _directive(found: dict[str, str], block: bool) -> Change:
+    if not block:
+        return pf.Span(classes=[nodes.DIRECTIVE], attributes=found)
+    image = next((found[k] for k in ("_backgroundImage", "backgroundImage") if k in found), "")
+    made = pf.Div(classes=[nodes.DIRECTIVE], attributes=found)
+    return [made, *_behind(image, "backgroundImage" in found)]
 
 
 def _directives(text: str) -> dict[str, str]:
@@ -127,22 +140,17 @@ def _directives(text: str) -> dict[str, str]:
         values = yaml.safe_load(re.sub(r"(?m)^(\s*\w+:[ \t]*)(#\w+)[ \t]*$", r'\1"\2"', text))
     except yaml.YAMLError:
         return {}
-    if not isinstance(values, Mapping):
+    if not isinstance(values, Mapping) or not all(str(key) in _DIRECTIVES for key in values):
         return {}
-    known = {*LOCAL, *GLOBAL, *(f"_{name}" for name in LOCAL)}
-    if not all(str(key) in known for key in values):
-        return {}
-    return {
-        str(k): (
-            " ".join(map(str, v))
-            if isinstance(v, list)
-            else str(v).lower()
-            if isinstance(v, bool)
-            else str(v)
-        )
-        for k, v in values.items()
-        if v is not None
-    } or {"_": ""}
+    found = {str(key): _as_text(value) for key, value in values.items() if value is not None}
+    return found or {"_": ""}  # without a value it says nothing, and is no note either
+
+
+def _as_text(value: object) -> str:
+    """A value of YAML, as Marp writes it."""
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _behind(value: str, lasting: bool) -> Elements:
@@ -151,7 +159,7 @@ def _behind(value: str, lasting: bool) -> Elements:
     if match is None:
         return []
     attributes = {"lasting": "1"} if lasting else {}
-    return [pf.Para(pf.Image(url=match[1].strip(), classes=[BACKGROUND], attributes=attributes))]
+    return [pf.Para(pf.Image(url=match[1].strip(), classes=[nodes.BACKGROUND], attributes=attributes))]
 
 
 def _image(element: pf.Element) -> Change:
@@ -160,30 +168,35 @@ def _image(element: pf.Element) -> Change:
     words = pf.stringify(pf.Para(*element.content)).split()
     if colour(unquote(element.url)):
         key = "_backgroundColor" if "bg" in words else "_color"
-        return pf.Span(classes=[DIRECTIVE], attributes={key: unquote(element.url)})
+        return pf.Span(classes=[nodes.DIRECTIVE], attributes={key: unquote(element.url)})
     said = [word for word in words if _KEYWORDS.match(word)]
     if not said:
         return None
     rest = " ".join(word for word in words if word not in said)
     element.content = [pf.Str(rest)] if rest else []
-    attributes = element.attributes
     for word in said:
-        name, _, value = word.partition(":")
-        if name in ("w", "width", "h", "height"):
-            attributes["width" if name.startswith("w") else "height"] = (
-                value if re.search(r"\D$", value) else f"{value}px"
-            )
-        elif name in ("left", "right"):
-            attributes["side"] = name
-            attributes["share"] = (value or "50%").rstrip("%")
-        elif name in ("cover", "contain", "fit", "auto"):
-            attributes["fit"] = {"fit": "contain", "auto": "none"}.get(name, name)
-        elif re.fullmatch(r"\d+%", word):
-            attributes["zoom"] = word.rstrip("%")
-        elif name == "opacity":
-            attributes["opacity"] = value or ".5"
-        elif word == "vertical":
-            attributes["vertical"] = "1"
+        element.attributes.update(_meaning(word))
     if "bg" in said:
-        element.classes = [*element.classes, BACKGROUND]
+        element.classes = [*element.classes, nodes.BACKGROUND]
     return None
+
+
+def _meaning(word: str) -> dict[str, str]:
+    """The attributes that a keyword stands for.
+
+    >>> _meaning("w:200"), _meaning("right:40%"), _meaning("fit"), _meaning("bg")
+    ({'width': '200px'}, {'side': 'right', 'share': '40'}, {'fit': 'contain'}, {})
+    """
+    name, _, value = word.partition(":")
+    if name in ("w", "width", "h", "height"):
+        length = value if re.search(r"\D$", value) else f"{value}px"
+        return {"width" if name.startswith("w") else "height": length}
+    if name in ("left", "right"):
+        return {"side": name, "share": (value or "50%").rstrip("%")}
+    if name in ("cover", "contain", "fit", "auto"):
+        return {"fit": {"fit": "contain", "auto": "none"}.get(name, name)}
+    if re.fullmatch(r"\d+%", word):
+        return {"zoom": word.rstrip("%")}
+    if name == "opacity":
+        return {"opacity": value or ".5"}
+    return {"vertical": "1"} if word == "vertical" else {}
