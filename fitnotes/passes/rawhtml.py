@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 import panflute as pf
 
-from fitnotes.document import pandoc
-from fitnotes.document.tree import Change, Elements, dump, load, walk
+from fitnotes.document import nodes, pandoc
+from fitnotes.document.tree import Change, Elements, collect, dump, load, walk
 from fitnotes.errors import Problem
 from fitnotes.source.note import Note
 
@@ -35,15 +36,11 @@ class _Attributes(HTMLParser):
         self.found.update({key: value or "" for key, value in attrs})
 
 
-def _is_html(element: pf.Element) -> bool:
-    return isinstance(element, (pf.RawBlock, pf.RawInline)) and element.format in ("html", "html5", "html4")
-
-
 def find_images(doc: pf.Doc) -> None:
     """``<img …>`` becomes pandoc's image, so that its file is copied, checked and shown everywhere."""
 
     def visit(element: pf.Element) -> Change:
-        if not _is_html(element) or not re.fullmatch(r"(?is)\s*<img\b[^>]*>\s*", element.text):
+        if not nodes.is_raw_html(element) or not re.fullmatch(r"(?is)\s*<img\b[^>]*>\s*", element.text):
             return None
         given = _Attributes(element.text).found
         if not given.get("src"):
@@ -58,74 +55,93 @@ def find_images(doc: pf.Doc) -> None:
 
 def read_raw_html(doc: pf.Doc, note: Note) -> list[Problem]:
     """For targets other than HTML: tags become structure; one that has no meaning there is said."""
-    problems: list[Problem] = []
-    found: Elements = []
-    walk(doc, lambda e: found.append(e) if _is_html(e) else None, pf.RawBlock, pf.RawInline, metadata=True)
-    if not found:
-        return problems
+    if not collect(doc, pf.RawBlock, pf.RawInline, where=nodes.is_raw_html, metadata=True):
+        return []
     read_tables(doc)
+    reader = _TagReader(note)
+    walk(doc, reader.visit, metadata=True)
+    return reader.problems
 
-    def warn(tag: str) -> None:
-        line = note.line_of(tag)
-        message = f"HTML {' '.join(tag.split())[:60]!r} means nothing on paper; only its text is kept"
-        problems.append(Problem("raw-html", message, note.shown, line))
 
-    def inlines(content: Elements) -> Elements:
-        stack: list[tuple[str, str | None, Elements]] = [("", None, [])]
+@dataclass(slots=True)
+class _TagReader:
+    note: Note
+    problems: list[Problem] = field(default_factory=list)
 
-        def close() -> None:
-            _, kind, inside = stack.pop()
-            made = [getattr(pf, kind)(*inside)] if kind and inside else inside
-            stack[-1][2].extend(made)
-
-        for item in content:
-            match = _TAG.match(item.text) if isinstance(item, pf.RawInline) and _is_html(item) else None
-            if match is None:
-                if isinstance(item, pf.RawInline) and _is_html(item):
-                    continue  # a comment
-                stack[-1][2].append(item)
-                continue
-            name = match["name"].lower()
-            if name == "br":
-                stack[-1][2].append(pf.LineBreak())
-            elif name == "img":
-                stack[-1][2].append(item)
-            elif name in _ENCLOSING and not match["end"]:
-                stack.append((name, _ENCLOSING[name], []))
-            elif name in _ENCLOSING:
-                while len(stack) > 1 and any(open_[0] == name for open_ in stack):
-                    done = stack[-1][0] == name
-                    close()
-                    if done:
-                        break
-            elif name not in _NOTHING and not match["end"]:
-                warn(item.text)
-        while len(stack) > 1:
-            close()
-        return stack[0][2]
-
-    def visit(element: pf.Element) -> Change:
+    def visit(self, element: pf.Element) -> Change:
         content = getattr(element, "content", None)
-        if content is not None and any(isinstance(i, pf.RawInline) and _is_html(i) for i in content):
-            element.content = inlines(list(content))
-        if (
-            isinstance(element, pf.RawBlock)
-            and _is_html(element)
-            and not re.match(r"(?i)\s*<img\b", element.text)
-        ):
-            tags = re.findall(r"<[a-zA-Z][^>]*>", element.text)
-            for tag in tags:
-                name = _TAG.match(tag)["name"].lower()  # type: ignore[index]
-                if name not in _ENCLOSING and name not in _NOTHING and name != "div":
-                    warn(tag)
-            words = html.unescape(
-                re.sub(r"(?s)<!--.*?-->|<(style|script).*?</\1>|<[^>]+>", "", element.text)
-            ).strip()
-            return pf.Para(pf.Str(words)) if words else []
-        return None
+        if content is not None and any(isinstance(i, pf.RawInline) and nodes.is_raw_html(i) for i in content):
+            element.content = self._structure(list(content))
+        if not isinstance(element, pf.RawBlock) or not nodes.is_raw_html(element):
+            return None
+        return None if re.match(r"(?i)\s*<img\b", element.text) else self._words(element.text)
 
-    walk(doc, visit, metadata=True)
-    return problems
+    def _structure(self, content: Elements) -> Elements:
+        """The inlines with elements in the place of tags."""
+        nesting = _Nesting()
+        for item in content:
+            if not (isinstance(item, pf.RawInline) and nodes.is_raw_html(item)):
+                nesting.add(item)
+            elif match := _TAG.match(item.text):  # else it is a comment
+                self._tag(nesting, item, match["name"].lower(), bool(match["end"]))
+        return nesting.finish()
+
+    def _tag(self, nesting: _Nesting, item: pf.Element, name: str, ends: bool) -> None:
+        if name == "br":
+            nesting.add(pf.LineBreak())
+        elif name == "img":
+            nesting.add(item)
+        elif name in _ENCLOSING and ends:
+            nesting.close(name)
+        elif name in _ENCLOSING:
+            nesting.open(name)
+        elif name not in _NOTHING and not ends:
+            self._warn(item.text)
+
+    def _words(self, text: str) -> Change:
+        """What is left of a block between its tags."""
+        for tag in re.finditer(r"<([a-zA-Z][\w-]*)[^>]*>", text):
+            name = tag[1].lower()
+            if name not in _ENCLOSING and name not in _NOTHING and name != "div":
+                self._warn(tag[0])
+        bare = re.sub(r"(?s)<!--.*?-->|<(style|script).*?</\1>|<[^>]+>", "", text)
+        words = html.unescape(bare).strip()
+        return pf.Para(pf.Str(words)) if words else []
+
+    def _warn(self, tag: str) -> None:
+        line = self.note.line_of(tag)
+        message = f"HTML {' '.join(tag.split())[:60]!r} means nothing on paper; only its text is kept"
+        self.problems.append(Problem("raw-html", message, self.note.shown, line))
+
+
+class _Nesting:
+    """Inlines on their way into the elements that their tags begin and end."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[str, Elements]] = [("", [])]  # (tag, what is inside), the outermost first
+
+    def add(self, item: pf.Element) -> None:
+        self._open[-1][1].append(item)
+
+    def open(self, tag: str) -> None:
+        self._open.append((tag, []))
+
+    def close(self, tag: str) -> None:
+        """Ends the innermost element of this tag, and what was left open inside it."""
+        if any(name == tag for name, _ in self._open):
+            while self._close_last() != tag:
+                pass
+
+    def finish(self) -> Elements:
+        while len(self._open) > 1:
+            self._close_last()
+        return self._open[0][1]
+
+    def _close_last(self) -> str:
+        tag, inside = self._open.pop()
+        kind = _ENCLOSING[tag]
+        self._open[-1][1].extend([getattr(pf, kind)(*inside)] if kind and inside else inside)
+        return tag
 
 
 def read_tables(doc: pf.Doc) -> None:
@@ -135,19 +151,24 @@ def read_tables(doc: pf.Doc) -> None:
     at = 0
     while at < len(blocks):
         block = blocks[at]
-        if not (_is_html(block) and re.match(r"(?i)\s*<table\b", block.text)):
+        if not (nodes.is_raw_html(block) and re.match(r"(?i)\s*<table\b", block.text)):
             out.append(block)
             at += 1
             continue
-        end, depth = at, 0
-        while end < len(blocks):
-            text = blocks[end].text if _is_html(blocks[end]) else ""
-            depth += len(re.findall(r"(?i)<table\b", text)) - len(re.findall(r"(?i)</table\b", text))
-            end += 1
-            if depth <= 0:
-                break
+        end = _table_end(blocks, at)
         part = pf.Doc(*blocks[at:end], api_version=(1, 23, 1))
         markup = pandoc.write(dump(part), "html", ["--mathjax", "--wrap=none"]).text
         out.extend(load(pandoc.run(["-f", "html", "-t", "json"], markup).text, "json").content)
         at = end
     doc.content = out
+
+
+def _table_end(blocks: Elements, start: int) -> int:
+    """The index behind the block in which the table that begins in ``blocks[start]`` ends."""
+    depth = 0
+    for index in range(start, len(blocks)):
+        text = blocks[index].text if nodes.is_raw_html(blocks[index]) else ""
+        depth += len(re.findall(r"(?i)<table\b", text)) - len(re.findall(r"(?i)</table\b", text))
+        if depth <= 0:
+            return index + 1
+    return len(blocks)
