@@ -15,7 +15,7 @@ import panflute as pf
 
 from fitnotes.document import nodes
 from fitnotes.document.fragments import read_captions
-from fitnotes.document.tree import Change, Elements, walk
+from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.errors import Problem
 from fitnotes.source.note import Note
 
@@ -25,6 +25,9 @@ _OPTIONS = ("layout-ncol", "layout-nrow", "layout")
 _TITLED = re.compile(r"^(?:Listing|Code|Algorithm)\s*:\s*|^:\s+")
 _IDENTIFIER = re.compile(r"\s*\{#(lst[-:][^\s}]+)[^}]*\}\s*$")
 
+# Rows of widths, or a number of columns (negative: of rows), or nothing said.
+Layout = list[list[float]] | int | None
+
 
 def read_floats(doc: pf.Doc, note: Note) -> list[Problem]:
     """Puts the structure in the place of what the author wrote."""
@@ -32,47 +35,44 @@ def read_floats(doc: pf.Doc, note: Note) -> list[Problem]:
     _read_listings(doc)
 
     def visit(element: pf.Element) -> Change:
-        if "columns" in element.classes:
+        if nodes.has_class(element, "columns"):
             return _columns(element)
         kind = _KIND.match(element.identifier)
-        laid_out = [name for name in _OPTIONS if name in element.attributes]
+        laid_out = next((name for name in _OPTIONS if name in element.attributes), "")
         if nodes.is_listing(element) or nodes.is_panel(element) or not (kind or laid_out):
             return None
         if nodes.is_cell(element) and not laid_out:
             return None
         blocks = _flat(list(element.content))
         try:
-            shape = _shape(element.attributes)
+            layout = _layout(element.attributes)
         except ValueError as expected:
-            line = note.line_of(laid_out[0])
-            message = f"{laid_out[0]}={element.attributes[laid_out[0]]}: expected {expected}"
-            problems.append(Problem("unknown-option", message, note.shown, line))
-            shape = None
+            message = f"{laid_out}={element.attributes[laid_out]}: expected {expected}"
+            problems.append(Problem("unknown-option", message, note.shown, note.line_of(laid_out)))
+            layout = None
         if kind is None:
-            return _side_by_side(blocks, shape, parts=False)
-        name = "fig" if kind[1] == "fig" else "lst" if kind[1] == "lst" else "tbl"
-        return _float(element, name, blocks, shape)
+            return _side_by_side(blocks, layout, parts=False)
+        return _float(element, kind[1], blocks, layout)
 
-    def alone(element: pf.Element) -> Change:
-        """An image with a label and no caption, which is no figure to pandoc."""
-        image = element.content[0] if len(element.content) == 1 else None
-        if not isinstance(image, pf.Image) or not re.match(r"fig[-:]", image.identifier):
-            return None
-        identifier, image.identifier = image.identifier, ""
-        return pf.Figure(pf.Plain(image), caption=pf.Caption(), identifier=identifier)
-
-    walk(doc, alone, pf.Para)
+    walk(doc, _label_alone, pf.Para)
     walk(doc, visit, pf.Div)
     walk(doc, _flat_words, pf.Image)
     return problems
 
 
+def _label_alone(paragraph: pf.Element) -> Change:
+    """An image with a label and no caption, which is no figure to pandoc, as one."""
+    image = paragraph.content[0] if len(paragraph.content) == 1 else None
+    if not isinstance(image, pf.Image) or not re.match(r"fig[-:]", image.identifier):
+        return None
+    identifier, image.identifier = image.identifier, ""
+    return pf.Figure(pf.Plain(image), caption=pf.Caption(), identifier=identifier)
+
+
 def _flat_words(image: pf.Element) -> None:
     """No notes, citations or labels in what stands for a picture: they are in its caption already."""
-    odd: Elements = []
     holder = pf.Span(*image.content)
-    walk(holder, lambda e: odd.append(e), pf.Cite, pf.Note, pf.RawInline, pf.Span, pf.Link)
-    if odd:
+    if collect(holder, pf.Cite, pf.Note, pf.RawInline, pf.Span, pf.Link):
         walk(holder, lambda e: [], pf.Note)
         image.content = [pf.Str(pf.stringify(holder))]
 
@@ -83,19 +83,17 @@ def _flat_words(image: pf.Element) -> None:
 
 def _read_listings(doc: pf.Doc) -> None:
     _take_titles(doc)
-    found: Elements = []
 
-    def look(element: pf.Element) -> None:
-        if re.match(r"lst[-:]", element.identifier) or {"lst-cap", "lst_cap"} & set(element.attributes):
-            found.append(element)
+    def is_listing(code: pf.Element) -> bool:
+        captioned = any(name in code.attributes for name in ("lst-cap", "lst_cap"))
+        return captioned or bool(re.match(r"lst[-:]", code.identifier))
 
-    walk(doc, look, pf.CodeBlock)
+    def caption(code: pf.Element) -> str:
+        return next((code.attributes[name] for name in _CAPTIONS if code.attributes.get(name)), "")
+
+    found = collect(doc, pf.CodeBlock, where=is_listing)
     if not found:
         return
-
-    def caption(element: pf.Element) -> str:
-        return next((element.attributes[name] for name in _CAPTIONS if element.attributes.get(name)), "")
-
     captions = read_captions([text for text in map(caption, found) if text])
 
     def wrap(element: pf.Element) -> Change:
@@ -152,18 +150,10 @@ def _flat(blocks: Elements) -> Elements:
     return out
 
 
-def _shape(attributes: Mapping[str, str]) -> list[list[float]] | int | None:
-    """Rows of widths, or a number of columns (negative: of rows), or nothing said. Raises ValueError."""
+def _layout(attributes: Mapping[str, str]) -> Layout:
+    """What is said of the layout. Raises ValueError."""
     if "layout" in attributes:
-        what = "rows of widths such as [[1, 1], [2]]"
-        try:
-            rows = json.loads(attributes["layout"])
-        except json.JSONDecodeError:
-            raise ValueError(what) from None
-        rows = rows if rows and isinstance(rows[0], list) else [rows]
-        if not all(row and all(isinstance(w, (int, float)) and w for w in row) for row in rows):
-            raise ValueError(what)
-        return [[float(width) for width in row] for row in rows]
+        return _rows_of_widths(attributes["layout"])
     for name, sign in (("layout-ncol", 1), ("layout-nrow", -1)):
         if name in attributes:
             if not re.fullmatch(r"[1-9]\d?", attributes[name].strip()):
@@ -172,9 +162,22 @@ def _shape(attributes: Mapping[str, str]) -> list[list[float]] | int | None:
     return None
 
 
+def _rows_of_widths(text: str) -> list[list[float]]:
+    """Raises ValueError."""
+    what = "rows of widths such as [[1, 1], [2]]"
+    try:
+        rows = json.loads(text)
+    except json.JSONDecodeError:
+        raise ValueError(what) from None
+    rows = rows if rows and isinstance(rows[0], list) else [rows]
+    if not all(row and all(isinstance(w, (int, float)) and w for w in row) for row in rows):
+        raise ValueError(what)
+    return [[float(width) for width in row] for row in rows]
+
+
 def _images(block: pf.Element) -> Elements | None:
     """The images of a paragraph that holds nothing else."""
-    if not isinstance(block, (pf.Para, pf.Plain)) or not len(block.content):
+    if not nodes.is_words(block) or not len(block.content):
         return None
     blank = (pf.Space, pf.SoftBreak, pf.LineBreak)
     inlines = [e for e in block.content if not isinstance(e, blank)]
@@ -203,44 +206,51 @@ def _part(image: pf.Element) -> pf.Element:
     """An image as a figure inside a figure, if it has a name or words."""
     if isinstance(image, pf.Span):
         box, words = image.content
-        caption = pf.Caption(pf.Plain(*words.content))
-        return pf.Figure(pf.Plain(box), caption=caption, identifier=image.identifier, classes=[nodes.PART])
-    if not isinstance(image, pf.Image) or not (image.identifier or len(image.content)):
-        return pf.Plain(image)
-    identifier, image.identifier = image.identifier, ""
-    words = pf.Plain(*image.content)
-    return pf.Figure(pf.Plain(image), caption=pf.Caption(words), identifier=identifier, classes=[nodes.PART])
-
-
-def _side_by_side(
-    blocks: Sequence[pf.Element], shape: list[list[float]] | int | None, *, parts: bool
-) -> Elements:
-    rows = _cells(blocks, parts)
-    cells = [cell for row in rows for cell in row]
-    if isinstance(shape, int):
-        count = shape if shape > 0 else -(-len(cells) // -shape)
-        rows = [cells[i : i + count] for i in range(0, len(cells), count)]
-        widths = [[1.0] * count for _ in rows]
-    elif shape is not None:
-        rows, widths, at = [], [], 0
-        while at < len(cells):
-            sizes = shape[min(len(rows), len(shape) - 1)]
-            count = sum(width > 0 for width in sizes)
-            rows.append(cells[at : at + count])
-            widths.append(sizes)
-            at += count
+        part = nodes.figure(pf.Plain(box), list(words.content), image.identifier)
+    elif isinstance(image, pf.Image) and (image.identifier or len(image.content)):
+        identifier, image.identifier = image.identifier, ""
+        part = nodes.figure(pf.Plain(image), list(image.content), identifier)
     else:
-        widths = [[1.0] * len(row) for row in rows]
+        return pf.Plain(image)
+    nodes.make_part(part)
+    return part
+
+
+def _side_by_side(blocks: Sequence[pf.Element], layout: Layout, *, parts: bool) -> Elements:
     made: Elements = []
-    for row, sizes in zip(rows, widths, strict=True):
-        if len(sizes) == 1 and shape is None:
-            made += row
-            continue
-        columns, rest = [], list(row)
-        for size in sizes:  # a negative width is a gap
-            columns.append(nodes.column([rest.pop(0)] if size > 0 and rest else []))
-        made.append(nodes.row(columns, sizes))
+    for cells, widths in _rows(_cells(blocks, parts), layout):
+        if len(widths) == 1 and layout is None:
+            made += cells
+        else:
+            made.append(_row(cells, widths))
     return made
+
+
+def _rows(written: list[Elements], layout: Layout) -> list[tuple[Elements, list[float]]]:
+    """What stands in each row, with the widths: as it is ``written`` where nothing is said."""
+    if layout is None:
+        return [(row, [1.0] * len(row)) for row in written]
+    cells = [cell for row in written for cell in row]
+    if isinstance(layout, int):
+        count = layout if layout > 0 else -(-len(cells) // -layout)
+        return [(cells[i : i + count], [1.0] * count) for i in range(0, len(cells), count)]
+    rows: list[tuple[Elements, list[float]]] = []
+    at = 0
+    while at < len(cells):
+        widths = layout[min(len(rows), len(layout) - 1)]
+        count = sum(width > 0 for width in widths)
+        rows.append((cells[at : at + count], widths))
+        at += count
+    return rows
+
+
+def _row(cells: Elements, widths: list[float]) -> pf.Div:
+    rest = iter(cells)
+    columns = []
+    for width in widths:
+        cell = next(rest, None) if width > 0 else None  # a negative width is a gap
+        columns.append(nodes.column([] if cell is None else [cell]))
+    return nodes.row(columns, widths)
 
 
 def _columns(element: pf.Element) -> Elements | None:
@@ -248,52 +258,71 @@ def _columns(element: pf.Element) -> Elements | None:
     cells = [block for block in element.content if isinstance(block, pf.Div)]
     if not cells:
         return None
-    given = [re.match(r"([\d.]+)%$", cell.attributes.get("width", "")) for cell in cells]
-    said = [float(match[1]) if match else None for match in given]
-    rest = max(100 - sum(w for w in said if w), 0) / (said.count(None) or 1)
-    widths = [w or rest or 100 / len(cells) for w in said]
     columns = [nodes.column(list(cell.content), cell.identifier) for cell in cells]
     before = [block for block in element.content if not isinstance(block, pf.Div)]
-    return [*before, nodes.row(columns, widths, element.identifier)]
+    return [*before, nodes.row(columns, _widths(cells), element.identifier)]
 
 
-def _float(element: pf.Element, kind: str, blocks: Elements, shape: list[list[float]] | int | None) -> Change:
-    """A Div with the id of a figure, table or listing as one: its last paragraph is the caption."""
-    caption: Elements = []
-    given = next((element.attributes[k] for k in (f"{kind}-cap", "caption") if k in element.attributes), "")
-    if given:
-        caption = read_captions([given])[given]
-    elif len(blocks) > 1 and isinstance(blocks[-1], (pf.Para, pf.Plain)) and _images(blocks[-1]) is None:
-        caption = list(blocks.pop().content)
+def _widths(cells: Sequence[pf.Element]) -> list[float]:
+    """In percent; those of which nothing is said share what is left."""
+    given = [re.match(r"([\d.]+)%$", cell.attributes.get("width", "")) for cell in cells]
+    said = [float(match[1]) if match else None for match in given]
+    rest = max(100 - sum(width for width in said if width), 0) / (said.count(None) or 1)
+    return [width or rest or 100 / len(cells) for width in said]
+
+
+def _float(element: pf.Element, kind: str, blocks: Elements, layout: Layout) -> Change:
+    """A Div with the id of a figure, table or listing as one. ``kind``: what its id begins with."""
+    kind = kind if kind in ("fig", "lst") else "tbl"
     identifier = element.identifier
+    caption = _take_caption(element.attributes, kind, blocks)
     if kind == "lst":
-        code = next((b for b in blocks if isinstance(b, pf.CodeBlock)), None)
-        if code is None:
-            return None
-        return nodes.listing(caption, blocks, identifier)
+        has_code = any(isinstance(block, pf.CodeBlock) for block in blocks)
+        return nodes.listing(caption, blocks, identifier) if has_code else None
     # Code that made a figure stands before it.
-    before = [b for b in blocks if isinstance(b, pf.CodeBlock)]
-    blocks = [b for b in blocks if not isinstance(b, pf.CodeBlock)]
-    if kind == "tbl":
-        tables = [b for b in blocks if isinstance(b, pf.Table)]
-        if len(blocks) == 1 == len(tables) and not tables[0].identifier:
-            tables[0].identifier = identifier
-            if caption:
-                tables[0].caption = pf.Caption(pf.Plain(*caption))
-            return [*before, tables[0]]
-        inner = _side_by_side(blocks, shape, parts=len(tables) > 1)
-        return [*before, nodes.panel(caption, inner, identifier)]
-    if len(blocks) == 1 and isinstance(blocks[0], pf.Figure) and not blocks[0].identifier:
-        blocks[0].identifier = identifier
-        if caption:
-            blocks[0].caption = pf.Caption(pf.Plain(*caption))
-        return [*before, blocks[0]]
-    images = _images(blocks[0]) if len(blocks) == 1 else None
-    if images is not None and len(images) == 1:
-        inner = [pf.Plain(*blocks[0].content)]
-    else:
-        inner = _side_by_side(blocks, shape, parts=True)
-    return [*before, pf.Figure(*inner, caption=pf.Caption(pf.Plain(*caption)), identifier=identifier)]
+    code = [block for block in blocks if isinstance(block, pf.CodeBlock)]
+    shown = [block for block in blocks if not isinstance(block, pf.CodeBlock)]
+    write = _table if kind == "tbl" else _figure
+    return [*code, write(shown, caption, identifier, layout)]
+
+
+def _take_caption(attributes: Mapping[str, str], kind: str, blocks: Elements) -> Elements:
+    """The caption: the one in its attributes, or its last paragraph, which is taken out."""
+    given = next((attributes[name] for name in (f"{kind}-cap", "caption") if name in attributes), "")
+    if given:
+        return read_captions([given])[given]
+    if len(blocks) > 1 and nodes.is_words(blocks[-1]) and _images(blocks[-1]) is None:
+        return list(blocks.pop().content)
+    return []
+
+
+def _table(blocks: Elements, caption: Elements, identifier: str, layout: Layout) -> pf.Element:
+    """A table that takes the name, or several under one caption."""
+    tables = [block for block in blocks if isinstance(block, pf.Table)]
+    if len(blocks) == 1 == len(tables) and not tables[0].identifier:
+        return _named(tables[0], caption, identifier)
+    inner = _side_by_side(blocks, layout, parts=len(tables) > 1)
+    return nodes.panel(caption, inner, identifier)
+
+
+def _figure(blocks: Elements, caption: Elements, identifier: str, layout: Layout) -> pf.Element:
+    """A figure that takes the name, or one around an image or several parts."""
+    if len(blocks) == 1:
+        only = blocks[0]
+        if isinstance(only, pf.Figure) and not only.identifier:
+            return _named(only, caption, identifier)
+        if len(_images(only) or ()) == 1:
+            return nodes.figure(pf.Plain(*only.content), caption, identifier)
+    inner = _side_by_side(blocks, layout, parts=True)
+    return pf.Figure(*inner, caption=pf.Caption(pf.Plain(*caption)), identifier=identifier)
+
+
+def _named(element: pf.Element, caption: Elements, identifier: str) -> pf.Element:
+    """A figure or table with the name, and the caption where there is one, of what stood around it."""
+    element.identifier = identifier
+    if caption:
+        element.caption = pf.Caption(pf.Plain(*caption))
+    return element
 
 
 # --------------------------------------------------------------------------------------------------
