@@ -12,7 +12,7 @@ import panflute as pf
 
 from fitnotes.document import nodes
 from fitnotes.document.fragments import read_captions
-from fitnotes.document.tree import Change, Elements, walk
+from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.passes.language import Words
 
 KINDS = ("note", "tip", "important", "warning", "caution")
@@ -30,28 +30,13 @@ Tabs = Callable[[list[Tab]], Elements]
 
 def read_callouts(doc: pf.Doc, words: Words) -> None:
     """Puts a Div of the class ``callout``, or ``tabset``, in the place of every spelling of one."""
-    titles: dict[str, Elements] = {}
-    wanted: list[str] = []
-
-    def collect(element: pf.Element) -> None:
-        if element.attributes.get("title"):
-            wanted.append(element.attributes["title"])
-
-    walk(doc, collect, pf.Div)
-    if wanted:
-        titles = read_captions(wanted)
-
-    def callout(kind: str, element: pf.Element, title: Elements, content: Elements) -> pf.Div:
-        name = title or [pf.Str(words(kind.capitalize()))]
-        kept = {k: v for k, v in element.attributes.items() if k == "collapse"}
-        return nodes.callout(
-            kind, name, content, titled=bool(title), identifier=element.identifier, attributes=kept
-        )
+    titled = collect(doc, pf.Div, where=lambda e: bool(e.attributes.get("title")))
+    titles = read_captions([element.attributes["title"] for element in titled]) if titled else {}
 
     def visit(element: pf.Element) -> Change:
         if isinstance(element, pf.BlockQuote):
-            return alert(element)
-        if "panel-tabset" in element.classes or "tab-set" in element.classes:
+            return _alert(element, words)
+        if nodes.has_class(element, "panel-tabset", "tab-set"):
             return _tabset(element, titles)
         kind = next((_CLASSES[c] for c in element.classes if c in _CLASSES), "")
         if not kind or nodes.is_callout(element):
@@ -63,20 +48,32 @@ def read_callouts(doc: pf.Doc, words: Words) -> None:
             title = list(heading.content)
             if not element.identifier and _own_identifier(heading):
                 element.identifier = heading.identifier
-        return callout(kind, element, title, content)
-
-    def alert(element: pf.Element) -> pf.Div | None:
-        first = element.content[0] if len(element.content) else None
-        if not isinstance(first, pf.Para) or not len(first.content):
-            return None
-        found = _ALERT.match(getattr(first.content[0], "text", ""))
-        if found is None or (len(first.content) > 1 and not isinstance(first.content[1], pf.SoftBreak)):
-            return None
-        rest = list(first.content)[2:]
-        content = [*([pf.Para(*rest)] if rest else []), *list(element.content)[1:]]
-        return callout(found[1].lower(), pf.Div(), [], content)
+        kept = {k: v for k, v in element.attributes.items() if k == "collapse"}
+        return nodes.callout(
+            kind, title or _name(kind, words), content,
+            titled=bool(title), identifier=element.identifier, attributes=kept,
+        )  # fmt: skip
 
     walk(doc, visit, pf.Div, pf.BlockQuote)
+
+
+def _alert(quotation: pf.Element, words: Words) -> pf.Div | None:
+    """A quotation that begins with ``[!NOTE]``."""
+    first = quotation.content[0] if len(quotation.content) else None
+    if not isinstance(first, pf.Para) or not len(first.content):
+        return None
+    found = _ALERT.match(getattr(first.content[0], "text", ""))
+    if found is None or (len(first.content) > 1 and not isinstance(first.content[1], pf.SoftBreak)):
+        return None
+    kind = found[1].lower()
+    rest = list(first.content)[2:]
+    content = [*([pf.Para(*rest)] if rest else []), *list(quotation.content)[1:]]
+    return nodes.callout(kind, _name(kind, words), content, titled=False)
+
+
+def _name(kind: str, words: Words) -> Elements:
+    """The title of a callout that has none of its own."""
+    return [pf.Str(words(kind.capitalize()))]
 
 
 def _own_identifier(heading: pf.Element) -> bool:
@@ -94,7 +91,7 @@ def _tabset(element: pf.Element, titles: dict[str, Elements]) -> Change:
         if isinstance(block, pf.Header) and block.level == level:
             name = block.identifier if _own_identifier(block) else ""
             tabs.append((name, list(block.content), []))
-        elif isinstance(block, pf.Div) and "tab-item" in block.classes:
+        elif isinstance(block, pf.Div) and nodes.has_class(block, "tab-item"):
             title = titles.get(block.attributes.get("title", ""), [])
             tabs.append((block.identifier, title, list(block.content)))
         elif tabs:

@@ -129,23 +129,26 @@ def raise_headings(doc: pf.Doc) -> int:
 
     Returns by how many levels.
     """
-    headings: Elements = []
-    walk(doc, lambda e: headings.append(e), pf.Header)
-    shift = min((h.level for h in headings if "unnumbered" not in h.classes), default=1) - 1
+    headings = collect(doc, pf.Header, where=_counts)
+    shift = min((heading.level for heading in headings), default=1) - 1
     shift_headings(doc, -shift)
     return shift
 
 
+def _counts(heading: pf.Element) -> bool:
+    return not nodes.has_class(heading, "unnumbered")
+
+
 def number_top_only(doc: pf.Doc) -> None:
     """No numbers for headings in quotations, lists and boxes: not every target gives them one."""
-    boxes = {"callout", "tabset", "layout", "theorem"}
+    boxes = (nodes.CALLOUT, nodes.TABSET, nodes.ROW, "theorem")
 
-    def mark(element: pf.Element) -> None:
-        if "unnumbered" not in element.classes:
-            element.classes = [*element.classes, "unnumbered"]
+    def mark(heading: pf.Element) -> None:
+        if _counts(heading):
+            heading.classes = [*heading.classes, "unnumbered"]
 
     def visit(element: pf.Element) -> None:
-        if not isinstance(element, pf.Div) or boxes & set(element.classes):
+        if not isinstance(element, pf.Div) or nodes.has_class(element, *boxes):
             walk(element, mark, pf.Header)
 
     walk(doc, visit, pf.BlockQuote, pf.ListItem, pf.Definition, pf.Div)
@@ -274,11 +277,10 @@ class _Numbering:
 
 def _title_words(element: pf.Element) -> str:
     """The words of a heading; its formulas between dollars, for `_words`."""
-    tex: list[str] = []
-    walk(element, lambda e: tex.append(e.text), pf.Math)
+    formulas = collect(element, pf.Math)
     text = str(pf.stringify(element))
-    for formula in tex:
-        text = text.replace(formula, f"${formula}$", 1)
+    for formula in formulas:
+        text = text.replace(formula.text, f"${formula.text}$", 1)
     return text
 
 
@@ -293,32 +295,10 @@ def _letters() -> Iterator[str]:
 # References
 
 # What stands before a reference and leaves it its name: "see Figure 1", but "Fig. 1" where Fig. is written.
-_LEADING = frozenset(
-    [
-        "see",
-        "cf.",
-        "cf",
-        "e.g.",
-        "eg.",
-        "also",
-        "compare",
-        "in",
-        "from",
-        "by",
-        "and",
-        "or",
-        "as",
-        "siehe",
-        "vgl.",
-        "vgl",
-        "in",
-        "aus",
-        "voir",
-        "cfr.",
-        "ver",
-        "zie",
-    ]
-)
+_LEADING = frozenset({
+    "see", "cf.", "cf", "e.g.", "eg.", "also", "compare", "in", "from", "by", "and", "or", "as",
+    "siehe", "vgl.", "vgl", "aus", "voir", "cfr.", "ver", "zie",
+})  # fmt: skip
 Link = Callable[[str, Target, str], pf.Element]  # (address, target, prefix) → what the page shows
 
 
@@ -421,15 +401,9 @@ def _alike(citations: Sequence[pf.Citation], found: Mapping[str, Found | None]) 
     groups: list[list[pf.Citation]] = []
     for citation in citations:
         before = groups[-1][-1] if groups else None
-        target = found[citation.id]
-        last = found[before.id] if before is not None else None
         if (
             before is not None
-            and target is not None
-            and last is not None
-            and target[1].kind == last[1].kind
-            and target[1].number
-            and last[1].number
+            and _same_kind(found[before.id], found[citation.id])
             and not citation.prefix
             and citation.mode == before.mode
             and not before.suffix
@@ -438,6 +412,13 @@ def _alike(citations: Sequence[pf.Citation], found: Mapping[str, Found | None]) 
         else:
             groups.append([citation])
     return groups
+
+
+def _same_kind(one: Found | None, other: Found | None) -> bool:
+    """Whether both are there, with numbers, and of one kind."""
+    if one is None or other is None or one[1].kind != other[1].kind:
+        return False
+    return bool(one[1].number and other[1].number)
 
 
 def _listed(pieces: Sequence[Elements], last: str) -> Elements:
