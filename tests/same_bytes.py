@@ -135,6 +135,9 @@ def main() -> int:
         keep = (given.keep or Path(scratch)).resolve()
         work = Path(tempfile.gettempdir()) / "fitnotes-same-work"
         before, after = keep / f"{commit}{'-quick' * given.quick}", keep / "now"
+        code = Path(scratch) / "now"  # a copy: whoever waits for this may go on writing
+        for name in ("fitnotes", "filters", "templates"):
+            shutil.copytree(ROOT / name, code / name)
         if not before.is_dir():
             tree = Path(scratch) / "tree"
             subprocess.run(
@@ -146,9 +149,6 @@ def main() -> int:
                 subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
             before.with_suffix(".part").rename(before)
         shutil.rmtree(after, ignore_errors=True)
-        code = Path(scratch) / "now"  # a copy: whoever waits for this may go on writing
-        for name in ("fitnotes", "filters", "templates"):
-            shutil.copytree(ROOT / name, code / name)
         produce(code, after, work, given.quick)
         found = differences(before, after)
         files = sum(file.is_file() for file in after.rglob("*"))

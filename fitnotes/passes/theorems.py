@@ -267,7 +267,7 @@ def number(doc: pf.Doc, note: Note, refs: References, known: Mapping[str, Kind])
                         refs.add(label, Target(kind.title, given, cursor.line_of(f"{{{label}}}")))
             return
         if nodes.is_theorem(element):
-            kind = known.get(element.classes[1], _unknown(element.classes[1]))
+            kind = known.get(nodes.theorem_kind(element), _unknown(nodes.theorem_kind(element)))
             given = step(kind)
             if given:
                 nodes.give_number(element, given)
@@ -288,7 +288,7 @@ def dress(doc: pf.Doc, known: Mapping[str, Kind], build: Dress) -> set[str]:
     def visit(element: pf.Element) -> Change:
         if not nodes.is_theorem(element):
             return None
-        kind = known.get(element.classes[1], _unknown(element.classes[1]))
+        kind = known.get(nodes.theorem_kind(element), _unknown(nodes.theorem_kind(element)))
         met.add(kind.name)
         return build(element, kind, nodes.take_theorem_name(element))
 
