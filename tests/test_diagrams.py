@@ -18,7 +18,7 @@ from fitnotes.document.tree import dump, load
 from fitnotes.draw.drawing import Surroundings
 from fitnotes.draw.media import Media
 from fitnotes.draw.mermaid import render
-from fitnotes.draw.mermaid.labels import Formula, Labels, for_github, place, split
+from fitnotes.draw.mermaid.labels import LabelFormula, Labels, for_github, place, split
 from fitnotes.draw.mermaid.metrics import Size, extents, pieces, width, wrap
 from fitnotes.draw.mermaid.render import DiagramError, draw
 from fitnotes.draw.mermaid.style import Styles
@@ -233,7 +233,7 @@ def test_no_sign_in_a_formula_reaches_the_parser(tex: str, shape: str) -> None:
     ],
 )
 def test_what_is_a_formula(source: str, found: list[str]) -> None:
-    assert [part.tex for part in split(source) if isinstance(part, Formula)] == found
+    assert [part.tex for part in split(source) if isinstance(part, LabelFormula)] == found
 
 
 @given(st.text(alphabet=st.sampled_from("$$$ax5\n {}\\%"), max_size=40))
@@ -244,7 +244,7 @@ def test_splitting_loses_nothing(source: str) -> None:
     parts = split(source)
     assert plain("".join(p if isinstance(p, str) else p.written for p in parts)) == plain(source)
     for part in parts:
-        if isinstance(part, Formula):
+        if isinstance(part, LabelFormula):
             assert part.tex
             assert part.tex == part.tex.strip()
             assert part.written in source

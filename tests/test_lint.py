@@ -11,13 +11,13 @@ from conftest import ROOT, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fitnotes.build.sources import Source as File
+from fitnotes.build.sources import Source
 from fitnotes.document.pandoc import read
 from fitnotes.document.tree import collect, load
 from fitnotes.draw.mathjax import typeset
 from fitnotes.errors import CODES
 from fitnotes.lint.check import Linter
-from fitnotes.lint.scan import Source
+from fitnotes.lint.scan import Scan
 from fitnotes.passes.crossrefs import References
 from fitnotes.passes.maths import normalise
 from fitnotes.settings import Project, Settings
@@ -190,7 +190,7 @@ def test_fix_is_idempotent_and_never_changes_what_mathjax_renders(
     path = folder / "note.md"
     path.write_text(between.join(pieces) + "\n", encoding="utf-8")
     before = typeset(formulas(path))
-    file = File(path, folder)
+    file = Source(path, folder)
     Linter(Project(folder, Settings()), [file]).fix(file)
     once = path.read_text(encoding="utf-8")
     assert Linter(Project(folder, Settings()), [file]).fix(file) == 0
@@ -201,7 +201,7 @@ def test_fix_is_idempotent_and_never_changes_what_mathjax_renders(
 @given(st.text(alphabet=st.sampled_from("$\\ab{}_^ \n`-()[]1~"), max_size=60))
 @settings(max_examples=300, deadline=None)
 def test_scanning_keeps_places(text: str) -> None:
-    source = Source(text)
+    source = Scan(text)
     assert len(source.prose) == len(text)
     assert [i for i, c in enumerate(source.prose) if c == "\n"] == [
         i for i, c in enumerate(text) if c == "\n"

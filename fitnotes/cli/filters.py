@@ -123,7 +123,7 @@ def _references(doc: pf.Doc, note: Note, target: str) -> list[Problem]:
     """Numbers figures and tables and links to them: the part of the filter that runs last."""
     refs = crossrefs.References(note)
     problems = floats.read_floats(doc, note)
-    floats.dress(doc, floats.below_one_another)
+    floats.set_rows(doc, floats.below_one_another)
     crossrefs.number(doc, note, refs)
     crossrefs.title_boxes(doc, refs.words)
     crossrefs.resolve(doc, refs, leave_unknown=True)

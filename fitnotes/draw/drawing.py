@@ -44,7 +44,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Sketch:
     """A block to be drawn. ``fence`` and ``line`` are the note's lines of its fence and of its first line of code;
     ``unknown`` are the options that its kind does not have, as they are written."""
 
@@ -91,13 +91,13 @@ class Kind(Protocol):
     def learn(self, tex: str) -> None:
         """What a formula or raw TeX above the next blocks defines."""
 
-    def read(self, block: Block) -> Block:
+    def read(self, block: Sketch) -> Sketch:
         """The block without the options that stand in its code."""
 
-    def draw(self, blocks: Sequence[Block]) -> list[Drawn | Failed | None]:
+    def draw(self, blocks: Sequence[Sketch]) -> list[Drawn | Failed | None]:
         """A picture of each; None where nobody looks at it."""
 
-    def source(self, block: Block) -> str | None:
+    def source(self, block: Sketch) -> str | None:
         """The code as it stays for a format that draws it by itself; None if none does."""
 
 

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from fitnotes.document.nodes import DARK
 from fitnotes.draw import darken
-from fitnotes.draw.drawing import COMMON, Block, Drawn, Failed, Surroundings
+from fitnotes.draw.drawing import COMMON, Drawn, Failed, Sketch, Surroundings
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.slots import cores
 from fitnotes.settings import to_bool
@@ -101,7 +101,7 @@ class Tikz:
     def learn(self, tex: str) -> None:
         """LaTeX learns from the preamble alone."""
 
-    def read(self, block: Block) -> Block:
+    def read(self, block: Sketch) -> Sketch:
         """The options stand at the top of its code too: ``%| caption: Words``."""
         given = dict(block.options)
         lines = block.code.split("\n")
@@ -122,10 +122,10 @@ class Tikz:
         )
         return self.with_files(read)
 
-    def source(self, block: Block) -> str | None:
+    def source(self, block: Sketch) -> str | None:
         return None
 
-    def draw(self, blocks: Sequence[Block]) -> list[Drawn | Failed | None]:
+    def draw(self, blocks: Sequence[Sketch]) -> list[Drawn | Failed | None]:
         if not self.media.asked or self.around.labels_only:
             return [None] * len(blocks)
         drawings = [Drawing(block.code, block.line, self._files[id(block)]) for block in blocks]
@@ -134,7 +134,7 @@ class Tikz:
             made = dict(zip(wanted, pool.map(self._draw, wanted), strict=True))
         return [self._result(block, made[d]) for block, d in zip(blocks, drawings, strict=True)]
 
-    def _result(self, block: Block, made: bytes | TikzError) -> Drawn | Failed:
+    def _result(self, block: Sketch, made: bytes | TikzError) -> Drawn | Failed:
         if isinstance(made, TikzError):
             shown, line = made.place or (self.note.shown, block.line)
             code = "missing-program" if self.engine is None else "diagram"
@@ -144,7 +144,7 @@ class Tikz:
         dark, problems = self._dark(block, made) if self.media.dark else (None, ())
         return Drawn(made, ".pdf", problems, dark)
 
-    def _dark(self, block: Block, pdf: bytes) -> tuple[bytes | None, tuple[Problem, ...]]:
+    def _dark(self, block: Sketch, pdf: bytes) -> tuple[bytes | None, tuple[Problem, ...]]:
         """The drawing for dark pages, if it is wanted."""
         try:
             wanted = to_bool(block.options.get(DARK, self.around.dark))
@@ -157,7 +157,7 @@ class Tikz:
     # ----------------------------------------------------------------------------------------------
     # LaTeX
 
-    def with_files(self, block: Block) -> Block:
+    def with_files(self, block: Sketch) -> Sketch:
         """Takes note of the files beside the note that a drawing names, such as data of a plot."""
         files = {}
         for name in re.findall(r"\{\s*([\w./ -]+\.\w{1,5})\s*\}", block.code):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fitnotes.execute.plan import Step
+from fitnotes.execute.plan import Planned
 from fitnotes.execute.sessions import Copy
 from fitnotes.store.inputs import file_hash
 
@@ -32,7 +32,7 @@ class Held:
     files: dict[str, str]
     seconds: float
 
-    def holds(self, steps: Sequence[Step]) -> bool:
+    def holds(self, steps: Sequence[Planned]) -> bool:
         known = [step.stored.state if step.stored else None for step in steps[: self.at + 1]]
         return known == list(self.states) and all(file_hash(path) == v for path, v in self.files.items())
 
@@ -45,7 +45,7 @@ class Kept:
         self._held: dict[tuple[Path, str], list[Held]] = {}
         self._lock = threading.Lock()
 
-    def best(self, note: Path, session: str, steps: Sequence[Step]) -> Held | None:
+    def best(self, note: Path, session: str, steps: Sequence[Planned]) -> Held | None:
         """The copy from which the least is left to run; those behind it are of no use any more and end."""
         with self._lock:
             held = self._held.get((note, session), [])

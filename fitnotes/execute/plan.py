@@ -43,7 +43,7 @@ PRELOADED = ("numpy", "torch", "pandas", "scipy", "sympy")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Planned:
     """A block with its key and, if there is one that holds, its stored result; else ``why`` it has to run."""
 
     block: Block
@@ -129,7 +129,7 @@ def plan(
     *,
     elsewhere: bool = False,
     refresh: bool = False,
-) -> list[list[Step]]:
+) -> list[list[Planned]]:
     """For each session its steps. The first step without a result that holds makes all behind it run.
 
     ``before`` is the note's last run. With ``elsewhere`` results may come from another machine: neither
@@ -137,7 +137,7 @@ def plan(
     """
     products = {} if elsewhere else _products(before)
     writers: dict[str, int] = {}
-    planned: list[list[Step]] = []
+    planned: list[list[Planned]] = []
     for name, group in sessions(blocks).items():
         key = digest(setting(settings), name, stored_path(str(note.path), cache.root))
         after = ""
@@ -159,7 +159,7 @@ def plan(
                     why = why or _reason(group, at, settings, before)
                     verb = "has none" if elsewhere else "changed" if why == CODE_CHANGED else "runs again"
                     cause = f"{block.name} above {verb}"
-            steps.append(Step(block, key, stored, why))
+            steps.append(Planned(block, key, stored, why))
         planned.append(steps)
     if elsewhere:
         return planned
@@ -175,8 +175,8 @@ def _products(before: Entry | None) -> Mapping[str, list[str]]:
 
 
 def _whole_products(
-    steps: list[Step], products: Mapping[str, list[str]], writers: Mapping[str, int], current: Current
-) -> list[Step]:
+    steps: list[Planned], products: Mapping[str, list[str]], writers: Mapping[str, int], current: Current
+) -> list[Planned]:
     """The steps; from the first on whose files are no longer as it left them, without results."""
     for at, step in enumerate(steps):
         for path in step.stored.wrote if step.stored else ():
@@ -189,8 +189,8 @@ def _whole_products(
             again = f"{step.block.name} above runs again"
             return [
                 *steps[:at],
-                Step(step.block, step.key, None, why),
-                *(Step(s.block, s.key, None, s.why or again) for s in steps[at + 1 :]),
+                Planned(step.block, step.key, None, why),
+                *(Planned(s.block, s.key, None, s.why or again) for s in steps[at + 1 :]),
             ]
     return steps
 

@@ -15,7 +15,7 @@ from fitnotes.execute.kept import Held, Kept
 from fitnotes.execute.ledger import Entry, Ledger, Ran
 from fitnotes.execute.lock import alone
 from fitnotes.execute.plan import (
-    Step,
+    Planned,
     code_digests,
     depended,
     lines_of,
@@ -67,7 +67,7 @@ class _FromTheStart(Exception):
 class _Group:
     """The steps of one session, and what became of them in this run."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Planned]) -> None:
         self.steps = steps
         self.name = steps[0].block.options.session
         self.ran: dict[int, Result] = {}  # by block
@@ -79,10 +79,10 @@ class _Group:
     def stale(self) -> bool:
         return any(step.stored is None for step in self.steps)
 
-    def result(self, step: Step) -> Result | None:
+    def result(self, step: Planned) -> Result | None:
         return self.ran.get(step.block.index, step.stored)
 
-    def skip(self, step: Step, failed: Block) -> None:
+    def skip(self, step: Planned, failed: Block) -> None:
         """A block that does not run, since one above it in its session failed."""
         why = f"{failed.name} above failed"
         self.skipped[step.block.index] = why
@@ -288,7 +288,7 @@ class Executor:
         return done
 
     def _told(
-        self, group: _Group, step: Step, result: Result, ran: bool, first: Step | None, exchanges: bool
+        self, group: _Group, step: Planned, result: Result, ran: bool, first: Planned | None, exchanges: bool
     ) -> Told:
         also = _also(result)
         if step.block.index in group.also:
@@ -380,7 +380,7 @@ class Executor:
             self._store(step, result, note, done)
         return raw.seconds
 
-    def _before(self, step: Step, note: Note, *, first: bool) -> list[Input]:
+    def _before(self, step: Planned, note: Note, *, first: bool) -> list[Input]:
         """The inputs that do not show in the session, as they are before the block runs."""
         inputs = depended(step.block, note, self.current)
         return [*inputs, Input(PYTHON, "", self.current.value(PYTHON, ""))] if first else inputs
@@ -412,7 +412,7 @@ class Executor:
         kept.add(note.path, group.name, Held(copy, at, states, tuple(lines), files, seconds))
         return True
 
-    def _finish(self, steps: Sequence[Step], raw: Result, after: str, more: Sequence[Input]) -> Result:
+    def _finish(self, steps: Sequence[Planned], raw: Result, after: str, more: Sequence[Input]) -> Result:
         """The result of the last of a session's steps as it is stored; the one stored before, if it is the same."""
         step = steps[-1]
         root = self.project.root
@@ -440,7 +440,7 @@ class Executor:
             return old
         return result
 
-    def _store(self, step: Step, result: Result, note: Note, done: Execution) -> None:
+    def _store(self, step: Planned, result: Result, note: Note, done: Execution) -> None:
         """Stores a result; where that is not possible the page is written all the same."""
         try:
             self.cache.store(step.key, result)
@@ -542,7 +542,7 @@ class _Count:
         self._progress = progress
         progress(0, self._total)
 
-    def add(self, step: Step) -> None:
+    def add(self, step: Planned) -> None:
         if not step.block.inline:
             with self._lock:
                 self._done += 1

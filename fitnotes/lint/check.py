@@ -10,14 +10,13 @@ from pathlib import Path
 import panflute as pf
 
 from fitnotes.build.labels import Labels
-from fitnotes.build.sources import Source as File
-from fitnotes.build.sources import notes_below
+from fitnotes.build.sources import Source, notes_below
 from fitnotes.document import pandoc
 from fitnotes.document.tree import dump, load, walk
 from fitnotes.errors import CODES, HINT, ConversionError, FitnotesError, Problem, UsageError
 from fitnotes.execute.run import Executor
 from fitnotes.lint.document import check_document, check_macros, check_numbers, stored_results
-from fitnotes.lint.scan import Source
+from fitnotes.lint.scan import Scan
 from fitnotes.lint.source import Edit, Finding, check_source
 from fitnotes.passes.crossrefs import References
 from fitnotes.passes.maths import normalise
@@ -37,7 +36,7 @@ _SILENCE = re.compile(r"<!--\s*lint:\s*ignore(-file)?\s+([\w\s,-]+?)\s*-->")
 class Linter:
     """Checks notes of one project. Raises UsageError for an unknown code in its settings."""
 
-    def __init__(self, project: Project, files: Sequence[File]) -> None:
+    def __init__(self, project: Project, files: Sequence[Source]) -> None:
         self.project = project
         self.executor = Executor(project)
         folder = (project.root / project.settings.notes).resolve()
@@ -46,13 +45,13 @@ class Linter:
         for code in project.settings.lint_ignore:
             _known(code, str(project.config))
 
-    def check(self, file: File) -> list[Finding]:
+    def check(self, file: Source) -> list[Finding]:
         """What is wrong with one note, in the order of its lines. Raises UsageError if it cannot be opened."""
         note = read_note(file.path)
         return self._check(note, file)[0]
 
-    def _check(self, note: Note, file: File) -> tuple[list[Finding], Macros]:
-        source = Source(note.text)
+    def _check(self, note: Note, file: Source) -> tuple[list[Finding], Macros]:
+        source = Scan(note.text)
         place = Place(
             file.base,
             self.project.root,
@@ -72,12 +71,12 @@ class Linter:
         found = [replace(f, path=f.path or note.shown) for f in found]
         return sorted(_heard(found, note, ignored), key=lambda f: (f.path, f.line, f.column, f.code)), macros
 
-    def _of_document(self, source: Source, page: Page) -> list[Finding]:
+    def _of_document(self, source: Scan, page: Page) -> list[Finding]:
         document = page.document
         results = stored_results(document.note, document, self.executor)
         return [*check_macros(source, page), *check_numbers(source, document, results)]
 
-    def fix(self, file: File) -> int:
+    def fix(self, file: Source) -> int:
         """Mends what is safe in one note and returns how many things. The file is written when all is well.
 
         An edit that would change what pandoc reads, but for the formulas' spelling, is not made.
@@ -112,7 +111,7 @@ def _known(code: str, where: str) -> None:
         raise UsageError(f"lint-ignore: unknown code {code!r}", path=where, hint=nearest(code, known))
 
 
-def _located(problem: Problem, source: Source, note: Note) -> Finding:
+def _located(problem: Problem, source: Scan, note: Note) -> Finding:
     """A problem of the document with its column: where a word that it quotes stands in its line."""
     line = problem.line or 1
     column = 1
@@ -129,7 +128,7 @@ def _heard(found: list[Finding], note: Note, ignored: set[str]) -> list[Finding]
     """Without what a comment in its line, or alone in the line above it, silences."""
     silent: set[tuple[int, str]] = set()
     whole = set(ignored)
-    for n, line in enumerate(Source(note.text).with_comments.split("\n"), 1):
+    for n, line in enumerate(Scan(note.text).with_comments.split("\n"), 1):
         for match in _SILENCE.finditer(line):
             for code in re.split(r"[\s,]+", match[2]):
                 if match[1]:

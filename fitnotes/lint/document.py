@@ -18,7 +18,7 @@ from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
 from fitnotes.execute import plan as planning
 from fitnotes.execute.result import Result
 from fitnotes.execute.run import Executor
-from fitnotes.lint.scan import Source
+from fitnotes.lint.scan import Scan
 from fitnotes.lint.source import Finding
 from fitnotes.passes import crossrefs
 from fitnotes.passes.page import Page, Place
@@ -99,7 +99,7 @@ def _header(code: str) -> list[tuple[str, object]]:
         return []
 
 
-def check_macros(source: Source, page: Page) -> Iterator[Finding]:
+def check_macros(source: Scan, page: Page) -> Iterator[Finding]:
     """Macros of the note's own header that nothing uses."""
     note = page.document.note
     # In the body, in the title, in captions on a fence; and in the header by another one, as in \\let.
@@ -128,7 +128,7 @@ def check_macros(source: Source, page: Page) -> Iterator[Finding]:
 _NUMBER = re.compile(r"(?<![\w.,])[-−]?\d+\.\d{2,}(?:e[-+]?\d+)?(?![\w.]*\d)")
 
 
-def check_numbers(source: Source, document: Document, results: Mapping[int, Result]) -> Iterator[Finding]:
+def check_numbers(source: Scan, document: Document, results: Mapping[int, Result]) -> Iterator[Finding]:
     """Numbers in the text that a block has computed: a hint to let the block write them."""
     computed: dict[float, str] = {}
     for block in document.blocks:

@@ -30,7 +30,7 @@ class Span:
         return source[self.inner : self.close]
 
 
-class Source:
+class Scan:
     """A note's text with what is not prose blanked out: ``prose`` has the same length and lines."""
 
     def __init__(self, text: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fitnotes.errors import CODES, Severity
-from fitnotes.lint.scan import Source, Span
+from fitnotes.lint.scan import Scan, Span
 from fitnotes.source.prose import tighten_maths
 from fitnotes.tex.environments import ENVIRONMENT, rows
 from fitnotes.tex.macros import Macros, needs_braces, unbraced
@@ -37,7 +37,7 @@ class Finding:
         return CODES[self.code].severity
 
 
-def check_source(source: Source, macros: Macros) -> Iterator[Finding]:
+def check_source(source: Scan, macros: Macros) -> Iterator[Finding]:
     """``macros`` are those of the preamble."""
     for span in source.formulas:
         yield from _formula(source, span, macros)
@@ -49,7 +49,7 @@ def check_source(source: Source, macros: Macros) -> Iterator[Finding]:
         )
 
 
-def _formula(source: Source, span: Span, macros: Macros) -> Iterator[Finding]:
+def _formula(source: Scan, span: Span, macros: Macros) -> Iterator[Finding]:
     body = span.text(source.text)
     for start, end in unbraced(body, macros):
         if not needs_braces(body[start:end], macros):
@@ -89,7 +89,7 @@ def _formula(source: Source, span: Span, macros: Macros) -> Iterator[Finding]:
 _ITEM = re.compile(r"^ {0,3}(?:[-*+]|\d{1,2}[.)])[ \t]+\S")
 
 
-def _lists(source: Source) -> Iterator[Finding]:
+def _lists(source: Scan) -> Iterator[Finding]:
     lines = source.prose.split("\n")
     offset = 0
     displays = [(span.start, span.end) for span in source.formulas if span.display]

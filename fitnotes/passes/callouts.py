@@ -23,7 +23,7 @@ _CLASSES = {
 }  # fmt: skip
 _ALERT = re.compile(r"^\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]$", re.IGNORECASE)
 
-Dress = Callable[[str, Elements, Elements, pf.Element], Elements]  # (kind, title, content, element) → blocks
+Box = Callable[[str, Elements, Elements, pf.Element], Elements]  # (kind, title, content, element) → blocks
 Tab = tuple[Elements, Elements, pf.Element]  # (title, content, element)
 Tabs = Callable[[list[Tab]], Elements]
 
@@ -104,9 +104,9 @@ def _tabset(element: pf.Element, titles: dict[str, Elements]) -> Change:
     return [*before, nodes.tabset(made, element.identifier)]
 
 
-def dress(
+def set_boxes(
     doc: pf.Doc,
-    box: Dress,
+    box: Box,
     tabs: Tabs | None = None,
 ) -> None:
     """Replaces every callout by ``box(kind, title, content, element)`` and every tabset by ``tabs`` of its

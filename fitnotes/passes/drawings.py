@@ -11,7 +11,7 @@ from fitnotes.document import nodes
 from fitnotes.document.fragments import read_captions
 from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.draw import drawing
-from fitnotes.draw.drawing import Block, Drawn, Failed, Kind, Surroundings
+from fitnotes.draw.drawing import Drawn, Failed, Kind, Sketch, Surroundings
 from fitnotes.draw.tikz import Tikz, is_drawing
 from fitnotes.errors import Problem
 from fitnotes.passes.page import Page
@@ -52,7 +52,7 @@ def draw(
     if not found:
         return []
     problems: list[Problem] = []
-    made: dict[int, tuple[Kind, Block, _Made]] = {}
+    made: dict[int, tuple[Kind, Sketch, _Made]] = {}
     for language in languages:
         own = [element for element in found if element.classes[0] == language]
         if own:
@@ -85,9 +85,9 @@ def draw(
     return problems
 
 
-def _read(doc: pf.Doc, language: str, kind: Kind, note: Note) -> list[Block]:
+def _read(doc: pf.Doc, language: str, kind: Kind, note: Note) -> list[Sketch]:
     """The blocks of one language, in order, and on the way to them what formulas and raw TeX define."""
-    blocks: list[Block] = []
+    blocks: list[Sketch] = []
 
     def visit(element: pf.Element) -> None:
         if isinstance(element, pf.CodeBlock):
@@ -100,16 +100,16 @@ def _read(doc: pf.Doc, language: str, kind: Kind, note: Note) -> list[Block]:
     return blocks
 
 
-def _block(element: pf.Element, kind: Kind, note: Note) -> Block:
+def _block(element: pf.Element, kind: Kind, note: Note) -> Sketch:
     options = dict(element.attributes)
     mark = options.pop(LINE, None)
     fence = int(mark) if mark else note.line_of(element.text)
     line = fence + 1 if mark and fence else fence
     unknown = tuple(name for name in options if name not in kind.options)
-    return Block(element.text, options, element.identifier, fence, line, unknown)
+    return Sketch(element.text, options, element.identifier, fence, line, unknown)
 
 
-def _unknown(kind: Kind, block: Block, note: Note) -> list[Problem]:
+def _unknown(kind: Kind, block: Sketch, note: Note) -> list[Problem]:
     return [
         Problem(
             "unknown-option",
@@ -126,7 +126,7 @@ def _failed(result: Failed, html: bool) -> Elements:
     return [output_block(result.shown, "error", html), pf.CodeBlock(result.source, classes=result.classes)]
 
 
-def picture(noun: str, block: Block, result: Drawn | None, around: Surroundings) -> pf.Inline:
+def picture(noun: str, block: Sketch, result: Drawn | None, around: Surroundings) -> pf.Inline:
     """The picture as an image. With nowhere to put it (labels of another note are looked up), a box stands there, and
     the label of the block counts all the same."""
     media, options = around.media, block.options
@@ -185,18 +185,18 @@ def draw_raw(page: Page) -> list[Problem]:
     return problems
 
 
-def _raw_blocks(found: Elements, note: Note) -> list[Block]:
+def _raw_blocks(found: Elements, note: Note) -> list[Sketch]:
     blocks, at = [], 0
     nothing: Mapping[str, str] = {}
     for element in found:
         place = note.text.find(element.text, at)
         at = place + 1 if place >= 0 else at
         line = note.text.count("\n", 0, place) + 1 if place >= 0 else note.line_of(element.text)
-        blocks.append(Block(re.sub(r"\\\[|\\\]", "", element.text), nothing, "", line, line))
+        blocks.append(Sketch(re.sub(r"\\\[|\\\]", "", element.text), nothing, "", line, line))
     return blocks
 
 
-def _undrawn(element: pf.Element, block: Block, note: Note) -> Problem:
+def _undrawn(element: pf.Element, block: Sketch, note: Note) -> Problem:
     """What stands in the text of a note that was written for LaTeX is shown, where there is none."""
     shown = element.text.strip().split("\n")[0][:60]
     message = f"raw TeX {shown} is a drawing, for which no LaTeX is installed; its source is shown"

@@ -2,7 +2,7 @@
 
 ``:::: {#fig-pair layout-ncol=2}`` around images, or an id on code (``#lst-fit``), become a Figure, a Table or a
 Div that `crossrefs` numbers. What stands side by side becomes a row of columns;
-`dress` lets a target write it.
+`set_rows` lets a target write it.
 """
 
 from __future__ import annotations
@@ -332,7 +332,7 @@ def _named(element: pf.Element, caption: Elements, identifier: str) -> pf.Elemen
 Row = Callable[[list[Elements], list[float]], Elements]  # (columns, their widths in percent) → blocks
 
 
-def dress(doc: pf.Doc, row: Row) -> None:
+def set_rows(doc: pf.Doc, row: Row) -> None:
     """Replaces every row of things side by side by what ``row(columns, widths)`` makes; widths in percent."""
 
     def visit(element: pf.Element) -> Change:

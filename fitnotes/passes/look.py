@@ -39,9 +39,9 @@ class Look:
     """
 
     page_break: Callable[[bool], Change] = no_page_break
-    theorem: theorems.Dress = theorems.as_div
+    theorem: theorems.Setter = theorems.as_div
     row: floats.Row = floats.below_one_another
-    box: callouts.Dress = callouts.quoted
+    box: callouts.Box = callouts.quoted
     tabs: callouts.Tabs | None = None
     link: crossrefs.Link = crossrefs.plain_link
     anchor: Callable[[str], pf.Element] = anchor

@@ -37,7 +37,7 @@ from fitnotes.passes import (
 from fitnotes.passes.language import read_words
 from fitnotes.passes.look import Look
 from fitnotes.passes.page import Page, Place
-from fitnotes.tex.preamble import read_preamble, unheard
+from fitnotes.tex.preamble import latex_only, read_preamble
 
 
 def always(page: Page) -> bool:
@@ -134,8 +134,8 @@ def _read_preamble(page: Page) -> None:
     page.media.inputs.update(page.preamble.inputs)
 
 
-def _unheard(page: Page) -> list[Problem]:
-    return unheard(page.preamble, page.format.name, page.format.instead)
+def _latex_only(page: Page) -> list[Problem]:
+    return latex_only(page.preamble, page.format.name, page.format.instead)
 
 
 def _read_words(page: Page) -> None:
@@ -195,7 +195,7 @@ COMPOSE: tuple[Step, ...] = (
          ("words", "results")),
     Step("floats", lambda page: floats.read_floats(page.doc, page.note),
          "figures with parts, listings, rows have their structure", ("results", "drawings", "boxes")),
-    Step("unheard", _unheard, "what the preamble says to LaTeX alone is said", ("preamble",), not_tex, False),
+    Step("LaTeX alone", _latex_only, "what the preamble says to LaTeX alone is said", ("preamble",), not_tex, False),
     Step("raw TeX", lambda page: rawtex.read_raw_tex(page.doc, page.note, page.preamble, page.theorems),
          "TeX in prose is structure, or visible source", ("preamble", "theorems"), not_tex),
     Step("raw drawings", drawings.draw_raw, "TikZ in the text is a picture", ("raw TeX", "preamble"), not_tex),
@@ -239,7 +239,7 @@ def _raw(page: Page) -> None:
 
 
 def _theorems(page: Page) -> None:
-    page.met |= theorems.dress(page.doc, page.theorems, page.look.theorem)
+    page.met |= theorems.set_theorems(page.doc, page.theorems, page.look.theorem)
 
 
 RAW = Step("commands", _raw, "\\ref is a link, \\newpage a new page", ("numbers",), not_tex)
@@ -249,8 +249,8 @@ CITATIONS = Step("citations", citations.cite, "citations are as their style has 
 CAPTIONS = Step("captions", lambda page: crossrefs.caption_prefixes(page.doc, page.words),
                 "captions begin with their number", ("numbers", "citations"), not_tex)  # fmt: skip
 THEOREMS = Step("set theorems", _theorems, "theorems are as the target has them", ("references", "citations"))
-ROWS = Step("rows", lambda page: floats.dress(page.doc, page.look.row), "so is what stands side by side",
+ROWS = Step("rows", lambda page: floats.set_rows(page.doc, page.look.row), "so is what stands side by side",
             ("references", "captions"))  # fmt: skip
-BOXES = Step("set boxes", lambda page: callouts.dress(page.doc, page.look.box, page.look.tabs),
+BOXES = Step("set boxes", lambda page: callouts.set_boxes(page.doc, page.look.box, page.look.tabs),
              "so are callouts and tabs", ("references", "rows"))  # fmt: skip
 FINISH: tuple[Step, ...] = (RAW, REFERENCES, CITATIONS, CAPTIONS, THEOREMS, ROWS, BOXES)

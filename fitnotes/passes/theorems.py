@@ -115,7 +115,7 @@ def _add_usual(found: dict[str, Kind], words: Words) -> None:
     found.setdefault("proof", Kind("proof", words("Proof"), "", 0, "proof"))
 
 
-Dress = Callable[[pf.Element, Kind, Elements], Change]  # (div, kind, name) → what the target has
+Setter = Callable[[pf.Element, Kind, Elements], Change]  # (div, kind, name) → what the target has
 
 
 def _unknown(name: str) -> Kind:
@@ -281,7 +281,7 @@ def number(doc: pf.Doc, note: Note, refs: References, known: Mapping[str, Kind])
 # Writing
 
 
-def dress(doc: pf.Doc, known: Mapping[str, Kind], build: Dress) -> set[str]:
+def set_theorems(doc: pf.Doc, known: Mapping[str, Kind], build: Setter) -> set[str]:
     """Replaces every theorem by what ``build(div, kind, name)`` makes of it. Returns the kinds that were met."""
     met: set[str] = set()
 

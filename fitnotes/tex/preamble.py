@@ -55,7 +55,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Origin:
     """Where something was defined, and with which words."""
 
     shown: str
@@ -70,7 +70,7 @@ class Preamble:
     parts: list[Part] = field(default_factory=list)
     html: list[str] = field(default_factory=list)
     macros: Macros = field(default_factory=Macros)
-    places: dict[str, Place] = field(default_factory=dict)
+    places: dict[str, Origin] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -83,14 +83,14 @@ class Preamble:
         known = self.macros if macros is None else macros
         for definition in learn(text, known):
             at = None if line is None else line + text.count("\n", 0, definition.start)
-            place = Place(shown, at, " ".join(text[definition.start : definition.end].split()))
+            place = Origin(shown, at, " ".join(text[definition.start : definition.end].split()))
             before = self.places.get(definition.name)
             if before is not None and before != place and definition.command in _NEW:
                 self._again(definition, place, before)
             if definition.command != "providecommand" or before is None:
                 self.places[definition.name] = place
 
-    def _again(self, definition: Definition, place: Place, before: Place) -> None:
+    def _again(self, definition: Definition, place: Origin, before: Origin) -> None:
         if definition.command == "def" and place.words == before.words:
             return
         where = f"line {before.line}" if before.shown == place.shown else f"{before.shown}:{before.line}"
@@ -238,7 +238,7 @@ def _read_file(path: Path, found: Preamble, note: Note, line: int | None) -> Non
     found.parts.append(Part(text.rstrip(), display_path(path), 1))
 
 
-def unheard(preamble: Preamble, target: str, instead: str = "") -> list[Problem]:
+def latex_only(preamble: Preamble, target: str, instead: str = "") -> list[Problem]:
     """For targets other than LaTeX: what stands in the preamble and has no meaning there. ``instead``: the option that
     would honour it."""
     problems = []

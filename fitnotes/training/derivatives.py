@@ -1,6 +1,6 @@
 """One derivative, three ways: autograd, by hand, central differences. `gradients` compares them.
 
-Everything here is a `Problem`: a function of named tensors with an output of one shape. Its derivatives are
+Everything here is a `Task`: a function of named tensors with an output of one shape. Its derivatives are
 matrices, one for each argument: a row for each number of the output, a column for each of the argument.
 
 The central difference (f(x + h) − f(x − h)) / 2h is off by about f‴ h²/6 + ε |f| / h, least near
@@ -28,7 +28,7 @@ Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Task:
     """``f`` of the ``values`` gives a tensor of ``shape``; ``by_hand`` gives what was derived on paper."""
 
     names: tuple[str, ...]
@@ -50,7 +50,7 @@ class Problem:
         return f"∂²f/∂{self.names[owner]}{entry(i, tuple(self.values[owner].shape))}∂{by}"
 
 
-def pose(f: Callable[..., Any], by_hand: Any, at: Any, given: Sequence[Any], dtype: torch.dtype) -> Problem:
+def pose(f: Callable[..., Any], by_hand: Any, at: Any, given: Sequence[Any], dtype: torch.dtype) -> Task:
     """The problem in one form. Raises ValueError for what cannot be differentiated, by name."""
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"the check runs in torch.float32 or torch.float64, not in {dtype}")
@@ -89,7 +89,7 @@ def pose(f: Callable[..., Any], by_hand: Any, at: Any, given: Sequence[Any], dty
 
     first = _first(output, values, dtype)
     shape = tuple(first.shape)
-    return Problem(names, values, output, shape, None if by_hand is None else derived)
+    return Task(names, values, output, shape, None if by_hand is None else derived)
 
 
 def _first(output: Callable[..., Tensor], values: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
@@ -183,7 +183,7 @@ def _with_parameters(
     return torch.func.functional_call(Call(), given, ())
 
 
-def directional(problem: Problem, along: Any) -> Problem:
+def directional(problem: Task, along: Any) -> Task:
     """t ↦ f(x + t v) at t = 0: its derivative is J v."""
     names, raw = _named(along)
     if isinstance(along, Mapping):
@@ -218,7 +218,7 @@ def directional(problem: Problem, along: Any) -> Problem:
     )
 
 
-def second(problem: Problem) -> Problem:
+def second(problem: Task) -> Task:
     """The gradient of f as the function to differentiate: of one argument in its shape, of several as one
     vector. Raises ValueError when f does not return a number."""
     if problem.shape:
@@ -244,7 +244,7 @@ def second(problem: Problem) -> Problem:
 # The three ways
 
 
-def by_autograd(problem: Problem) -> list[Matrix]:
+def by_autograd(problem: Task) -> list[Matrix]:
     """The Jacobian of each argument, one row at a time, backwards."""
     leaves = [value.clone().requires_grad_() for value in problem.values]
     output = problem.f(*leaves).reshape(-1)
@@ -257,7 +257,7 @@ def by_autograd(problem: Problem) -> list[Matrix]:
     return found
 
 
-def by_hand(problem: Problem) -> list[Matrix] | None:
+def by_hand(problem: Task) -> list[Matrix] | None:
     """What was derived on paper, as Jacobians; None if nothing was. Raises ValueError for a wrong shape."""
     if problem.by_hand is None:
         return None
@@ -334,7 +334,7 @@ class Differences(NamedTuple):
 WIDTHS = (1.0, 1e-1, 1e1, 1e-2, 1e2, 1e-3, 1e-4)
 
 
-def by_differences(problem: Problem, most: int, tolerance: float) -> list[Differences]:
+def by_differences(problem: Task, most: int, tolerance: float) -> list[Differences]:
     """The differences for each argument: by all of its entries, or by ``most`` that are drawn by lot.
 
     Each is taken with the first width that makes it certain to a quarter of ``tolerance``, or else with the
@@ -354,7 +354,7 @@ def by_differences(problem: Problem, most: int, tolerance: float) -> list[Differ
     return found
 
 
-def _difference(problem: Problem, j: int, k: int, tolerance: float) -> tuple[Vector, Vector, Vector]:
+def _difference(problem: Task, j: int, k: int, tolerance: float) -> tuple[Vector, Vector, Vector]:
     value = problem.values[j]
     width = epsilon(value.dtype) ** (1 / 3) * max(1.0, abs(float(value.reshape(-1)[k])))
     best: tuple[Vector, Vector, Vector] | None = None
@@ -384,7 +384,7 @@ def _difference(problem: Problem, j: int, k: int, tolerance: float) -> tuple[Vec
     return one, uncertain, jump
 
 
-def _central(problem: Problem, j: int, k: int, h: float) -> tuple[Vector, Vector, Vector]:
+def _central(problem: Task, j: int, k: int, h: float) -> tuple[Vector, Vector, Vector]:
     """The difference, its uncertainty, and the jump of the slope where f has a corner.
 
     With the second difference S(h) = f(x + h) − 2 f(x) + f(x − h), (4 S(h) − S(2h)) / 2h is that jump: for a
@@ -401,7 +401,7 @@ def _central(problem: Problem, j: int, k: int, h: float) -> tuple[Vector, Vector
     return np.nan_to_num(one), np.nan_to_num(uncertain, nan=np.inf), np.nan_to_num(jump)
 
 
-def _moved(problem: Problem, j: int, k: int, step: float) -> Vector:
+def _moved(problem: Task, j: int, k: int, step: float) -> Vector:
     """f with entry k of argument j moved by a step."""
     values = [value.clone() for value in problem.values]
     values[j].view(-1)[k] += step

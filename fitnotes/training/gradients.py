@@ -16,7 +16,7 @@ import torch
 
 from fitnotes.training.agreement import Disagreement, epsilon
 from fitnotes.training.derivatives import (
-    Problem,
+    Task,
     by_autograd,
     by_differences,
     by_hand,
@@ -149,7 +149,7 @@ def check_gradients(
     return _judged(problem, epsilon(dtype) ** 0.375 if tolerance is None else tolerance, most)
 
 
-def _judged(problem: Problem, tolerance: float, most: int) -> GradientCheck:
+def _judged(problem: Task, tolerance: float, most: int) -> GradientCheck:
     """The three ways and the verdict, entry by entry."""
     eps = epsilon(problem.values[0].dtype)
     exact, hand = by_autograd(problem), by_hand(problem)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from fitnotes.draw.drawing import COMMON, Block, Drawn, Failed, Surroundings
-from fitnotes.draw.mermaid.labels import Formula, for_github, split
+from fitnotes.draw.drawing import COMMON, Drawn, Failed, Sketch, Surroundings
+from fitnotes.draw.mermaid.labels import LabelFormula, for_github, split
 from fitnotes.draw.mermaid.render import THEMES, DiagramError, draw_parts
 from fitnotes.errors import Problem
 from fitnotes.tex.macros import MacroError, Macros, expand, learn
 from fitnotes.tex.portable import portable
 
-Parts = tuple[str | Formula, ...]
+Parts = tuple[str | LabelFormula, ...]
 
 
 class Mermaid:
@@ -35,17 +35,17 @@ class Mermaid:
         with contextlib.suppress(MacroError):
             learn(tex, self.macros)
 
-    def read(self, block: Block) -> Block:
+    def read(self, block: Sketch) -> Sketch:
         self._parts[id(block)] = expanded(split(block.code), self.macros)
         return block
 
-    def draw(self, blocks: Sequence[Block]) -> list[Drawn | Failed | None]:
+    def draw(self, blocks: Sequence[Sketch]) -> list[Drawn | Failed | None]:
         return [None if self.around.labels_only else self._draw(block) for block in blocks]
 
-    def source(self, block: Block) -> str | None:
+    def source(self, block: Sketch) -> str | None:
         return for_github(self._parts[id(block)])
 
-    def _draw(self, block: Block) -> Drawn | Failed:
+    def _draw(self, block: Sketch) -> Drawn | Failed:
         shown = self.around.note.shown
 
         def line(offset: int) -> int | None:
@@ -67,11 +67,11 @@ class Mermaid:
         return Drawn(diagram.svg.encode(), ".svg", tuple(problems))
 
 
-def expanded(parts: Sequence[str | Formula], macros: Macros) -> Parts:
+def expanded(parts: Sequence[str | LabelFormula], macros: Macros) -> Parts:
     """The diagram with the macros in its formulas replaced, and what only some engines read."""
 
-    def one(part: str | Formula) -> str | Formula:
-        if isinstance(part, Formula):
+    def one(part: str | LabelFormula) -> str | LabelFormula:
+        if isinstance(part, LabelFormula):
             with contextlib.suppress(MacroError):  # MathJax will say it
                 return replace(part, tex=portable(expand(part.tex, macros.copy())))
         return part

@@ -54,7 +54,7 @@ _PIECE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Formula:
+class LabelFormula:
     """``line`` counts from the diagram's first one; ``written`` is how it stands there."""
 
     tex: str
@@ -77,7 +77,7 @@ def _spans_labels(tex: str) -> bool:
     return odd and bool(tex[0].isdigit() or re.search(r"--|==|-\.|->", tex))
 
 
-def split(source: str) -> list[str | Formula]:
+def split(source: str) -> list[str | LabelFormula]:
     """The source as words and formulas in turn. ``\\$`` is a dollar, and so is that of a price.
 
     >>> split("A[costs $5 and $6] --> B")
@@ -86,7 +86,7 @@ def split(source: str) -> list[str | Formula]:
     if "$" not in source:
         return [source]
     comments = [match.span() for match in _SKIPPED.finditer(source)]
-    found: list[str | Formula] = []
+    found: list[str | LabelFormula] = []
     words, at = "", 0
 
     while match := _PIECE.search(source, at):
@@ -103,7 +103,7 @@ def split(source: str) -> list[str | Formula]:
         elif tex.strip():
             found += [words] * bool(words)
             line = source.count("\n", 0, match.start()) + 1
-            found.append(Formula(tex.strip(), match["display"] is not None, line, match[0]))
+            found.append(LabelFormula(tex.strip(), match["display"] is not None, line, match[0]))
             words = ""
         else:
             words += match[0]
@@ -124,14 +124,14 @@ def _em(pattern: str, text: str) -> float:
     return float(match[1]) * EX * LARGER if match else 0.0
 
 
-def _typeable(formula: Formula) -> tuple[str, bool]:
+def _typeable(formula: LabelFormula) -> tuple[str, bool]:
     """Without numbers and labels, which a picture in a label has no use for."""
     tex = re.sub(r"\\(?:tag\*?|label)\s*\{[^{}]*\}", "", formula.tex)
     numbered = r"\\(begin|end)\s*\{(align|gather|equation|alignat|flalign|multline|eqnarray)\}"
     return re.sub(numbered, r"\\\1{\2*}", tex), formula.display or bool(ENVIRONMENT.match(tex))
 
 
-def pictures(formulas: Sequence[Formula], extra: Sequence[str]) -> list[Picture]:
+def pictures(formulas: Sequence[LabelFormula], extra: Sequence[str]) -> list[Picture]:
     """Each formula as MathJax sets it; one that it cannot set is as wide as its source."""
     made = []
     for formula, result in zip(
@@ -153,14 +153,14 @@ def pictures(formulas: Sequence[Formula], extra: Sequence[str]) -> list[Picture]
 class Labels:
     """The formulas of one diagram, by the characters that stand for them."""
 
-    pieces: tuple[str | Formula, ...]
+    pieces: tuple[str | LabelFormula, ...]
     marks: tuple[str, ...] = ()  # of the formulas in ``pieces``, one by one
-    formulas: dict[str, Formula] = field(default_factory=dict)
+    formulas: dict[str, LabelFormula] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
     padding: dict[str, int] = field(default_factory=dict)  # empty rows below those of a mark
 
     @classmethod
-    def read(cls, parts: Sequence[str | Formula], extra: Sequence[str] = ()) -> Labels:
+    def read(cls, parts: Sequence[str | LabelFormula], extra: Sequence[str] = ()) -> Labels:
         labels = cls(tuple(parts))
         taken = {char for part in parts if isinstance(part, str) for char in part}
         usable = map(chr, chain(range(FIRST, LAST), range(0xF0000, 0xFFFFE)))
@@ -170,7 +170,7 @@ class Labels:
         apart = re.search(r"^\s*(?:graph|flowchart|mindmap|block|kanban)\b", words, re.MULTILINE)
         known: dict[Any, str] = {}
         for n, part in enumerate(parts):
-            if isinstance(part, Formula):
+            if isinstance(part, LabelFormula):
                 mark = known.setdefault(n if apart else (part.tex, part.display), "") or next(free)
                 known[n if apart else (part.tex, part.display)] = mark
                 labels.formulas[mark] = part
@@ -224,9 +224,9 @@ class Labels:
                 swallowed += part.written.count("\n")
         return drawn + swallowed
 
-    def errors(self) -> Iterable[tuple[Formula, str]]:
+    def errors(self) -> Iterable[tuple[LabelFormula, str]]:
         """Each formula that MathJax cannot set, where it stands, with the reason."""
-        formulas = (part for part in self.pieces if isinstance(part, Formula))
+        formulas = (part for part in self.pieces if isinstance(part, LabelFormula))
         for formula, mark in zip(formulas, self.marks, strict=True):
             if reason := self.pictures[mark].error:
                 yield formula, reason
@@ -236,9 +236,9 @@ class Labels:
 _BARE = r'(?<=[\[({|>/\\])(\s*)([^\[\](){}|"\n]*[%s][^\[\](){}|"\n]*?)(\s*)(?=[\])}|/\\])'
 
 
-def for_github(parts: Sequence[str | Formula]) -> str:
+def for_github(parts: Sequence[str | LabelFormula]) -> str:
     """The source with its formulas as GitHub's Mermaid reads them: ``$$…$$``, in quotes where brackets are."""
-    formulas = [part for part in parts if isinstance(part, Formula)]
+    formulas = [part for part in parts if isinstance(part, LabelFormula)]
     marks = {formula: chr(0xF0000 + n) for n, formula in enumerate(formulas)}
     if not marks:
         return "".join(part for part in parts if isinstance(part, str))
@@ -526,7 +526,7 @@ def _words(text: Element, parts: list[tuple[str, _Run]], x: float, y: float, anc
     return new
 
 
-def _formula(picture: Picture, formula: Formula, x: float, y: float, em: float, colour: str) -> Element:
+def _formula(picture: Picture, formula: LabelFormula, x: float, y: float, em: float, colour: str) -> Element:
     assert picture.svg is not None
     svg = deepcopy(picture.svg)
     view = svg.get("viewBox", "")

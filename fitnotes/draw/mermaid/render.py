@@ -16,7 +16,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from fitnotes.draw.mermaid.labels import Formula, Labels, place, shortage, split
+from fitnotes.draw.mermaid.labels import LabelFormula, Labels, place, shortage, split
 from fitnotes.draw.mermaid.metrics import FONT, Sizes, measurer
 
 THEMES = ("default", "neutral", "dark", "forest", "base")
@@ -139,7 +139,7 @@ class Diagram:
     """``wrong``: the formulas that MathJax cannot set, with its reasons; they show as they are written."""
 
     svg: str
-    wrong: tuple[tuple[Formula, str], ...] = ()
+    wrong: tuple[tuple[LabelFormula, str], ...] = ()
 
 
 def draw(source: str, theme: str = "default") -> str:
@@ -148,7 +148,7 @@ def draw(source: str, theme: str = "default") -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def draw_parts(parts: tuple[str | Formula, ...], theme: str, extra: tuple[str, ...]) -> Diagram:
+def draw_parts(parts: tuple[str | LabelFormula, ...], theme: str, extra: tuple[str, ...]) -> Diagram:
     labels = Labels.read(parts, extra)
     try:
         svg = _render(labels, theme)

@@ -89,7 +89,7 @@ class Slide:
 
 
 def split(page: Page) -> list[Slide]:
-    """The slides of a dressed document, without its title's."""
+    """The slides of a page, as its steps left it, without its title's."""
     blocks = list(page.doc.content)
     splitter = _Splitter(page, _slide_levels(page, blocks))
     for block in _unpacked(blocks):
