@@ -22,7 +22,7 @@ from worlds import Silent
 from fitnotes.build.request import Outcome, Request
 from fitnotes.build.schedule import Build
 from fitnotes.build.sources import find_sources
-from fitnotes.execute.kept import Kept
+from fitnotes.execute.copies import Copies
 from fitnotes.execute.sessions import CAN_HOLD, start_server, stop_server
 from fitnotes.execute.slots import Slots
 from fitnotes.settings import Project, Settings, show_size, size
@@ -38,7 +38,7 @@ def _torch_is_loaded():
     stop_server()
 
 
-def build(project: Path, kept: Kept | None = None, settings: Settings | None = None, **request: object):
+def build(project: Path, kept: Copies | None = None, settings: Settings | None = None, **request: object):
     there = Project(project, settings or Settings())
     sources = find_sources([project / "note.md"], there)
     (outcome,) = Build(there, Request(**request), Silent(), kept).run(sources)
@@ -562,14 +562,14 @@ def test_two_builds_at_once_run_a_note_once(project, write) -> None:
 
 
 # --------------------------------------------------------------------------------------------------
-# Kept sessions
+# Copies sessions
 
 needs_copies = pytest.mark.skipif(not CAN_HOLD, reason="sessions are copied on Linux only")
 
 
 @pytest.fixture
 def kept():
-    kept = Kept(10**9)
+    kept = Copies(10**9)
     yield kept
     kept.close()
 
@@ -675,7 +675,7 @@ def test_copies_are_bounded(project, write, kept) -> None:
     assert 4 <= kept.count() <= 12
     write("note.md", blocks(*codes, "print(x3)"))
     assert told(build(project, kept))[:-1] == ["reused"] * 20
-    nothing = Kept(0)
+    nothing = Copies(0)
     write("note.md", blocks(*codes, "print(x4)"))
     build(project, nothing)
     nothing.trim()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from worlds import World, build, from_nothing, pages
 
-from fitnotes.execute.kept import Kept
+from fitnotes.execute.copies import Copies
 from fitnotes.execute.sessions import CAN_HOLD, start_server, stop_server
 
 
@@ -36,7 +36,7 @@ class Edits(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="fitnotes-test-"))
         self.world = World()
-        self.kept: Kept | None = None
+        self.kept: Copies | None = None
         self.history: list[str] = []
 
     @rule(changes=st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=4))
@@ -67,7 +67,7 @@ class KeptEdits(Edits):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept = Kept(10**9)
+        self.kept = Copies(10**9)
 
 
 FEW = settings(max_examples=4, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck))
@@ -79,7 +79,7 @@ TestKeptEdits.settings = FEW
 
 def test_a_hundred_edits_under_watch(tmp_path: Path) -> None:
     chance = random.Random(5)
-    world, kept, history = World(), Kept(10**9), []
+    world, kept, history = World(), Copies(10**9), []
     ran = held = 0
     for _ in range(100):
         history.append(world.change(*(chance.randrange(2**16) for _ in range(4))))

@@ -13,7 +13,7 @@ from pathlib import Path
 from fitnotes.build.request import Outcome, Request
 from fitnotes.build.schedule import Build
 from fitnotes.build.sources import find_sources
-from fitnotes.execute.kept import Kept
+from fitnotes.execute.copies import Copies
 from fitnotes.settings import Project, Settings
 
 # <N> is the note's name, <V> and <W> small numbers. Each can stand anywhere behind the note's first block.
@@ -121,7 +121,7 @@ class Silent:
     def problem(self, *args: object) -> None: ...
 
 
-def build(folder: Path, kept: Kept | None = None, jobs: int = 2) -> list[Outcome]:
+def build(folder: Path, kept: Copies | None = None, jobs: int = 2) -> list[Outcome]:
     project = Project(folder, Settings())
     request = Request(jobs=jobs)
     return Build(project, request, Silent(), kept).run(find_sources([folder / "notes"], project))

@@ -18,7 +18,7 @@ from fitnotes.build.request import Outcome, Report, Request
 from fitnotes.build.sources import Source, notes_below
 from fitnotes.errors import FitnotesError, Problem
 from fitnotes.execute import plan as planning
-from fitnotes.execute.kept import Kept
+from fitnotes.execute.copies import Copies
 from fitnotes.execute.run import Executor
 from fitnotes.execute.sessions import set_environment, start_server, sweep
 from fitnotes.execute.slots import cores
@@ -42,7 +42,9 @@ class Work:
 class Build:
     """One run of ``fitnotes build``. `run` may be called once. ``kept``: sessions of a watch."""
 
-    def __init__(self, project: Project, request: Request, report: Report, kept: Kept | None = None) -> None:
+    def __init__(
+        self, project: Project, request: Request, report: Report, kept: Copies | None = None
+    ) -> None:
         self.project = project
         self.request = request
         self.report = report

@@ -14,7 +14,7 @@ from fitnotes.build.request import Outcome, Request
 from fitnotes.build.schedule import Build
 from fitnotes.build.sources import Source, find_sources
 from fitnotes.errors import FitnotesError, Problem
-from fitnotes.execute.kept import Kept
+from fitnotes.execute.copies import Copies
 from fitnotes.execute.sessions import scratch, stop_server
 from fitnotes.execute.slots import available_memory
 from fitnotes.settings import Project, display_path, find_project
@@ -38,7 +38,7 @@ class Watch:
         self.project = project
         self.request = request
         self.report = report
-        self.kept = Kept(available_memory() // SHARE)
+        self.kept = Copies(available_memory() // SHARE)
         self._build: Build | None = None
         self._packages: dict[str, str] = {}
         self._outside: dict[Path, object] = {}  # files that blocks read elsewhere, as they looked last

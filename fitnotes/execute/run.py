@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fitnotes.errors import Problem
 from fitnotes.execute.cache import Cache
-from fitnotes.execute.kept import Held, Kept
+from fitnotes.execute.copies import Copies, Held
 from fitnotes.execute.ledger import Entry, Ledger, Ran
 from fitnotes.execute.lock import alone
 from fitnotes.execute.plan import (
@@ -126,7 +126,7 @@ class Executor:
         refresh: bool = False,
         jobs: int = 1,
         cancel: threading.Event | None = None,
-        kept: Kept | None = None,
+        kept: Copies | None = None,
         start: Callable[[], None] = lambda: None,
         pages: Sequence[Path] = (),
     ) -> None:
@@ -399,7 +399,7 @@ class Executor:
         return Session(note, settings, self.project, self._cancel, pages=self._pages), None
 
     def _hold(
-        self, kept: Kept, session: Session, note: Note, group: _Group, lines: Sequence[int], seconds: float
+        self, kept: Copies, session: Session, note: Note, group: _Group, lines: Sequence[int], seconds: float
     ) -> bool:
         at = len(lines) - 1
         held = session.hold()

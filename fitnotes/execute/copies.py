@@ -37,7 +37,7 @@ class Held:
         return known == list(self.states) and all(file_hash(path) == v for path, v in self.files.items())
 
 
-class Kept:
+class Copies:
     """The copies of all sessions. ``memory``: the bytes that all together may hold by themselves."""
 
     def __init__(self, memory: int) -> None:
