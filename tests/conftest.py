@@ -42,9 +42,18 @@ LONG = [
 ]  # fmt: skip
 
 
+# Those, and the others that start LaTeX, a browser or many sessions: `sh run fast` leaves them out.
+SLOW = {
+    *LONG, "slides", "constructs", "numbering", "pictures", "citations", "install", "gradients", "optimizers",
+}  # fmt: skip
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {f"test_{name}": at for at, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+    for item in items:
+        if item.path.stem.removeprefix("test_") in SLOW:
+            item.add_marker("slow")
 
 
 @pytest.hookimpl(hookwrapper=True)

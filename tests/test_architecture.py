@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import ast
+import re
+import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
 
-from conftest import ROOT
+import pytest
+from conftest import ROOT, Run
+
+from fitnotes.document import nodes
+from fitnotes.passes.pipeline import COMPOSE, FINISH
 
 HEAVY = {"torch", "numpy", "panflute", "matplotlib", "IPython", "pandas", "rich", "yaml", "typst"}
 
@@ -72,3 +80,60 @@ def test_a_build_with_nothing_to_do_loads_nothing_heavy(fitnotes, write) -> None
         assert not loaded_by("build", "note.md") & HEAVY
     finally:
         os.chdir(before)
+
+
+# --------------------------------------------------------------------------------------------------
+# docs/architecture.md
+
+GUIDE = ROOT / "docs" / "architecture.md"
+
+
+def table(head: str, rows: list[list[str]]) -> str:
+    return "\n".join(
+        [head, "|" + "---|" * head.count(" | ") + "---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    )
+
+
+def steps_table() -> str:
+    rows = [
+        [
+            f"**{s.name}**" if s in FINISH else s.name,
+            s.after,
+            ", ".join(s.needs),
+            str(s.when.__doc__),
+        ]
+        for s in (*COMPOSE, *FINISH)
+    ]
+    return table("| step (bold: as the target has it) | what holds after it | needs | taken for |", rows)
+
+
+def nodes_table() -> str:
+    lines = str(nodes.__doc__).split("\n")
+    first, second, third = (n for n, line in enumerate(lines) if line.startswith("==="))
+    starts = [match.start() for match in re.finditer(r"(?<!=)=", lines[first])]
+    rows = [[line[a:b].strip() for a, b in pairwise([*starts, None])] for line in lines[second + 1 : third]]
+    return table("| node | what it is in the tree | made by, taken away by |", rows)
+
+
+@pytest.mark.parametrize(("name", "made"), [("steps", steps_table), ("nodes", nodes_table)])
+def test_the_tables_of_the_guide_are_those_of_the_code(
+    name: str, made: Callable[[], str], request: pytest.FixtureRequest
+) -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, _, rest = text.partition(start)
+    _, _, after = rest.partition(end)
+    expected = f"{before}{start}\n{made()}\n\n{end}{after}"
+    if request.config.getoption("--accept"):
+        GUIDE.write_text(expected, encoding="utf-8")
+        return
+    assert text == expected
+
+
+def test_the_guide_is_a_note_that_builds(fitnotes: Run, project: Path) -> None:
+    for file in ("architecture.md", "engine.md"):
+        shutil.copy(ROOT / "docs" / file, project)
+    done = fitnotes("build", "architecture.md", "engine.md", "--to", "html", "--to", "pdf")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (project / "_build" / "html" / "architecture.html").read_text(encoding="utf-8")
+    assert "Figure\u00a01" in page

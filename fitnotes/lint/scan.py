@@ -1,7 +1,7 @@
 """Where prose, formulas and code stand in a note's source, by offset.
 
 Pandoc says what a note means but not where; this finds the places. Whatever is changed on its word is
-read by pandoc again before it is kept (see `fitnotes.lint.fix`).
+read by pandoc again before it is kept (see `fitnotes.lint.check`).
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ from fitnotes.tex.preamble import latex_only, read_preamble
 
 
 def always(page: Page) -> bool:
+    """always"""
     return True
 
 
@@ -92,11 +93,43 @@ def compose(
 
 
 def is_tex(page: Page) -> bool:
+    """LaTeX"""
     return page.format.is_tex
 
 
 def not_tex(page: Page) -> bool:
+    """all but LaTeX"""
     return not page.format.is_tex
+
+
+def has_own_tables(page: Page) -> bool:
+    """formats with tables of their own for those in HTML"""
+    return page.format.has_own_tables
+
+
+def drops_tags(page: Page) -> bool:
+    """formats in which HTML means nothing"""
+    return not page.format.keeps_tags
+
+
+def counts_nothing(page: Page) -> bool:
+    """formats whose writer numbers no headings"""
+    return not page.format.counts_headings
+
+
+def no_deck(page: Page) -> bool:
+    """pages, not slides"""
+    return not page.deck
+
+
+def errors_are_single(page: Page) -> bool:
+    """notes in which `error=true` is said of single blocks"""
+    return not page.document.settings.error
+
+
+def has_ties(page: Page) -> bool:
+    """notes with a `~`"""
+    return "~" in page.note.text
 
 
 # --------------------------------------------------------------------------------------------------
@@ -182,9 +215,9 @@ COMPOSE: tuple[Step, ...] = (
     Step("formats", variants.say_unknown, "no format is asked for that there is not", ("results",), labels=False),
     Step("variants", variants.choose, "only what this format shows is left", ("results", "marp")),
     Step("speaker", variants.without_speaker, "no speaker's notes and no pauses", ("marp",),
-         when=lambda page: not page.deck),
+         when=no_deck),
     Step("expected errors", _missing_errors, "a block that was to raise an error did", labels=False,
-         when=lambda page: not page.document.settings.error),  # said of single blocks, not of all of them
+         when=errors_are_single),
     Step("preamble", _read_preamble, "macros, packages and theorems of the header are known"),
     Step("drawings", drawings.draw_blocks, "what is drawn from a block is a figure or an error",
          ("results", "variants", "preamble")),
@@ -199,16 +232,17 @@ COMPOSE: tuple[Step, ...] = (
     Step("raw TeX", lambda page: rawtex.read_raw_tex(page.doc, page.note, page.preamble, page.theorems),
          "TeX in prose is structure, or visible source", ("preamble", "theorems"), not_tex),
     Step("raw drawings", drawings.draw_raw, "TikZ in the text is a picture", ("raw TeX", "preamble"), not_tex),
-    Step("TeX citations", lambda page: rawtex.read_citations(page.doc), "\\cite is pandoc's own citation", (), is_tex),
+    Step("TeX citations", lambda page: rawtex.read_citations(page.doc), "`\\cite` is pandoc's own citation",
+         ("results",), is_tex),
     Step("theorem names", lambda page: theorems.read_titles(page.doc), "names of theorems stand in them as words",
          ("theorems", "raw TeX")),
-    Step("ties", lambda page: rawtex.tie_references(page.doc), "~ before a reference is a space that does not break",
-         ("raw TeX",), lambda page: "~" in page.note.text),
-    Step("HTML tables", lambda page: rawhtml.read_tables(page.doc), "tables in HTML are tables", (),
-         lambda page: page.format.has_own_tables),
+    Step("ties", lambda page: rawtex.tie_references(page.doc), "`~` before a reference is a space that does not break",
+         ("raw TeX",), has_ties),
+    Step("HTML tables", lambda page: rawhtml.read_tables(page.doc), "tables in HTML are tables", ("results",),
+         has_own_tables),
     Step("raw HTML", lambda page: rawhtml.read_raw_html(page.doc, page.note), "tags in prose are structure",
-         ("raw TeX",), lambda page: not page.format.keeps_tags),
-    Step("HTML images", lambda page: rawhtml.find_images(page.doc), "<img> is an image", ("raw HTML",)),
+         ("raw TeX",), drops_tags),
+    Step("HTML images", lambda page: rawhtml.find_images(page.doc), "`<img>` is an image", ("raw HTML",)),
     Step("images", images.place_images, "every image lies beside the page, or a box says why not",
          ("HTML images", "floats", "raw TeX")),
     Step("links", _link_pages, "links to notes are links to pages", ("raw TeX",), labels=False),
@@ -219,13 +253,13 @@ COMPOSE: tuple[Step, ...] = (
     Step("formulas", _formulas, "formulas have one form and their numbers", ("preamble", "raw TeX", "sections")),
     Step("paragraphs", _paragraphs, "text before a formula is a paragraph", ("formulas",)),
     Step("numbers", _number, "everything that counts has its number, every label its target",
-         ("sections", "formulas", "floats", "theorem names", "images")),
+         ("sections", "formulas", "drawings", "floats", "boxes", "theorem names", "raw drawings", "images")),
     Step("leaks", metadata.say_leaked, "no markup is shown as words without a warning", ("numbers",), labels=False),
     Step("title", lambda page: crossrefs.shift_headings(page.doc, page.raised),
          "headings stand below the title, which is one there", ("numbers",),
-         lambda page: not page.format.counts_headings),
+         counts_nothing),
     Step("inner references", lambda page: maths.resolve_inside(page.doc, page.refs, page.maths),
-         "references inside formulas are their numbers", ("numbers",), not_tex, False),
+         "references inside formulas, and inside tags, are their numbers", ("numbers",), not_tex),
 )  # fmt: skip
 
 
@@ -242,9 +276,9 @@ def _theorems(page: Page) -> None:
     page.met |= theorems.set_theorems(page.doc, page.theorems, page.look.theorem)
 
 
-RAW = Step("commands", _raw, "\\ref is a link, \\newpage a new page", ("numbers",), not_tex)
+RAW = Step("commands", _raw, "`\\ref` is a link, `\\newpage` a new page", ("numbers",), not_tex)
 REFERENCES = Step("references", lambda page: crossrefs.resolve(page.doc, page.refs, page.look.link),
-                  "@fig-x is a link", ("numbers", "commands"))  # fmt: skip
+                  "`@fig-x` is a link", ("numbers", "commands"))  # fmt: skip
 CITATIONS = Step("citations", citations.cite, "citations are as their style has them", ("references",))
 CAPTIONS = Step("captions", lambda page: crossrefs.caption_prefixes(page.doc, page.words),
                 "captions begin with their number", ("numbers", "citations"), not_tex)  # fmt: skip

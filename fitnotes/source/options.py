@@ -16,7 +16,7 @@ OUTPUT_KINDS = ("true", "false", "asis", "loss-table")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of one block, named as in knitr and Quarto. Only `EXECUTION_OPTIONS` change what runs."""
+    """Options of one block, named as in knitr and Quarto. Which of them change what runs, `execute.plan` says."""
 
     echo: bool = True
     eval: bool = True

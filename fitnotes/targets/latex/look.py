@@ -286,7 +286,7 @@ def steps(*, plain: bool) -> tuple[Step, ...]:
     """Those for LaTeX. ``plain``: for someone to go on writing in."""
     return (
         Step("raw labels", _raw_labels, "labels in raw TeX are known", ("numbers",)),
-        Step("references", _references, "@fig-x is a link, or a command of LaTeX's", ("numbers", "raw labels")),
+        Step("references", _references, "`@fig-x` is a link, or a command of LaTeX's", ("numbers", "raw labels")),
         CITATIONS,
         THEOREMS,
         Step("parts", _parts, "parts of figures have their letters", ("numbers", "citations")),
