@@ -25,15 +25,23 @@ from test_pages import build
 
 from fitnotes.build.request import Outcome
 from fitnotes.draw import mathjax
+from fitnotes.targets import registry
 from fitnotes.targets.gfm.formulas import REFUSED
 from fitnotes.tex.engines import any_latex
 
 CORPUS = ROOT / "tests" / "corpus"
 TABLE = ROOT / "docs" / "constructs.md"
-TARGETS = {
-    "html": "HTML", "typst": "PDF (Typst)", "lualatex": "lualatex", "pdflatex": "pdflatex", "gfm": "GitHub",
-    "docx": "Word", "epub": "EPUB",
-}  # fmt: skip
+
+
+def columns() -> dict[str, str]:
+    """The columns of the table: every format that a target is written in, LaTeX by two engines."""
+    found: dict[str, str] = {}
+    for name, form in registry.formats().items():
+        found |= {"lualatex": "lualatex", "pdflatex": "pdflatex"} if form.is_tex else {name: form.title}
+    return found
+
+
+TARGETS = columns()
 
 
 def header(path: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from fitnotes.document import pandoc
 from fitnotes.document.read import read_document
@@ -16,7 +17,7 @@ from fitnotes.document.tree import dump
 from fitnotes.errors import UsageError
 from fitnotes.settings import Settings
 from fitnotes.source.block import split_spec
-from fitnotes.source.fences import LINE
+from fitnotes.source.fences import LINE, fences
 from fitnotes.source.mark import mark, unmark
 from fitnotes.source.note import Note, read_note
 from fitnotes.source.options import header_options
@@ -253,3 +254,62 @@ def test_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf---\r\ntitle: x\r\n---\r\n\r\n```python\r\n1\r\n```\r\n")
     (block,) = read_document(read_note(path), Settings()).blocks
     assert (block.code, block.line) == ("1", 6)
+
+
+def test_a_rule_swallows_nothing_below_it(tmp_path: Path) -> None:
+    """Pandoc alone takes what is below a rule for metadata, if it can."""
+    (tmp_path / "note.md").write_text("Above.\n\n---\nNote: words below.\n\nBehind.\n", encoding="utf-8")
+    doc = read_document(read_note(tmp_path / "note.md"), Settings()).load("html")
+    assert pandoc.write(dump(doc), "plain").text.split() == [
+        "Above.",
+        "-" * 72,
+        "Note:",
+        "words",
+        "below.",
+        "Behind.",
+    ]
+
+
+def test_a_comment_behind_a_definition_is_not_printed(tmp_path: Path) -> None:
+    text = "\\newcommand{\\R}{\\mathbb{R}} % the reals\n\nWords.\n"
+    (tmp_path / "note.md").write_text(text, encoding="utf-8")
+    doc = read_document(read_note(tmp_path / "note.md"), Settings()).load("html")
+    assert "the reals" not in pandoc.write(dump(doc), "plain").text
+
+
+# What looks like the end of a block and is none: deeper, of other signs, shorter, or an item of a list.
+INSIDE = [
+    ("```python\ns = '''\n    ```\n'''\nprint(s)\n```\n", "s = '''\n    ```\n'''\nprint(s)"),
+    ("````python\ns = '''\n```\n'''\n````\n", "s = '''\n```\n'''"),
+    ("```python\ns = '~~~'\n~~~\n```\n", "s = '~~~'\n~~~"),
+    ("- item\n\n  ```python\n  x = 1\n  ```\n", "x = 1"),
+    ("> ```python\n> x = 1\n> ```\n", "x = 1"),
+    ("```python\n- ```\n```\n", "- ```"),
+    ("```python\nx = 1\n   ```\n", "x = 1"),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), INSIDE)
+def test_a_block_ends_where_commonmark_ends_it(text: str, code: str, tmp_path: Path) -> None:
+    (tmp_path / "note.md").write_text(text, encoding="utf-8")
+    (block,) = read_document(read_note(tmp_path / "note.md"), Settings()).blocks
+    assert block.code == code
+
+
+LINES = st.sampled_from(
+    ["```", "````", "~~~", "    ```", "  ```", "```python", "x = 1", "", "> ```", "``` x", "text"]
+)
+
+
+@given(st.lists(LINES, max_size=12))
+@settings(max_examples=300, deadline=None)
+def test_fences_are_those_of_commonmark(lines: list[str]) -> None:
+    """Against markdown-it, where no list or quotation is open: it has the rules to the letter."""
+    lines = [*lines, "end"]
+    tokens = MarkdownIt("commonmark").parse("\n".join(lines))
+    quoted = any(token.type in ("blockquote_open", "code_block") for token in tokens)
+    if quoted or any(lines[fence.start].startswith("    ") for fence in fences(lines)):
+        return  # what is indented may stand in a list for all we know
+    theirs = [(t.map[0], t.map[1]) for t in tokens if t.type == "fence" and t.map]
+    ours = [(f.start, len(lines) if f.end is None else f.end + 1) for f in fences(lines)]
+    assert ours == theirs

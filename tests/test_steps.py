@@ -140,7 +140,7 @@ TOY = '''"""Headings only, as plain text."""
 from fitnotes.document.formats import Format
 from fitnotes.targets.registry import ANY, Target
 
-OUTLINE = Format("outline", ".txt")
+OUTLINE = Format("outline", "Outline", ".txt")
 TARGETS = (Target("outline", ".txt", "the headings", {ANY: "fitnotes.targets.toy:write"}, (OUTLINE,), 99, (".txt",)),)
 
 

@@ -13,12 +13,13 @@ BROWSERS = frozenset({".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp"})  # pict
 class Format:
     """A kind of text that the tree is written as. A target is written in one of them.
 
-    ``suffix``: of the pages that links between notes lead to; ``names``: what ``when-format`` may call it, beside its
-    name; ``pictures``: the files that it shows as they are; ``drawings``: what a drawing becomes, where it cannot be
-    shown as it is.
+    ``title``: as tables call it; ``suffix``: of the pages that links between notes lead to; ``names``: what
+    ``when-format`` may call it, beside its name; ``pictures``: the files that it shows as they are; ``drawings``: what
+    a drawing becomes, where it cannot be shown as it is.
     """
 
     name: str
+    title: str
     suffix: str
     names: frozenset[str] = frozenset()
     pictures: frozenset[str] = BROWSERS

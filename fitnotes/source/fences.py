@@ -71,14 +71,34 @@ def _opens(lines: Sequence[str], n: int, match: re.Match[str]) -> bool:
 def _end(lines: Sequence[str], n: int, opening: re.Match[str]) -> int | None:
     """The line that closes it: as many of the same signs, nothing behind them, and not indented like code."""
     ticks = opening["ticks"]
-    deepest = len(opening["prefix"].expandtabs(4)) + 3
+    deepest = _container(lines, n, opening["prefix"]) + 3
     for at in range(n + 1, len(lines)):
         match = _CLOSING.match(lines[at])
         if match is None or match["ticks"][0] != ticks[0] or len(match["ticks"]) < len(ticks):
             continue
-        if len(match["prefix"].expandtabs(4)) <= deepest:
+        quoted = match["prefix"].count(">") <= opening["prefix"].count(">")
+        if quoted and len(match["prefix"].expandtabs(4)) <= deepest:
             return at
     return None
+
+
+_ITEM = re.compile(r"[ \t]*(?:[-*+:]|\(?\w{1,3}[.)])[ \t]+")
+
+
+def _container(lines: Sequence[str], n: int, prefix: str) -> int:
+    """The column at which the text of the list item begins that a fence stands in; 0 outside of lists."""
+    indent = len(prefix.expandtabs(4))
+    if prefix.strip() or not indent:  # behind the mark of the item itself, or of a quotation
+        return indent
+    column = 0
+    for above in reversed(lines[:n]):
+        item = _ITEM.match(above)
+        if item is not None and len(item[0].expandtabs(4)) <= indent:
+            column = len(item[0].expandtabs(4))
+            break
+        if above.strip() and not above[0].isspace():
+            break
+    return max(column, indent - 3)  # a fence stands at most so far inside
 
 
 def fences(lines: Sequence[str], first: int = 0) -> Iterator[Fence]:

@@ -36,7 +36,8 @@ _SHORTHAND = re.compile(
 
 
 def _shorthands(text: str) -> dict[str, str]:
-    r"""``\newcommand{\be}{\begin{equation}}``: macros that stand for an end of a formula. Pandoc has to see it."""
+    r"""``\newcommand{\be}{\begin{equation}}``: macros that stand for an end of a formula. Pandoc has to see it
+    (corpus/environment-shorthand)."""
     return dict(_SHORTHAND.findall(text)) if "\\begin" in text else {}
 
 

@@ -1,4 +1,7 @@
-"""Lines outside code where authors and pandoc disagree: formulas, rules, years at the start of a line."""
+"""Lines outside code where authors and pandoc disagree: formulas, rules, years at the start of a line.
+
+Each is a guess at what an author means; the note in brackets is the one that made it necessary.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def mark_prose(lines: list[str], n: int, state: Display) -> Display:
     dollars = _displays(line)
     if state != Display.CLOSED:
         if state == Display.MEND and not line.strip():
-            lines[n] = "%"  # pandoc ends a formula at an empty line; TeX reads a comment
+            lines[n] = "%"  # pandoc ends a formula at an empty line; TeX reads a comment (corpus/blank-lines)
         return Display.CLOSED if dollars % 2 else state
     if re.match(r" {4}|\t", line):
         return Display.CLOSED
@@ -41,7 +44,8 @@ def mark_prose(lines: list[str], n: int, state: Display) -> Display:
         and lines[n + 1 : n + 2]
         and lines[n + 1].strip()
     ):
-        lines[n] = "***"  # a rule; pandoc would take "Note: words" below it for metadata, and swallow it
+        # A rule; pandoc would take "Note: words" below it for metadata, and swallow it.
+        lines[n] = "***"
         return Display.CLOSED
     if "$`" in line:
         line = lines[n] = _github_maths(line)
@@ -73,7 +77,8 @@ def _formula_below(lines: list[str], n: int) -> Display:
 
 
 def _wrapped_year(lines: list[str], n: int) -> bool:
-    """A sentence that goes on with "1985. It was" at the start of a line: no list begins at 1985."""
+    """A sentence that goes on with "1985. It was" at the start of a line: no list begins at 1985
+    (tests/notes/constructs)."""
     above = lines[n - 1] if n else ""
     return bool(re.match(r"\s{0,3}\d{3,}[.)]\s", lines[n])) and bool(re.search(r"[a-zA-Z,]\s*$", above))
 
@@ -85,7 +90,7 @@ _FORMULA = re.compile(
 
 
 def _github_maths(line: str) -> str:
-    """GitHub's ``$`x`$`` as ``$x$``: a code span between dollars."""
+    """GitHub's ``$`x`$`` as ``$x$``: a code span between dollars (corpus/github-maths)."""
     out, at = [], 0
     for span in CODE_SPAN.finditer(line):
         start, end = span.span()
@@ -99,7 +104,7 @@ def tighten_maths(line: str) -> str:
     """``$ x^2 $`` as ``$x^2$``: pandoc takes dollars with a space inside for money, an author means maths.
 
     Only where a space stands on both sides, the inside looks like TeX and holds no words; never in code,
-    and never across formulas that are well formed.
+    and never across formulas that are well formed (corpus/spaces-dollars).
 
     >>> tighten_maths("the value $ x^2 $, not $ 5 and $ 6 nor $ A=1 and then $ B")
     'the value $x^2$, not $ 5 and $ 6 nor $ A=1 and then $ B'

@@ -6,7 +6,7 @@ from fitnotes.document.formats import Format
 from fitnotes.targets.registry import ANY, Target
 
 LATEX = Format(
-    "latex", ".pdf", frozenset({"pdf", "tex"}), pictures=frozenset({".png", ".jpg", ".jpeg", ".pdf"}),
+    "latex", "LaTeX", ".pdf", frozenset({"pdf", "tex"}), pictures=frozenset({".png", ".jpg", ".jpeg", ".pdf"}),
     drawings=".pdf", turns_photos=False, is_tex=True,
 )  # fmt: skip
 TARGETS = (

@@ -6,10 +6,10 @@ from fitnotes.document.formats import Format
 from fitnotes.targets.registry import ANY, Target
 
 DOCX = Format(
-    "docx", ".docx", pictures=frozenset({".png", ".jpg", ".jpeg", ".gif"}), drawings=".png",
+    "docx", "Word", ".docx", pictures=frozenset({".png", ".jpg", ".jpeg", ".gif"}), drawings=".png",
     turns_photos=False,
 )  # fmt: skip
-EPUB = Format("epub", ".epub", frozenset({"html"}), keeps_tags=True)
+EPUB = Format("epub", "EPUB", ".epub", frozenset({"html"}), keeps_tags=True)
 TARGETS = (
     Target("docx", ".docx", "Word with its own formulas", {ANY: "fitnotes.targets.office.word:write"}, (DOCX,), 70,
            (".docx",)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fitnotes.document.formats import Format
 
 TYPST = Format(
-    "typst", ".pdf", frozenset({"pdf"}),
+    "typst", "PDF (Typst)", ".pdf", frozenset({"pdf"}),
     pictures=frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".svg"}), drawings=".pdf",
     svg_words=False,
     instead="--pdf-engine lualatex",
