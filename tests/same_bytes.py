@@ -13,6 +13,7 @@ same, 1 something differs. What a commit gave is kept in ``--keep`` and used aga
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import shutil
@@ -21,6 +22,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from pypdf import PdfReader
+from pypdf.generic import IndirectObject, StreamObject
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("notes", "tests/notes", "tests/corpus")
@@ -88,9 +92,31 @@ def produce(code: Path, out: Path, work: Path, quick: bool) -> None:
     print()
 
 
-# A PDF that Typst makes of a drawing has the time in it, and so has its name, which is a hash of its bytes.
-_DATED = re.compile(rb"D:\d{14}Z|\d{4}-\d\d-\d\dT[\d:]{8}\+00:00|\((?:[\w+/]{22}==)\)|>[\w+/]{22}==<")
+# A PDF that Typst makes of a drawing has the time in it, and so have its name, which is a hash of its bytes, and the
+# PDFs of LaTeX in which it stands.
+_DATED = re.compile(
+    rb"D:\d{14}[Z+\-'\d]*|\d{4}-\d\d-\d\dT[\d:]{8}(?:\+00:00|Z)|\(?[\w+/]{22}==\)?|fitnotes-\w{8}"
+)
 _NAMED = re.compile(r"-[0-9a-f]{10}(?=\.pdf\b)")
+
+
+def without_dates(pdf: bytes) -> bytes:
+    """The objects of a PDF in their order, unpacked, without what changes from run to run."""
+    reader = PdfReader(io.BytesIO(pdf))
+    parts = []
+    for number in sorted({n for table in (*reader.xref.values(), reader.xref_objStm) for n in table}):
+        found = reader.get_object(IndirectObject(number, 0, reader))
+        if isinstance(found, dict):
+            if found.get("/Type") in ("/XRef", "/ObjStm"):  # where the others lie
+                continue
+            parts.append(repr({k: v for k, v in found.items() if k not in ("/Length", "/ID")}).encode())
+        else:
+            parts.append(repr(found).encode())
+        parts.append(found.get_data() if isinstance(found, StreamObject) else b"")
+    whole = re.sub(
+        rb"IndirectObject\((\d+), (\d+), \d+\)", rb"\1 \2 R", b"\n".join(parts)
+    )  # the last is its reader
+    return _NAMED.sub("", _DATED.sub(b"", whole).decode("latin-1")).encode()
 
 
 def contents(root: Path) -> dict[str, list[bytes]]:
@@ -100,8 +126,7 @@ def contents(root: Path) -> dict[str, list[bytes]]:
         if file.is_file():
             data = file.read_bytes()
             if file.suffix == ".pdf":
-                data = _DATED.sub(b"", data)
-                data = re.sub(rb"(?s)\nxref\n.*", b"", data)  # offsets into what is left out
+                data = without_dates(data)
             elif file.suffix == ".tex":
                 data = _NAMED.sub("", data.decode()).encode()
             name = _NAMED.sub("", file.relative_to(root).as_posix())
