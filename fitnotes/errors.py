@@ -53,7 +53,7 @@ CODES: dict[str, Code] = {
     "setting": Code(ERROR, "a setting in the header that does not exist, or has a wrong value", 2),
     "unclosed-block": Code(ERROR, "a fence that is never closed", 1),
     "syntax": Code(ERROR, "a block that is not Python", 1),
-    "diagram": Code(ERROR, "a Mermaid diagram that cannot be drawn", 1),
+    "diagram": Code(ERROR, "a diagram that cannot be drawn", 1),
     "unreadable": Code(ERROR, "pandoc cannot read the note", 2),
     "redefinition": Code(WARNING, "a macro that is defined twice"),
     "early-use": Code(WARNING, "a macro used before its definition"),

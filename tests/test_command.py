@@ -60,4 +60,5 @@ def test_command(path: Path, tmp_path: Path, request: pytest.FixtureRequest) -> 
     assert "$ " in seen, "a command test without a command"
     if request.config.getoption("--accept"):
         path.write_text(seen, encoding="utf-8")
+        return
     assert seen == source

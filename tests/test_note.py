@@ -18,6 +18,7 @@ from fitnotes.errors import UsageError
 from fitnotes.settings import Settings
 from fitnotes.source.block import split_spec
 from fitnotes.source.fences import LINE, fences
+from fitnotes.source.languages import READ
 from fitnotes.source.mark import mark, unmark
 from fitnotes.source.note import Note, read_note
 from fitnotes.source.options import header_options
@@ -313,3 +314,14 @@ def test_fences_are_those_of_commonmark(lines: list[str]) -> None:
     theirs = [(t.map[0], t.map[1]) for t in tokens if t.type == "fence" and t.map]
     ours = [(f.start, len(lines) if f.end is None else f.end + 1) for f in fences(lines)]
     assert ours == theirs
+
+
+@pytest.mark.parametrize("language", sorted(READ))
+@pytest.mark.parametrize("fence", ["```{{.{} #fig-a\n1\n```", "```{{{}, echo=false}} 1\n```"])
+def test_a_fence_that_pandoc_takes_for_inline_code(language: str, fence: str, tmp_path: Path) -> None:
+    path = tmp_path / "note.md"
+    path.write_text(f"Words.\n\n{fence.format(language)}\n", encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        read_document(read_note(path), Settings())
+    assert caught.value.line == 3
+    assert caught.value.hint == f"write ```{{.{language} …}} with the brace closed on the same line"

@@ -147,11 +147,13 @@ TARGETS = (Target("outline", ".txt", "the headings", {ANY: "fitnotes.targets.toy
 def write(job):
     import panflute as pf
     from fitnotes.draw.media import Media
+    from fitnotes.document.pandoc import scratch_folder
     from fitnotes.passes.pipeline import FINISH, compose, take
     from fitnotes.store.files import write_atomically
 
-    page = compose(job.document, job.results, OUTLINE, Media(job.page.parent, ""), job.place)
-    take(page, FINISH)
+    with scratch_folder() as scratch:  # pictures are made for what may be wrong in them
+        page = compose(job.document, job.results, OUTLINE, Media(scratch, ""), job.place)
+        take(page, FINISH)
     lines = [pf.stringify(block) for block in page.doc.content if isinstance(block, pf.Header)]
     write_atomically(job.page, "\\n".join(lines).encode())
     return page
@@ -172,12 +174,15 @@ def test_a_target_is_one_file(project: Path, tmp_path_factory: pytest.TempPathFa
     extra = tmp_path_factory.mktemp("targets")
     (extra / "toy.py").write_text(TOY, encoding="utf-8")
     (project / "note.md").write_text(
-        "# One\n\n```python\nprint(1)\n```\n\n## Two\n\n::: {.content-visible when-format=outline}\n# Three\n:::\n"
+        "# One\n\n```python\nprint(1)\n```\n\n```mermaid\ngraph LR\n  a --> b\n```\n\n"
+        "## Two\n\n::: {.content-visible when-format=outline}\n# Three\n:::\n"
     )
-    assert "gfm|docx|epub|outline]" in command(project, extra, "build", "--help").stdout
+    names = "|".join(registry.targets())
+    assert f"{names}|outline]" in command(project, extra, "build", "--help").stdout
     done = command(project, extra, "build", "note.md", "--to", "outline")
     assert (done.returncode, done.stderr) == (0, "")
     assert (project / "_build" / "outline" / "note.txt").read_text() == "One\nTwo\nThree"
+    assert [path.name for path in (project / "_build" / "outline").iterdir()] == ["note.txt"]
     assert command(project, extra, "build", "note.md", "-o", "toc.txt").returncode == 0
     assert (project / "toc.txt").is_file()
 

@@ -130,7 +130,7 @@ def note_settings(
 
 
 # What is left of a fence that pandoc took for inline code: braces never closed, or options and then code.
-_UNREAD = re.compile(r"\{\s*\.?(?:python|py|mermaid|tikz)\b(?:[^}]*$|[ ,][^}]*\}\s*\S)", re.DOTALL)
+_UNREAD = re.compile(rf"\{{\s*\.?({'|'.join(sorted(READ))})\b(?:[^}}]*$|[ ,][^}}]*\}}\s*\S)", re.DOTALL)
 
 
 def _runs(execute: str, classes: list[str]) -> bool:
@@ -225,14 +225,15 @@ class _Numbering:
         self._add(element, block)
 
     def _refuse_unread(self, element: pf.Element) -> None:
-        if not _UNREAD.match(element.text):
+        unread = _UNREAD.match(element.text)
+        if not unread:
             return
         first = element.text.split()[0]
         raise UsageError(
             "pandoc does not read this fence as a block",
             path=self.note.shown,
             line=self.note.line_of("```" + first) or self.note.line_of("``` " + first),
-            hint="write ```{.python …} with the brace closed on the same line",
+            hint=f"write ```{{.{unread[1]} …}} with the brace closed on the same line",
         )
 
     def _add(self, element: pf.Element, block: Block) -> None:

@@ -27,7 +27,7 @@ class Surroundings:
     """What a kind may know beside its block: the note, what its preamble defines, and where files lie.
 
     ``packages`` are MathJax's; ``pdf_engine`` is the LaTeX that the note's settings name; ``dark``: figures are wanted
-    for dark pages too; ``labels_only``: nobody looks at the pictures.
+    for dark pages too; ``labels_only``: only the labels of the page are asked for.
     """
 
     note: Note
@@ -41,6 +41,11 @@ class Surroundings:
     failures: dict[str, Exception] = field(
         default_factory=dict
     )  # known from another page of the note, by a key
+
+    @property
+    def unseen(self) -> bool:
+        """Nobody looks at the pictures: the labels are asked for, or what lint finds."""
+        return self.labels_only or not self.media.asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,11 @@ class Kind(Protocol):
         """The block without the options that stand in its code."""
 
     def draw(self, blocks: Sequence[Sketch]) -> list[Drawn | Failed | None]:
-        """A picture of each; None where nobody looks at it."""
+        """A picture of each, in order.
+
+        None if ``labels_only``; and also whenever they are ``unseen``, for a kind that takes seconds. One that is fast
+        draws then all the same, so that lint finds its mistakes.
+        """
 
     def source(self, block: Sketch) -> str | None:
         """The code as it stays for a format that draws it by itself; None if none does."""

@@ -126,7 +126,7 @@ class Tikz:
         return None
 
     def draw(self, blocks: Sequence[Sketch]) -> list[Drawn | Failed | None]:
-        if not self.media.asked or self.around.labels_only:
+        if self.around.unseen:
             return [None] * len(blocks)
         drawings = [Drawing(block.code, block.line, self._files[id(block)]) for block in blocks]
         wanted = list(dict.fromkeys(drawings))

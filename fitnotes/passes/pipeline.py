@@ -114,7 +114,7 @@ def drops_tags(page: Page) -> bool:
 
 def counts_nothing(page: Page) -> bool:
     """formats whose writer numbers no headings"""
-    return not page.format.counts_headings
+    return not page.format.numbers_headings
 
 
 def no_deck(page: Page) -> bool:
@@ -204,7 +204,7 @@ def _paragraphs(page: Page) -> None:
 def _number(page: Page) -> None:
     theorems.number(page.doc, page.note, page.refs, page.theorems)
     inside = crossrefs.depths(page.preamble.tex, page.words.chapters)
-    written = not page.format.counts_headings
+    written = not page.format.numbers_headings
     crossrefs.number(page.doc, page.note, page.refs, inside, sections=page.numbered, written=written)
     crossrefs.title_boxes(page.doc, page.words)
 

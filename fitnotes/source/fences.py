@@ -140,7 +140,7 @@ def _knitr(rest: str) -> str:
 
 
 def fence_info(info: str, line: int) -> str | None:
-    """The info string of a Python, Mermaid or TikZ fence with its line marked; None for any other fence."""
+    """The info string of a fence that runs or is drawn, with its line marked; None for any other fence."""
     if braced := _BRACED.match(info):
         language, rest = braced["language"], braced["rest"]
         if language not in READ:

@@ -1,7 +1,7 @@
 """The text of a note as pandoc gets it: spellings that pandoc does not know become those that it does.
 
 Pandoc's Markdown reader keeps no source positions. So the text is *marked* before it is read: every
-fence that opens a Python, Mermaid or TikZ block gets an attribute with its line. Pandoc alone then decides what is a
+fence that opens a block which runs or is drawn gets an attribute with its line. Pandoc alone then decides what is a
 code block; `unmark` takes the marks back out of anything it read as literal text. The number of lines stays.
 """
 
@@ -25,7 +25,7 @@ def mark(text: str) -> str:
 
 
 def unclosed_fence(text: str) -> int | None:
-    """The line of a Python, Mermaid or TikZ fence that is never closed: pandoc takes it for text."""
+    """The line of a fence that is never closed, of a block that runs or is drawn: pandoc takes it for text."""
     return _mark(text)[1]
 
 

@@ -84,7 +84,11 @@ def targets() -> Mapping[str, Target]:
     found: list[Target] = []
     for module in pkgutil.iter_modules(fitnotes.targets.__path__, f"{fitnotes.targets.__name__}."):
         found += getattr(importlib.import_module(module.name), "TARGETS", ())
-    return {target.name: target for target in sorted(found, key=lambda t: (t.place, t.name))}
+    found.sort(key=lambda target: (target.place, target.name))
+    opens = [suffix for target in found for suffix in target.opens]
+    assert len(set(opens)) == len(opens), "a suffix of --output means two targets"
+    assert len({target.name for target in found}) == len(found), "two targets have one name"
+    return {target.name: target for target in found}
 
 
 def formats() -> Mapping[str, Format]:

@@ -6,7 +6,7 @@ from fitnotes.document.formats import Format
 from fitnotes.targets.registry import ANY, Target
 
 GFM = Format(
-    "gfm", "GitHub", ".md", keeps_tags=True, has_own_tables=True, draws_mermaid=True, counts_headings=False
+    "gfm", "GitHub", ".md", keeps_tags=True, has_own_tables=True, draws_mermaid=True, numbers_headings=False
 )  # fmt: skip
 TARGETS = (
     Target(
