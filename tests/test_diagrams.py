@@ -18,7 +18,7 @@ from fitnotes.document.tree import dump, load
 from fitnotes.draw.drawing import Surroundings
 from fitnotes.draw.media import Media
 from fitnotes.draw.mermaid import render
-from fitnotes.draw.mermaid.labels import LabelFormula, Labels, for_github, place, split
+from fitnotes.draw.mermaid.labels import DiagramLabels, LabelFormula, for_github, place, split
 from fitnotes.draw.mermaid.metrics import Size, extents, pieces, width, wrap
 from fitnotes.draw.mermaid.render import DiagramError, draw
 from fitnotes.draw.mermaid.style import Styles
@@ -316,7 +316,7 @@ def test_a_parser_error_has_its_line_and_the_formulas_as_written() -> None:
 
 def test_the_other_renderer_shows_formulas_too() -> None:
     mermaid_render = pytest.importorskip("mermaid_render")
-    labels = Labels.read(split("graph LR\n A[word $x$ one] -->|$\\alpha$| B{$$\\frac{a}{b}$$}"))
+    labels = DiagramLabels.read(split("graph LR\n A[word $x$ one] -->|$\\alpha$| B{$$\\frac{a}{b}$$}"))
     svg = bytes(mermaid_render.mermaid_to_svg(labels.source(wide=True))).decode()
     root = tree(place(svg, labels))
     assert len(formulas(root)) == 3

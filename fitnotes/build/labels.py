@@ -16,7 +16,7 @@ from fitnotes.settings import Project
 from fitnotes.source.note import read_note
 
 if TYPE_CHECKING:
-    from fitnotes.passes.crossrefs import Target
+    from fitnotes.passes.crossrefs import Labelled
 
 
 class NotYet(Exception):
@@ -33,7 +33,7 @@ class Labels:
         self._project = project
         self._executor = executor
         self._sources = {source.path: source for source in sources}
-        self._known: dict[Path, dict[str, Target]] = {}
+        self._known: dict[Path, dict[str, Labelled]] = {}
         self._texts: dict[Path, str] = {}
         self._lock = threading.Lock()
         self._walked: set[Path] = set()
@@ -46,7 +46,7 @@ class Labels:
             self._known.pop(path, None)
             self._texts.pop(path, None)
 
-    def find(self, label: str, asking: Source, suffix: str, used: set[Path]) -> list[tuple[str, Target]]:
+    def find(self, label: str, asking: Source, suffix: str, used: set[Path]) -> list[tuple[str, Labelled]]:
         """(address, target) for every other note that has ``label``; ``note#label`` names the note.
 
         The paths of these go into ``used``. Raises NotYet.
@@ -59,7 +59,7 @@ class Labels:
             found = self._find(label, asking, suffix, used)
         return found
 
-    def _find(self, label: str, asking: Source, suffix: str, used: set[Path]) -> list[tuple[str, Target]]:
+    def _find(self, label: str, asking: Source, suffix: str, used: set[Path]) -> list[tuple[str, Labelled]]:
         wanted, mark, label = label.rpartition("#")
         found = []
         for path, source in list(self._sources.items()):
@@ -87,7 +87,7 @@ class Labels:
                 self._texts[path] = ""
         return self._texts[path]
 
-    def _of(self, source: Source) -> dict[str, Target]:
+    def _of(self, source: Source) -> dict[str, Labelled]:
         """The labels of one note, with the stored results of its blocks."""
         with self._lock:
             if source.path not in self._known:
@@ -97,7 +97,7 @@ class Labels:
                     self._known[source.path] = {}  # said when that note itself is built
             return self._known[source.path]
 
-    def _read(self, source: Source) -> dict[str, Target]:
+    def _read(self, source: Source) -> dict[str, Labelled]:
         from fitnotes.document.read import read_document
         from fitnotes.draw.media import Media
         from fitnotes.passes.page import Place

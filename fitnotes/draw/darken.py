@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 
-from fitnotes.draw.svg import Part, parts
+from fitnotes.draw.svg import Extent, parts
 
 TEXT, PAGE = (0xE3, 0xE5, 0xE9), (0x16, 0x18, 0x1C)  # as in the pages' style
 MAPPED = 4  # an artist with more colours than this has them from a colour map
@@ -47,7 +47,7 @@ def darkened(svg: bytes) -> bytes:
     return re.sub(r"<svg\b(?![^>]*\sfill=)", f'<svg fill="{_hex(TEXT)}"', text, count=1).encode()
 
 
-def _paper(text: str, found: Sequence[Part]) -> Iterator[Place]:
+def _paper(text: str, found: Sequence[Extent]) -> Iterator[Place]:
     """The white sheet that a drawing begins with, without its white: the page shows through."""
     unseen = 0
     for part in found:
@@ -60,7 +60,7 @@ def _paper(text: str, found: Sequence[Part]) -> Iterator[Place]:
             return
 
 
-def _untouched(text: str, found: Sequence[Part]) -> Iterator[Place]:
+def _untouched(text: str, found: Sequence[Extent]) -> Iterator[Place]:
     """Masks, pictures of dots, comments and descriptions."""
     for part in found:
         if part.name in ("mask", "metadata", "image", ""):
@@ -72,7 +72,7 @@ def _masked(part: str) -> str:
     return re.sub(r"^<mask\b(?![^>]*\sfill=)", '<mask fill="#000000"', part)
 
 
-def _mapped(text: str, found: Sequence[Part]) -> Iterator[Place]:
+def _mapped(text: str, found: Sequence[Extent]) -> Iterator[Place]:
     """Where matplotlib draws with a colour map, as in a mesh: these colours are to be looked up in its scale."""
     for part in found:
         if part.name == "g" and _ARTIST.match(text, part.start):

@@ -25,7 +25,7 @@ _UNITS = {"": 0.75, "px": 0.75, "pt": 1.0, "pc": 12.0, "in": 72.0, "cm": 72 / 2.
 
 
 @dataclass(slots=True)
-class Part:
+class Extent:
     """An element or a comment, by its places in the text."""
 
     name: str  # without a prefix; "" for a comment
@@ -33,16 +33,16 @@ class Part:
     inside: int  # behind its opening tag
     end: int
 
-    def holds(self, other: Part) -> bool:
+    def holds(self, other: Extent) -> bool:
         return self.inside <= other.start < self.end
 
 
-def parts(svg: str) -> list[Part]:
+def parts(svg: str) -> list[Extent]:
     """All elements and comments in their order; none of an SVG that is not well formed: no reader shows that."""
     first = _DECLARATION.match(svg)
     before = first.end() if first else 0
-    found: list[Part] = []
-    unclosed: list[Part] = []
+    found: list[Extent] = []
+    unclosed: list[Extent] = []
     parser = expat.ParserCreate()
 
     def opened(name: str, attributes: object) -> None:
@@ -50,7 +50,7 @@ def parts(svg: str) -> list[Part]:
         tag = _TAG.match(svg, start)
         if tag is None:
             raise ValueError("an element out of an entity, which has no place")
-        unclosed.append(Part(name.rpartition(":")[2], start, tag.end(), tag.end()))
+        unclosed.append(Extent(name.rpartition(":")[2], start, tag.end(), tag.end()))
         found.append(unclosed[-1])
 
     def closed(name: str) -> None:
@@ -61,7 +61,7 @@ def parts(svg: str) -> list[Part]:
     def comment(words: str) -> None:
         start = before + parser.CurrentByteIndex
         end = svg.index("-->", start) + 3
-        found.append(Part("", start, end, end))
+        found.append(Extent("", start, end, end))
 
     parser.StartElementHandler, parser.EndElementHandler = opened, closed
     parser.CommentHandler = comment
@@ -73,7 +73,7 @@ def parts(svg: str) -> list[Part]:
     return found
 
 
-def _named(svg: str, *names: str) -> list[Part]:
+def _named(svg: str, *names: str) -> list[Extent]:
     """The elements with one of the names. Few files have any, and the others need no parser."""
     return [part for part in parts(svg) if part.name in names] if any(name in svg for name in names) else []
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from multiprocessing.connection import Connection
 
-from fitnotes.execute.protocol import Job
+from fitnotes.execute.protocol import Setup
 
 
-def serve(connection: Connection, lifeline: Connection, job: Job) -> None:
+def serve(connection: Connection, lifeline: Connection, job: Setup) -> None:
     """Imports the worker, and IPython with it, in the child."""
     from fitnotes.execute import worker
 

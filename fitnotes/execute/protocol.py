@@ -9,7 +9,7 @@ PRELOAD_VARIABLE = "FITNOTES_PRELOAD"  # modules that the fork server imports, w
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Setup:
     """What a session knows of its note. ``name`` is the file name that tracebacks show, ``root`` its
     project's folder, ``ignore`` are folders whose files are no inputs, ``script_folder`` is the
     command's entry of sys.path, ``memory`` a limit in bytes (0: none), ``environment`` a hash of all variables."""
@@ -27,7 +27,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class Cell:
     """One block or inline expression to run; ``line`` is where it stands in the note."""
 
     code: str

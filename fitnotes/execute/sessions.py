@@ -29,7 +29,7 @@ from typing import Any
 
 from fitnotes.execute.capture import NAMES, leftover
 from fitnotes.execute.child import serve
-from fitnotes.execute.protocol import PRELOAD_VARIABLE, Code, Hold, Job, Wake, exit_file
+from fitnotes.execute.protocol import PRELOAD_VARIABLE, Cell, Hold, Setup, Wake, exit_file
 from fitnotes.execute.result import Result
 from fitnotes.settings import Project, Settings, show_size
 from fitnotes.source.block import Block
@@ -281,7 +281,7 @@ class Session:
     def _start(self, settings: Settings, project: Project) -> None:
         context = _context()
         ours, theirs = context.Pipe()
-        job = Job(
+        job = Setup(
             name=self.note.path.name,
             lines=self.note.text.count("\n") + 1,
             folder=str(self.note.path.parent),
@@ -401,7 +401,7 @@ class Session:
         start = time.monotonic()
         line = (block.line or 1) - self.shift
         try:
-            self.connection.send(Code(block.code, line, block.inline, block.spec, block.conversion))
+            self.connection.send(Cell(block.code, line, block.inline, block.spec, block.conversion))
             reply = self._reply(limit)
             if reply is None:
                 return self._timed_out(block, limit)

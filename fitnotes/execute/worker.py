@@ -25,7 +25,7 @@ from typing import Any
 from fitnotes.execute import probes
 from fitnotes.execute.capture import Capture
 from fitnotes.execute.lifeline import end_with
-from fitnotes.execute.protocol import Code, Hold, Job, Wake
+from fitnotes.execute.protocol import Cell, Hold, Setup, Wake
 from fitnotes.execute.recorder import Recorder
 from fitnotes.execute.seeding import seed_everything
 from fitnotes.execute.shell import add_output, jsonable, make_shell, session
@@ -33,7 +33,7 @@ from fitnotes.execute.sleeper import descriptors, obstacle, sleep
 from fitnotes.execute.tracebacks import describe_error, short_path
 
 
-def _inline_value(value: Any, code: Code, shell: Any) -> dict[str, str]:
+def _inline_value(value: Any, code: Cell, shell: Any) -> dict[str, str]:
     """What an inline expression shows: formatted text, or the object's own maths or Markdown."""
     if code.conversion:
         conversions: dict[str, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
@@ -50,7 +50,7 @@ def _inline_value(value: Any, code: Code, shell: Any) -> dict[str, str]:
     return {"text/plain": format(value, "")}
 
 
-def run_code(shell: Any, code: Code, job: Job) -> BaseException | None:
+def run_code(shell: Any, code: Cell, job: Setup) -> BaseException | None:
     """Runs one block or expression; its outputs go to the capture. Returns what it raised."""
     text = session.code = code.code
     lines = linecache.getlines(job.name)
@@ -127,7 +127,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
 class Worker:
     """One session: its namespace, and the connection to the parent."""
 
-    def __init__(self, connection: Connection, lifeline: Connection, job: Job) -> None:
+    def __init__(self, connection: Connection, lifeline: Connection, job: Setup) -> None:
         if os.name == "posix":
             os.setpgid(0, 0)
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -164,7 +164,7 @@ class Worker:
         """Does what comes down the connection until it closes."""
         while True:
             try:
-                message: Code | Hold | None = self.connection.recv()
+                message: Cell | Hold | None = self.connection.recv()
                 if message is None:
                     break
                 if isinstance(message, Hold):
@@ -178,7 +178,7 @@ class Worker:
         with contextlib.suppress(OSError):
             self.connection.close()
 
-    def _run(self, code: Code) -> dict[str, Any]:
+    def _run(self, code: Cell) -> dict[str, Any]:
         self.capture.begin()
         self.recorder.code(code.code)
         if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
@@ -203,11 +203,11 @@ class Worker:
             "memory": _peak_memory(),
         }
 
-    def _describe(self, code: Code, error: BaseException) -> dict[str, Any]:
+    def _describe(self, code: Cell, error: BaseException) -> dict[str, Any]:
         length = code.code.count("\n") + 1
         return describe_error(error, self.job.name, self.job.folder, code.line, length)
 
-    def _leave(self, code: Code, error: BaseException | None) -> None:
+    def _leave(self, code: Cell, error: BaseException | None) -> None:
         """Ends a child that the block forked and that ran to the block's end."""
         if error is not None and not isinstance(error, SystemExit):
             print(*self._describe(code, error)["traceback"], sep="\n", file=sys.stderr)
@@ -252,6 +252,6 @@ class Worker:
         self.connection.send({"pid": os.getpid()})
 
 
-def serve(connection: Connection, lifeline: Connection, job: Job) -> None:
+def serve(connection: Connection, lifeline: Connection, job: Setup) -> None:
     """A session's process, from its start to its end."""
     Worker(connection, lifeline, job).serve()

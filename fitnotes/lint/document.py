@@ -50,7 +50,7 @@ def check_document(
     page = compose(document, results, HTML, media, place)
     for block in document.blocks:  # one that has not run yet will have its label
         if (label := block.options.label) and label not in page.refs.targets:
-            page.refs.targets[label] = crossrefs.Target("Block", "?", block.line)
+            page.refs.targets[label] = crossrefs.Labelled("Block", "?", block.line)
     take(page, (RAW, REFERENCES, CITATIONS, THEOREMS, ANCHORS))
     formulas = formulas_of(page)
     for formula, reason in zip(formulas, mathjax.check(formulas, page.packages), strict=True):

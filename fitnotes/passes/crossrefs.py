@@ -31,7 +31,7 @@ NO_BREAK = "\u00a0"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Labelled:
     """Something with a number. ``words`` are shown for what has none, such as a heading."""
 
     kind: str
@@ -48,10 +48,10 @@ class Target:
 
 
 # Where a label stands in other notes of the project: (address of the place, its target).
-Elsewhere = Callable[[str], list[tuple[str, Target]]]
+Elsewhere = Callable[[str], list[tuple[str, Labelled]]]
 
 
-def nowhere(label: str) -> list[tuple[str, Target]]:
+def nowhere(label: str) -> list[tuple[str, Labelled]]:
     return []
 
 
@@ -62,11 +62,11 @@ class References:
     note: Note
     elsewhere: Elsewhere = nowhere
     words: Words = field(default_factory=Words)
-    targets: dict[str, Target] = field(default_factory=dict)
+    targets: dict[str, Labelled] = field(default_factory=dict)
     unnumbered: dict[str, int | None] = field(default_factory=dict)  # labels in rows without a number
     problems: list[Problem] = field(default_factory=list)
 
-    def add(self, label: str, target: Target) -> None:
+    def add(self, label: str, target: Labelled) -> None:
         """Registers a label; one that is given twice is an error with both lines."""
         before = self.targets.get(label)
         if before is not None:
@@ -79,7 +79,7 @@ class References:
             return
         self.targets[label] = target
 
-    def find(self, label: str) -> tuple[str, Target] | None:
+    def find(self, label: str) -> tuple[str, Labelled] | None:
         """(address, target) of a label in either spelling, here or in another note."""
         spellings = list(dict.fromkeys((label, label.replace("-", ":", 1), label.replace(":", "-", 1))))
         for name in spellings:
@@ -218,7 +218,7 @@ class _Numbering:
                 self.counts[kind] = 0
         if element.identifier:
             given = self.headings.prefix(level).rstrip(".") if self.sections and level else ""
-            self._register(element.identifier, Target("Section", given, words=_title_words(element)))
+            self._register(element.identifier, Labelled("Section", given, words=_title_words(element)))
             if given and self.written:
                 element.content = [pf.Str(given), pf.Space(), *element.content]
 
@@ -233,12 +233,12 @@ class _Numbering:
         elif not element.identifier:
             return
         elif nodes.is_tab(element) or nodes.is_callout(element):
-            self._register(element.identifier, Target("Section", words=_title_words(element.content[0])))
+            self._register(element.identifier, Labelled("Section", words=_title_words(element.content[0])))
         elif nodes.is_unfinished(element) and element.identifier not in self.refs.targets:
             # A block that did not run has nothing to number yet; that it did not run is said elsewhere.
             name = KINDS.get(re.split("[-:]", element.identifier)[0], "Block")
             line = self.note.line_of(element.identifier)
-            self.refs.add(element.identifier, Target(name, "?", line))
+            self.refs.add(element.identifier, Labelled(name, "?", line))
 
     def _captioned(self, element: pf.Element, kind: str) -> None:
         has_caption = element.caption is not None and len(element.caption.content) > 0
@@ -256,23 +256,23 @@ class _Numbering:
         for letter, part in zip(_letters(), parts, strict=False):
             nodes.give_number(part, f"({letter})")
             if part.identifier:
-                self._register(part.identifier, Target(kind, f"{given}{letter}"))
+                self._register(part.identifier, Labelled(kind, f"{given}{letter}"))
 
     def _step(self, kind: str, element: pf.Element) -> str:
         self.counts[kind] += 1
         given = f"{self.headings.prefix(self.inside.get(kind, 0))}{self.counts[kind]}"
         if element.identifier:
-            self._register(element.identifier, Target(kind, given))
+            self._register(element.identifier, Labelled(kind, given))
         return given
 
-    def _register(self, identifier: str, target: Target) -> None:
+    def _register(self, identifier: str, target: Labelled) -> None:
         known = self.refs.targets.get(identifier)
         after = self.last.get(identifier) or (known and known.line) or 0
         line = self.note.line_of(f"#{identifier}", after=after) or self.note.line_of(identifier, after=after)
         self.last[identifier] = line or 0
         if known is not None and not REFERENCE.match(identifier):
             return  # two headings of the same words
-        self.refs.add(identifier, Target(target.kind, target.number, line, target.words))
+        self.refs.add(identifier, Labelled(target.kind, target.number, line, target.words))
 
 
 def _title_words(element: pf.Element) -> str:
@@ -299,7 +299,7 @@ _LEADING = frozenset({
     "see", "cf.", "cf", "e.g.", "eg.", "also", "compare", "in", "from", "by", "and", "or", "as",
     "siehe", "vgl.", "vgl", "aus", "voir", "cfr.", "ver", "zie",
 })  # fmt: skip
-Link = Callable[[str, Target, str], pf.Element]  # (address, target, prefix) → what the page shows
+Link = Callable[[str, Labelled, str], pf.Element]  # (address, target, prefix) → what the page shows
 
 
 def resolve(doc: pf.Doc, refs: References, link: Link | None = None, leave_unknown: bool = False) -> None:
@@ -311,7 +311,7 @@ def resolve(doc: pf.Doc, refs: References, link: Link | None = None, leave_unkno
     walk(doc, _Resolver(refs, link or plain_link, leave_unknown).visit, pf.Cite, metadata=True)
 
 
-Found = tuple[str, Target]  # (address, target)
+Found = tuple[str, Labelled]  # (address, target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,7 +377,7 @@ class _Resolver:
             tail.insert(0, pf.Space())
         return [*lead, *_listed(shown, self.refs.words("and")), *tail]
 
-    def _lead(self, group: Sequence[pf.Citation], target: Target) -> tuple[Elements, str]:
+    def _lead(self, group: Sequence[pf.Citation], target: Labelled) -> tuple[Elements, str]:
         """What stands before the first link, and the word inside it: "see" and "Figures"."""
         first = group[0]
         prefix = self.refs.words.prefix(target.kind, many=len(group) > 1)
@@ -465,7 +465,7 @@ def _letter(letter: str) -> str:
     return chr(ord(letter) + 1) if letter else "-"
 
 
-def plain_link(address: str, target: Target, prefix: str) -> pf.Element:
+def plain_link(address: str, target: Labelled, prefix: str) -> pf.Element:
     text = f"{prefix}{NO_BREAK}{target.shown}" if prefix else target.shown
     return pf.Link(*_words(text), url=address, classes=["ref"])
 

@@ -18,7 +18,7 @@ import panflute as pf
 from fitnotes.document import nodes
 from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.errors import Problem
-from fitnotes.passes.crossrefs import References, Target
+from fitnotes.passes.crossrefs import Labelled, References
 from fitnotes.source.note import Cursor, Note
 from fitnotes.tex.environments import (
     ENVIRONMENT,
@@ -146,7 +146,7 @@ class _Formulas:
             if number is None:
                 self.unnumbered[label] = at
             else:
-                self.refs.add(label, Target("Equation", number, at))
+                self.refs.add(label, Labelled("Equation", number, at))
 
     # -- definitions
 

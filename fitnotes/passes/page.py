@@ -21,7 +21,7 @@ from fitnotes.passes.crossrefs import Elsewhere, References, nowhere
 from fitnotes.passes.language import Words
 from fitnotes.passes.look import Look
 from fitnotes.passes.maths import Maths, formula_key
-from fitnotes.passes.theorems import Kind
+from fitnotes.passes.theorems import TheoremKind
 from fitnotes.source.note import Note
 from fitnotes.tex.preamble import Preamble
 
@@ -60,7 +60,7 @@ class Page:
     marp: Mapping[str, str] = field(default_factory=dict)  # Marp's settings, in a note written for it
     preamble: Preamble = field(default_factory=Preamble)
     words: Words = field(default_factory=Words)
-    theorems: Mapping[str, Kind] = field(default_factory=dict)  # the kinds there are
+    theorems: Mapping[str, TheoremKind] = field(default_factory=dict)  # the kinds there are
     refs: References = field(init=False)
     numbered: bool = False  # its sections
     raised: int = 0  # by how many levels headings were

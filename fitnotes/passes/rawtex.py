@@ -16,7 +16,7 @@ from fitnotes.document.fragments import LATEX, Fragments
 from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.draw.tikz import is_drawing
 from fitnotes.errors import ConversionError, Problem
-from fitnotes.passes.theorems import Kind, split_raw
+from fitnotes.passes.theorems import TheoremKind, split_raw
 from fitnotes.source.note import Cursor, Note
 from fitnotes.tex.environments import replace_environments, split_environments
 from fitnotes.tex.macros import MacroError, Macros, expand, learn, split_definitions
@@ -85,7 +85,7 @@ def _later(text: str) -> bool:
 class _Reader:
     """Raw TeX as structure: first `take` every piece in the order of the note, then `blocks` for each."""
 
-    def __init__(self, note: Note, macros: Macros, theorems: Mapping[str, Kind]) -> None:
+    def __init__(self, note: Note, macros: Macros, theorems: Mapping[str, TheoremKind]) -> None:
         self.note = note
         self.macros = macros
         self.theorems = theorems
@@ -190,7 +190,9 @@ class _Reader:
         return pf.CodeBlock(element.text, classes=["tex"]) if block else pf.Code(element.text)
 
 
-def read_raw_tex(doc: pf.Doc, note: Note, preamble: Preamble, theorems: Mapping[str, Kind]) -> list[Problem]:
+def read_raw_tex(
+    doc: pf.Doc, note: Note, preamble: Preamble, theorems: Mapping[str, TheoremKind]
+) -> list[Problem]:
     """For targets other than LaTeX: raw TeX in prose becomes structure where pandoc's LaTeX reader can read
     it, and its visible source with a warning where not. Formulas, definitions, references and page breaks
     in it stay raw, for `normalise` and `replace_raw`.

@@ -61,7 +61,7 @@ class LossTable(Markup):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ResultPicture:
     data: bytes
     suffix: str
 
@@ -74,7 +74,7 @@ class Raw:
     text: str
 
 
-Piece = Text | Markup | Picture | Raw
+Piece = Text | Markup | ResultPicture | Raw
 
 
 # --------------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def _bundle(data: Mapping[str, str]) -> list[Piece]:
         if mime in data:
             text = data[mime]
             raw = text.encode() if mime == "image/svg+xml" else base64.b64decode(text)
-            return [Picture(raw, suffix)]
+            return [ResultPicture(raw, suffix)]
     if "text/latex" in data and "<table" not in data.get("text/html", ""):
         return [Markup(maths(data["text/latex"]))]
     plain = data.get("text/plain", "")
@@ -260,7 +260,7 @@ class _Builder:
         name = block.options.label if block.options.label.startswith("lst") else ""
         return pf.CodeBlock(block.code.strip("\n"), classes=classes, attributes=kept, identifier=name)
 
-    def pictures(self, found: Sequence[Picture], block: Block) -> Elements:
+    def pictures(self, found: Sequence[ResultPicture], block: Block) -> Elements:
         """The block's pictures in one figure."""
         options = block.options
         parted = len(found) > 1 and bool(options.fig_subcap or options.layout_ncol)
@@ -277,12 +277,12 @@ class _Builder:
             return [pf.Para(*image.content) for image in images]
         return [pf.Figure(*images, caption=pf.Caption(pf.Plain(*caption)), identifier=self.figure_id(block))]
 
-    def picture(self, picture: Picture, block: Block) -> pf.Element:
+    def picture(self, picture: ResultPicture, block: Block) -> pf.Element:
         options = block.options
         alt = pf.Str(options.fig_alt or options.fig_cap or f"Figure of {block.name}")
         return self.image(picture, block, [alt], "") or self.not_shown(block)
 
-    def part(self, picture: Picture, n: int, block: Block) -> pf.Element:
+    def part(self, picture: ResultPicture, n: int, block: Block) -> pf.Element:
         """The nth of several, with what `floats` takes for its caption."""
         options = block.options
         words = options.fig_subcap[n] if n < len(options.fig_subcap) else ""
@@ -291,7 +291,7 @@ class _Builder:
         image = self.image(picture, block, caption, name)
         return image or nodes.missing_part(self.not_shown(block), caption, name)
 
-    def image(self, picture: Picture, block: Block, words: Elements, name: str) -> pf.Element | None:
+    def image(self, picture: ResultPicture, block: Block, words: Elements, name: str) -> pf.Element | None:
         """None where the target cannot show it."""
         options = block.options
         stem = options.label or f"{self.note.path.stem}-{block.number}"
@@ -344,7 +344,7 @@ class _Builder:
     def build(self, element: pf.Element, block: Block, result: Result, found: Sequence[Piece]) -> Elements:
         options = block.options
         out: Elements = [self.code(element, block)] if options.echo and options.include else []
-        pictures = [p for p in found if isinstance(p, Picture)]
+        pictures = [p for p in found if isinstance(p, ResultPicture)]
         grouped = len(pictures) > 1 and bool(options.fig_cap or options.layout_ncol or options.fig_subcap)
         captioned = drawn = False
         for piece in found:
@@ -353,7 +353,7 @@ class _Builder:
                 captioned = captioned or any(isinstance(b, pf.Table) for b in built)
                 drawn = drawn or self.diagram(built, block)
                 out += built
-            elif not isinstance(piece, Picture):
+            elif not isinstance(piece, ResultPicture):
                 out += self.words(piece)
             elif not grouped or piece is pictures[0]:
                 out += self.pictures(pictures if grouped else [piece], block)

@@ -16,7 +16,7 @@ import panflute as pf
 from fitnotes.document import nodes
 from fitnotes.document.fragments import Fragments
 from fitnotes.document.tree import Change, Elements, collect, walk
-from fitnotes.passes.crossrefs import NO_BREAK, References, Target
+from fitnotes.passes.crossrefs import NO_BREAK, Labelled, References
 from fitnotes.passes.language import Words
 from fitnotes.source.note import Cursor, Note
 from fitnotes.tex.environments import BALANCED, replace_environments
@@ -46,7 +46,7 @@ _LABEL = re.compile(r"\s*\\label\s*\{([^}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class TheoremKind:
     """A kind of theorem. ``counter`` is what it counts with, "" for none; ``style`` as in amsthm."""
 
     name: str
@@ -57,16 +57,16 @@ class Kind:
     declared: bool = False
 
 
-def kinds(preamble: str, words: Words | None = None) -> dict[str, Kind]:
+def kinds(preamble: str, words: Words | None = None) -> dict[str, TheoremKind]:
     """Every kind there is: those of the preamble, and the usual ones, in the note's language."""
-    found: dict[str, Kind] = {}
+    found: dict[str, TheoremKind] = {}
     _read_newtheorem(preamble, found)
     _read_declaretheorem(preamble, found)
     _add_usual(found, words or Words())
     return found
 
 
-def _read_newtheorem(preamble: str, found: dict[str, Kind]) -> None:
+def _read_newtheorem(preamble: str, found: dict[str, TheoremKind]) -> None:
     style = "plain"
     inside = within(preamble)
     for call in calls(preamble, newtheorem="sgogo", theoremstyle="g"):
@@ -78,10 +78,10 @@ def _read_newtheorem(preamble: str, found: dict[str, Kind]) -> None:
         counter = "" if call.starred else (shared or name)
         like = found.get(counter)
         levels = depth(section) or inside.get(name, 0) or (like.within if like else 0)
-        found[name] = Kind(name, title, counter, levels, style, True)
+        found[name] = TheoremKind(name, title, counter, levels, style, True)
 
 
-def _read_declaretheorem(preamble: str, found: dict[str, Kind]) -> None:
+def _read_declaretheorem(preamble: str, found: dict[str, TheoremKind]) -> None:
     """thmtools' form: ``\\declaretheorem[name=Theorem, numberwithin=section]{thm}``."""
     for call in calls(preamble, declaretheorem="og"):
         given, name = call.arguments[0], call.arguments[1].strip()
@@ -90,17 +90,17 @@ def _read_declaretheorem(preamble: str, found: dict[str, Kind]) -> None:
         counter = "" if options.get("numbered") == "no" else (like.counter if like else name)
         levels = depth(_first(options, "numberwithin", "within")) or (like.within if like else 0)
         title = _first(options, "name", "title") or name.capitalize()
-        found[name] = Kind(name, title, counter, levels, options.get("style", "plain"), True)
+        found[name] = TheoremKind(name, title, counter, levels, options.get("style", "plain"), True)
 
 
 def _first(options: Mapping[str, str], *names: str) -> str:
     return next((options[name] for name in names if options.get(name)), "")
 
 
-def _add_usual(found: dict[str, Kind], words: Words) -> None:
+def _add_usual(found: dict[str, TheoremKind], words: Words) -> None:
     """The kinds that authors use without declaring them."""
     declared = {kind.title: kind for kind in reversed(found.values()) if kind.counter}
-    usual: dict[str, Kind] = {}  # thm and theorem are one kind
+    usual: dict[str, TheoremKind] = {}  # thm and theorem are one kind
     for name, title in _TITLES.items():
         style = "definition" if title in _UPRIGHT else "remark" if title in _LIGHT else "plain"
         shown = words.title(title)
@@ -109,24 +109,24 @@ def _add_usual(found: dict[str, Kind], words: Words) -> None:
             name,
             declared.get(title)
             or declared.get(shown)
-            or usual.setdefault(title, Kind(name, shown, name, 0, style)),
+            or usual.setdefault(title, TheoremKind(name, shown, name, 0, style)),
         )
-        found.setdefault(f"{name}*", Kind(f"{name}*", shown, "", 0, style))
-    found.setdefault("proof", Kind("proof", words("Proof"), "", 0, "proof"))
+        found.setdefault(f"{name}*", TheoremKind(f"{name}*", shown, "", 0, style))
+    found.setdefault("proof", TheoremKind("proof", words("Proof"), "", 0, "proof"))
 
 
-Setter = Callable[[pf.Element, Kind, Elements], Change]  # (div, kind, name) → what the target has
+Setter = Callable[[pf.Element, TheoremKind, Elements], Change]  # (div, kind, name) → what the target has
 
 
-def _unknown(name: str) -> Kind:
-    return Kind(name, name.capitalize(), "")
+def _unknown(name: str) -> TheoremKind:
+    return TheoremKind(name, name.capitalize(), "")
 
 
 # --------------------------------------------------------------------------------------------------
 # Reading
 
 
-def split_raw(text: str, known: Mapping[str, Kind]) -> list[tuple[str, str, str, str]] | None:
+def split_raw(text: str, known: Mapping[str, TheoremKind]) -> list[tuple[str, str, str, str]] | None:
     """Raw TeX as (kind, title, label, body) of its theorems, with kind "" for what stands between them.
 
     None if there is no theorem in it.
@@ -162,7 +162,7 @@ def split_raw(text: str, known: Mapping[str, Kind]) -> list[tuple[str, str, str,
     return found
 
 
-def protect_titles(text: str, known: Mapping[str, Kind]) -> str:
+def protect_titles(text: str, known: Mapping[str, TheoremKind]) -> str:
     """Braces around a title with a bracket in it, which would end LaTeX's optional argument."""
 
     def protect(match: re.Match[str]) -> str:
@@ -185,7 +185,7 @@ def _end(text: str, begin: re.Match[str]) -> int:
     return -1
 
 
-def find_divs(doc: pf.Doc, known: Mapping[str, Kind]) -> None:
+def find_divs(doc: pf.Doc, known: Mapping[str, TheoremKind]) -> None:
     """Marks the fenced divs that are theorems, in pandoc's own words or Quarto's."""
 
     def visit(element: pf.Element) -> None:
@@ -234,7 +234,7 @@ def read_titles(doc: pf.Doc) -> None:
 # Numbering
 
 
-def number(doc: pf.Doc, note: Note, refs: References, known: Mapping[str, Kind]) -> None:
+def number(doc: pf.Doc, note: Note, refs: References, known: Mapping[str, TheoremKind]) -> None:
     """Gives every theorem its number, in the attribute ``number``, and registers its label.
 
     In LaTeX targets raw theorems stay as they are, and are counted with the others.
@@ -243,7 +243,7 @@ def number(doc: pf.Doc, note: Note, refs: References, known: Mapping[str, Kind])
     sections = Sections()
     cursor = Cursor(note)
 
-    def step(kind: Kind) -> str:
+    def step(kind: TheoremKind) -> str:
         if not kind.counter:
             return ""
         counts[kind.counter] = counts.get(kind.counter, 0) + 1
@@ -264,7 +264,7 @@ def number(doc: pf.Doc, note: Note, refs: References, known: Mapping[str, Kind])
                     kind = known[name]
                     given = step(kind)
                     if label:
-                        refs.add(label, Target(kind.title, given, cursor.line_of(f"{{{label}}}")))
+                        refs.add(label, Labelled(kind.title, given, cursor.line_of(f"{{{label}}}")))
             return
         if nodes.is_theorem(element):
             kind = known.get(nodes.theorem_kind(element), _unknown(nodes.theorem_kind(element)))
@@ -272,7 +272,7 @@ def number(doc: pf.Doc, note: Note, refs: References, known: Mapping[str, Kind])
             if given:
                 nodes.give_number(element, given)
             if element.identifier:
-                refs.add(element.identifier, Target(kind.title, given, cursor.line_of(element.identifier)))
+                refs.add(element.identifier, Labelled(kind.title, given, cursor.line_of(element.identifier)))
 
     walk(doc, visit, pf.Header, pf.RawBlock, pf.Div)
 
@@ -281,7 +281,7 @@ def number(doc: pf.Doc, note: Note, refs: References, known: Mapping[str, Kind])
 # Writing
 
 
-def set_theorems(doc: pf.Doc, known: Mapping[str, Kind], build: Setter) -> set[str]:
+def set_theorems(doc: pf.Doc, known: Mapping[str, TheoremKind], build: Setter) -> set[str]:
     """Replaces every theorem by what ``build(div, kind, name)`` makes of it. Returns the kinds that were met."""
     met: set[str] = set()
 
@@ -296,7 +296,7 @@ def set_theorems(doc: pf.Doc, known: Mapping[str, Kind], build: Setter) -> set[s
     return met
 
 
-def as_div(element: pf.Element, kind: Kind, name: Elements) -> pf.Div:
+def as_div(element: pf.Element, kind: TheoremKind, name: Elements) -> pf.Div:
     """A Div whose first words are "Theorem 1 (Gauss).": for every target but LaTeX."""
     given = nodes.take_number(element)
     head: Elements = [pf.Str(f"{kind.title}{NO_BREAK}{given}" if given else kind.title)]
@@ -322,7 +322,7 @@ def as_div(element: pf.Element, kind: Kind, name: Elements) -> pf.Div:
     return pf.Div(*content, identifier=element.identifier, classes=["theorem", kind.name.rstrip("*"), style])
 
 
-def as_latex(element: pf.Element, kind: Kind, name: Elements) -> Elements:
+def as_latex(element: pf.Element, kind: TheoremKind, name: Elements) -> Elements:
     """The environment, with its content between raw lines."""
     nodes.take_number(element)
     label = f"\\label{{{element.identifier}}}" if element.identifier else ""
@@ -340,7 +340,7 @@ def as_latex(element: pf.Element, kind: Kind, name: Elements) -> Elements:
     return [pf.Plain(*opening), *content, pf.RawBlock(end, format="latex")]
 
 
-def declarations(met: set[str], known: Mapping[str, Kind]) -> str:
+def declarations(met: set[str], known: Mapping[str, TheoremKind]) -> str:
     """``\\newtheorem`` for the kinds that a document uses and its preamble does not declare."""
     lines = []
     style = "plain"

@@ -111,7 +111,7 @@ def split(source: str) -> list[str | LabelFormula]:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class LabelPicture:
     """A formula's SVG, in MathJax's units, and its size; ``error``: why there is none."""
 
     size: Size
@@ -131,7 +131,7 @@ def _typeable(formula: LabelFormula) -> tuple[str, bool]:
     return re.sub(numbered, r"\\\1{\2*}", tex), formula.display or bool(ENVIRONMENT.match(tex))
 
 
-def pictures(formulas: Sequence[LabelFormula], extra: Sequence[str]) -> list[Picture]:
+def pictures(formulas: Sequence[LabelFormula], extra: Sequence[str]) -> list[LabelPicture]:
     """Each formula as MathJax sets it; one that it cannot set is as wide as its source."""
     made = []
     for formula, result in zip(
@@ -139,28 +139,28 @@ def pictures(formulas: Sequence[LabelFormula], extra: Sequence[str]) -> list[Pic
     ):
         if result.error:
             room = Size(width(formula.written, {}), ASCENT, DESCENT)
-            made.append(Picture(room, error=result.error))
+            made.append(LabelPicture(room, error=result.error))
             continue
         svg = result.svg[result.svg.index("<svg") : result.svg.rindex("</svg>") + 6]
         head = svg[: svg.index(">")]
         below = -_em("vertical-align:", head)
         size = Size(_em('width="', head), _em('height="', head) - below, below)
-        made.append(Picture(size, _parse(svg.replace("&nbsp;", "&#160;"))))
+        made.append(LabelPicture(size, _parse(svg.replace("&nbsp;", "&#160;"))))
     return made
 
 
 @dataclass(slots=True)
-class Labels:
+class DiagramLabels:
     """The formulas of one diagram, by the characters that stand for them."""
 
     pieces: tuple[str | LabelFormula, ...]
     marks: tuple[str, ...] = ()  # of the formulas in ``pieces``, one by one
     formulas: dict[str, LabelFormula] = field(default_factory=dict)
-    pictures: dict[str, Picture] = field(default_factory=dict)
+    pictures: dict[str, LabelPicture] = field(default_factory=dict)
     padding: dict[str, int] = field(default_factory=dict)  # empty rows below those of a mark
 
     @classmethod
-    def read(cls, parts: Sequence[str | LabelFormula], extra: Sequence[str] = ()) -> Labels:
+    def read(cls, parts: Sequence[str | LabelFormula], extra: Sequence[str] = ()) -> DiagramLabels:
         labels = cls(tuple(parts))
         taken = {char for part in parts if isinstance(part, str) for char in part}
         usable = map(chr, chain(range(FIRST, LAST), range(0xF0000, 0xFFFFE)))
@@ -280,7 +280,7 @@ class _Box:
         return sum(map(sum, self.reach))
 
 
-def _boxes(root: Element, labels: Labels, styles: Styles) -> Iterator[_Box]:
+def _boxes(root: Element, labels: DiagramLabels, styles: Styles) -> Iterator[_Box]:
     for box in root.iter("svg"):
         rows = [e for e in box if e.tag == "text" and "foreignobject" in e.get("class", "")]
         if not any(c in labels.formulas for row in rows for c in "".join(row.itertext())):
@@ -295,7 +295,7 @@ def _boxes(root: Element, labels: Labels, styles: Styles) -> Iterator[_Box]:
         yield _Box(height, rows, [(above * em, below * em) for above, below in reach])
 
 
-def shortage(svg: str, labels: Labels) -> dict[str, int]:
+def shortage(svg: str, labels: DiagramLabels) -> dict[str, int]:
     """The formulas for which the renderer has not made room, since it only counts rows there: how many more
     it takes."""
     if not any(size.height > LINE for size in labels.sizes.values()):
@@ -312,7 +312,7 @@ def shortage(svg: str, labels: Labels) -> dict[str, int]:
     return found
 
 
-def place(svg: str, labels: Labels) -> str:
+def place(svg: str, labels: DiagramLabels) -> str:
     """The drawing with the formulas' pictures where their characters stood."""
     if not labels.formulas:
         return svg
@@ -411,7 +411,7 @@ def _collapsed(runs: list[_Run]) -> list[_Run]:
     return [run for run in kept if run.text]
 
 
-def _drawn(text: Element, labels: Labels, styles: Styles) -> list[Element]:
+def _drawn(text: Element, labels: DiagramLabels, styles: Styles) -> list[Element]:
     """The words and formulas of one <text>, each in its place."""
     made: list[Element] = []
     for row in _rows(text, styles):
@@ -433,7 +433,7 @@ def _baseline(inside: tuple[Element, ...], styles: Styles) -> float:
     }.get(value, 0.0)  # fmt: skip
 
 
-def _drawn_row(text: Element, row: _Row, labels: Labels, styles: Styles) -> list[Element]:
+def _drawn_row(text: Element, row: _Row, labels: DiagramLabels, styles: Styles) -> list[Element]:
     sizes = labels.sizes
     style = styles.of(row.runs[0].inside[-1])
     em = float(style["font-size"])
@@ -526,7 +526,9 @@ def _words(text: Element, parts: list[tuple[str, _Run]], x: float, y: float, anc
     return new
 
 
-def _formula(picture: Picture, formula: LabelFormula, x: float, y: float, em: float, colour: str) -> Element:
+def _formula(
+    picture: LabelPicture, formula: LabelFormula, x: float, y: float, em: float, colour: str
+) -> Element:
     assert picture.svg is not None
     svg = deepcopy(picture.svg)
     view = svg.get("viewBox", "")

@@ -16,7 +16,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from fitnotes.draw.mermaid.labels import LabelFormula, Labels, place, shortage, split
+from fitnotes.draw.mermaid.labels import DiagramLabels, LabelFormula, place, shortage, split
 from fitnotes.draw.mermaid.metrics import FONT, Sizes, measurer
 
 THEMES = ("default", "neutral", "dark", "forest", "base")
@@ -149,7 +149,7 @@ def draw(source: str, theme: str = "default") -> str:
 
 @functools.lru_cache(maxsize=256)
 def draw_parts(parts: tuple[str | LabelFormula, ...], theme: str, extra: tuple[str, ...]) -> Diagram:
-    labels = Labels.read(parts, extra)
+    labels = DiagramLabels.read(parts, extra)
     try:
         svg = _render(labels, theme)
         if labels.formulas:
@@ -162,7 +162,7 @@ def draw_parts(parts: tuple[str | LabelFormula, ...], theme: str, extra: tuple[s
     return Diagram(place(svg, labels), tuple(labels.errors()))
 
 
-def _render(labels: Labels, theme: str) -> str:
+def _render(labels: DiagramLabels, theme: str) -> str:
     """The drawing with the characters that stand for formulas."""
     source = labels.source()
     whole = "".join(part if isinstance(part, str) else part.tex for part in labels.pieces)

@@ -23,7 +23,7 @@ def formulas_of(page: Page) -> list[tuple[str, bool]]:
     return list(dict.fromkeys((e.text, e.format == "DisplayMath") for e in found))
 
 
-class Check(threading.Thread):
+class FormulaCheck(threading.Thread):
     """Finds the formulas that MathJax cannot typeset, while pandoc writes the page.
 
     Those known to be good are kept in the file ``known``.

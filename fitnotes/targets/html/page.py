@@ -20,7 +20,7 @@ from fitnotes.passes.pipeline import compose, take
 from fitnotes.store.files import write_atomically
 from fitnotes.targets.html import HTML
 from fitnotes.targets.html.assets import SCRIPT, asset_names, install_assets
-from fitnotes.targets.html.formulas import Check, formulas_of, set_formulas
+from fitnotes.targets.html.formulas import FormulaCheck, formulas_of, set_formulas
 from fitnotes.targets.html.look import BROWSER, STEPS
 from fitnotes.targets.html.title import page_title
 from fitnotes.targets.registry import ASSETS, Job
@@ -79,7 +79,7 @@ def _text(page: Page, job: Job, assets: Path) -> str:
     formulas = formulas_of(page)
     mode = job.document.settings.math
     scripts = mode == "mathjax"
-    check = Check(page, formulas if scripts else [], job.formulas, page.packages)
+    check = FormulaCheck(page, formulas if scripts else [], job.formulas, page.packages)
     if check.fresh:
         check.start()
     if formulas and not scripts:

@@ -27,7 +27,7 @@ def _raw_labels(page: Page) -> None:
         page.met.update(n for n in re.findall(r"\\begin\{(\w+\*?)\}", element.text) if n in page.theorems)
         for label in re.findall(r"\\label\s*\{([^}]*)\}", element.text):
             if label.strip() not in page.refs.targets:  # of a figure in raw TeX, say
-                page.refs.targets[label.strip()] = crossrefs.Target("", "?")
+                page.refs.targets[label.strip()] = crossrefs.Labelled("", "?")
 
     walk(page.doc, look, pf.RawInline, pf.RawBlock)
 
@@ -36,7 +36,7 @@ def _link(page: Page) -> crossrefs.Link:
     """References to what LaTeX counts by itself are its own commands."""
     counted = {"Equation", *(kind.title for kind in page.theorems.values())}
 
-    def link(address: str, target: crossrefs.Target, prefix: str) -> pf.Element:
+    def link(address: str, target: crossrefs.Labelled, prefix: str) -> pf.Element:
         if not address.startswith("#") or target.kind not in counted:
             return crossrefs.plain_link(address, target, prefix)
         command = "eqref" if target.kind == "Equation" else "ref"

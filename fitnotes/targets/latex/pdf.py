@@ -52,7 +52,7 @@ def typeset(page: Page, text: str, engine: str, folder: Path) -> tuple[str, str]
         source.write_text(text, encoding="utf-8")
         try:
             return text, run_until_settled(engine, source, page)
-        except Failed as failure:
+        except LatexFailed as failure:
             mended = repaired(failure.log, text, page, engine)
             if mended is None or mended == text:
                 raise reason_and_line(engine, failure.log, source, page) from None
@@ -60,7 +60,7 @@ def typeset(page: Page, text: str, engine: str, folder: Path) -> tuple[str, str]
     raise ConversionError(f"{engine}: more than {REPAIRS} errors", path=page.note.shown)
 
 
-class Failed(Exception):
+class LatexFailed(Exception):
     def __init__(self, log: str) -> None:
         super().__init__()
         self.log = log
@@ -74,7 +74,7 @@ def run_until_settled(engine: str, source: Path, page: Page) -> str:
         except ConversionError as error:
             raise ConversionError(error.message, path=page.note.shown) from None
         if not good:
-            raise Failed(log)
+            raise LatexFailed(log)
         if (
             turn
             and "Rerun to get" not in log

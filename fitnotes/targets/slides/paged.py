@@ -27,7 +27,7 @@ from fitnotes.targets.slides.deck import (
     split,
 )
 from fitnotes.targets.typst.look import SLIDES
-from fitnotes.targets.typst.pdf import Typeset, query, say_foreign, typeset, typst_page, without_refused
+from fitnotes.targets.typst.pdf import TypesetPdf, query, say_foreign, typeset, typst_page, without_refused
 
 PIXEL = 0.658  # pt: a page is 842 pt wide, a slide 1280 pixels
 
@@ -37,7 +37,7 @@ class Deck:
     """A deck as Typst sets it, and the slides with more on them than fits."""
 
     page: Page
-    made: Typeset
+    made: TypesetPdf
     overfull: tuple[Overfull, ...]
 
 

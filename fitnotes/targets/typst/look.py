@@ -22,7 +22,7 @@ def _page_break(block: bool) -> pf.Element:
     return pf.RawBlock(text, format="typst") if block else pf.RawInline(text, format="typst")
 
 
-def _theorem(element: pf.Element, kind: theorems.Kind, name: Elements) -> Elements:
+def _theorem(element: pf.Element, kind: theorems.TheoremKind, name: Elements) -> Elements:
     """A theorem as a block of its own, its words in italics where amsthm has them so."""
     div = theorems.as_div(element, kind, name)
     opening = "#theorem[" if kind.style == "plain" else "#theorem(italic: false)["

@@ -74,7 +74,7 @@ def typst_page(
 
 
 @dataclass(frozen=True, slots=True)
-class Typeset:
+class TypesetPdf:
     """A PDF, and the file and the text that it was made of."""
 
     pdf: bytes
@@ -82,7 +82,7 @@ class Typeset:
     text: str
 
 
-def typeset(page: Page, args: Sequence[str], folder: Path, sources: Mapping[str, str]) -> Typeset:
+def typeset(page: Page, args: Sequence[str], folder: Path, sources: Mapping[str, str]) -> TypesetPdf:
     """Writes the page as Typst and compiles it. Raises ConversionError; Refused if formulas are to blame.
 
     ``sources`` are the formulas by their code.
@@ -98,7 +98,7 @@ def typeset(page: Page, args: Sequence[str], folder: Path, sources: Mapping[str,
         if bad := frozenset(_refused(sources, folder)):
             raise Refused(bad) from None
         raise _place(error, output.text, page) from None
-    return Typeset(pdf, source, output.text)
+    return TypesetPdf(pdf, source, output.text)
 
 
 def say_foreign(page: Page, text: str) -> None:
