@@ -137,3 +137,18 @@ def test_the_guide_is_a_note_that_builds(fitnotes: Run, project: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     page = (project / "_build" / "html" / "architecture.html").read_text(encoding="utf-8")
     assert "Figure\u00a01" in page
+
+
+def test_notes_that_heuristics_name_are_there() -> None:
+    named = {
+        (path.name, name)
+        for path in (ROOT / "fitnotes").rglob("*.py")
+        for name in re.findall(r"\b(corpus/[\w-]+|tests/notes/[\w-]+)", path.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 15
+    lost = {
+        (path, name)
+        for path, name in named
+        if not (ROOT / "tests" / f"{name.removeprefix('tests/')}.md").is_file()
+    }
+    assert not lost

@@ -167,7 +167,8 @@ class _Formulas:
     def define(self, text: str, line: int | None) -> None:
         self.preamble.define(text, self.note.shown, line, self.macros)
         for definition in definitions(text):
-            # Of a macro that changes on the way formulas take none; raw TeX in prose has its first meaning.
+            # Of a macro that changes on the way formulas take none; raw TeX in prose has its first meaning
+            # (corpus/redefined).
             if definition.name not in self.emitted:
                 self.found.definitions.append(text[definition.start : definition.end])
             self.emitted.add(definition.name)
@@ -307,7 +308,8 @@ class _Formulas:
 
 def resolve_inside(doc: pf.Doc, refs: References, known: Maths) -> None:
     """``\\eqref`` and ``\\ref`` inside formulas: their numbers as text. A formula that is nothing else is a
-    reference like one in prose. For targets other than LaTeX, when everything has its number."""
+    reference like one in prose (corpus/reference-in-text). For targets other than LaTeX, when everything has its
+    number."""
     for label, target in refs.targets.items():  # \\tag{\\ref{eq:a}'}
         if "ref" in target.number:
             plain = INNER_REFERENCE.sub(lambda m: _number_of(refs, m), target.number)
@@ -370,7 +372,8 @@ def normalise(doc: pf.Doc, note: Note, preamble: Preamble, refs: References, *, 
 
 
 def _with_punctuation(element: pf.Element) -> None:
-    """The full stop behind a bare environment, which pandoc reads as a paragraph of its own, into the formula."""
+    """The full stop behind a bare environment, which pandoc reads as a paragraph of its own, into the formula
+    (corpus/punctuation)."""
     kept: Elements = []
     for block in element.content:
         before = kept[-1] if kept else None

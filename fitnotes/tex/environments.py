@@ -91,7 +91,7 @@ def _mark_breaks(body: str, separator: str = _BREAK) -> str:
 def rewrite(text: str) -> list[str]:
     """One display formula in a form that LaTeX, MathJax and texmath take; sometimes it is two formulas."""
     text = re.sub(r"\n(?:[ \t]*\n)+[ \t]*", "\n", without_comments(text).strip())
-    # Not every reader keeps to amsmath's rule about the bracket.
+    # Not every reader keeps to amsmath's rule about the bracket (corpus/trailing-break).
     text = re.sub(r"(\\\\\*?)(\s+)\[", r"\1\2{}[", text)
     head = ENVIRONMENT.match(text)
     if head is None:
@@ -102,11 +102,11 @@ def rewrite(text: str) -> list[str]:
     first, rest = _in_amsmath(text[:end], head), text[end:].strip()
     if head[1].rstrip("*") in NUMBERED:
         first = _without_last_break(first)
-    if "\\label" in rest and not LABEL.sub("", rest).strip():  # {#eq-x} behind it
+    if "\\label" in rest and not LABEL.sub("", rest).strip():  # {#eq-x} behind it (corpus/quarto-label)
         first, rest = _with_last(first, rest), ""
     if not rest:
         return [first]
-    if re.fullmatch(r"[.,;:!?]", rest):  # the sentence's punctuation belongs inside
+    if re.fullmatch(r"[.,;:!?]", rest):  # the sentence's punctuation belongs inside (corpus/punctuation)
         return [_with_last(first, rest)]
     if ENVIRONMENT.match(rest):
         return [first, *rewrite(rest)]
@@ -114,8 +114,9 @@ def rewrite(text: str) -> list[str]:
 
 
 def _bare(text: str) -> str:
-    """A formula that is no environment, with one around it where its rows or its label need one."""
-    # x = \begin{align*}…: inside a formula it is called aligned.
+    """A formula that is no environment, with one around it where its rows or its label need one
+    (corpus/rows-outside)."""
+    # x = \begin{align*}…: inside a formula it is called aligned (corpus/inner-align).
     inner = {"align": "aligned", "gather": "gathered", "alignat": "alignedat"}
     for outer, name in inner.items():
         text = re.sub(rf"\\(begin|end)\{{{outer}\*?\}}", rf"\\\1{{{name}}}", text)
@@ -128,7 +129,8 @@ def _bare(text: str) -> str:
 
 
 def _in_amsmath(text: str, head: re.Match[str]) -> str:
-    """An environment as amsmath has it: those of other packages, and of old, are not known everywhere."""
+    """An environment as amsmath has it: those of other packages, and of old, are not known everywhere
+    (corpus/eqnarray, corpus/iee)."""
     name, body = head[1], text[head.end() : text.rindex("\\end")]
     if name.startswith(("eqnarray", "IEEEeqnarray")):
         if name.startswith("I"):
@@ -142,7 +144,7 @@ def _in_amsmath(text: str, head: re.Match[str]) -> str:
 
 
 def _without_last_break(text: str) -> str:
-    """A break behind the last row would be one more row, with a number."""
+    """A break behind the last row would be one more row, with a number (corpus/trailing-break)."""
     close = text.rindex("\\end")
     body = text[:close].rstrip()
     shorter = re.sub(r"\s*\\\\\*?(?:\[[^\]]*\])?$", "\n", body)

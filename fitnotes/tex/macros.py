@@ -25,7 +25,7 @@ _DEFINES = (
     "renewenvironment", *_DOCUMENT,
 )  # fmt: skip
 DEFINITION = re.compile(r"\\(?:" + "|".join(_DEFINES) + r")(?![A-Za-z@])")
-# Commands that LaTeX does not accept unbraced behind ^ or _.
+# Commands that LaTeX does not accept unbraced behind ^ or _ (corpus/bold-unbraced).
 _NEEDS_BRACES = re.compile(r"\\(?:boldsymbol|bm|pmb|operatorname|text\w*|symbf|symbfit|mathop)(?![A-Za-z])")
 
 
@@ -39,7 +39,8 @@ times ll gg approx eq th dh dj ng TH DH input index title date author part secti
 mathcal mathbf mathrm boldsymbol operatorname dots colon cases matrix pmatrix proof qed abstract
 """
 TAKEN = frozenset(f"\\{name}" for name in _TAKEN.split())
-# Commands that take so many arguments: a macro without braces is one of them, whatever it expands to.
+# Commands that take so many arguments: a macro without braces is one of them, whatever it expands to
+# (corpus/unbraced-argument).
 _ACCENTS = """
 hat bar vec dot ddot tilde check acute grave breve mathring widehat widetilde overline underline overrightarrow
 overleftarrow underbrace overbrace sqrt mathbf mathrm mathit mathsf mathtt mathbb mathcal mathscr mathfrak
@@ -79,7 +80,8 @@ class Macro:
     lead: str = ""
     starred: Macro | None = None
     sized: str | None = None
-    frozen: bool = False  # the meaning that a command of LaTeX had at a \\let, whatever its name means now
+    # The meaning that a command of LaTeX had at a \\let, whatever its name means now (corpus/let-original).
+    frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ _RAISED = re.compile(f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+")
 
 _RUSSIAN = re.compile(r"\\(tg|ctg|cosec|arctg|arcctg|sh|ch|th|cth)(?![A-Za-z])")  # as Babel has them
 _SIGNS = {"vcentcolon": ":", "llbracket": "[\\![", "rrbracket": "]\\!]"}
-# {\bf x} and {a \over b}, which LaTeX has better words for.
+# {\bf x} and {a \over b}, which LaTeX has better words for (corpus/old-style).
 _OLD_FONT = re.compile(r"\{\s*\\(bf|rm|it|cal|sf|tt)(?![A-Za-z])\s*" + BALANCED + r"\}")
 _OVER = re.compile(r"\{" + BALANCED + r"\\over(?![A-Za-z])" + BALANCED + r"\}")
 
@@ -27,7 +27,8 @@ def _raised(match: re.Match[str]) -> str:
 
 
 def _words_apart(command: str, inside: str) -> str:
-    """``\\text{for $x>0$}`` as words and formulas side by side, which every converter reads."""
+    """``\\text{for $x>0$}`` as words and formulas side by side, which every converter reads
+    (corpus/text-maths)."""
     if "$" not in inside:
         return f"\\{command}{{{inside}}}"
     parts = re.split(r"(?<!\\)\$", inside)
