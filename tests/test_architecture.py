@@ -152,3 +152,12 @@ def test_notes_that_heuristics_name_are_there() -> None:
         if not (ROOT / "tests" / f"{name.removeprefix('tests/')}.md").is_file()
     }
     assert not lost
+    tests = {
+        (path.name, file, name)
+        for path in (ROOT / "fitnotes").rglob("*.py")
+        for file, name in re.findall(r"\b(test_\w+\.py): (test_\w+)", path.read_text(encoding="utf-8"))
+    }
+    assert len(tests) > 15
+    assert not [
+        at for at in tests if f"def {at[2]}(" not in (ROOT / "tests" / at[1]).read_text(encoding="utf-8")
+    ]

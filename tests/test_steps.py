@@ -67,8 +67,7 @@ def step_lists() -> Iterator[tuple[str, tuple[Step, ...]]]:
     for target in registry.targets().values():
         for writer in target.writers.values():
             module = importlib.import_module(writer.partition(":")[0])
-            steps = getattr(module, "STEPS", FINISH)
-            yield f"{target.name}: {module.__name__}", (*COMPOSE, *steps)
+            yield f"{target.name}: {module.__name__}", (*COMPOSE, *module.STEPS)
 
 
 @pytest.mark.parametrize(("name", "steps"), list(step_lists()))

@@ -86,7 +86,8 @@ def run(
 
 def read(note: Note) -> tuple[str, list[Problem]]:
     """The note's AST as pandoc's JSON. Raises ConversionError, with the line for wrong YAML."""
-    # What pandoc makes of its own HTML has escaped formulas in spans; `\\\[` in it is no formula's start.
+    # What pandoc makes of its own HTML has escaped formulas in spans; `\\\[` in it is no formula's start
+    # (test_constructs.py: test_formulas_as_pandoc_writes_them_from_html).
     spans = re.search(r"\]\{\.math\s", note.text)
     reader = READER.replace("+tex_math_single_backslash", "") if spans else READER
     if not spans and re.search(r"\\\\\(.+?\\\\\)", note.text):  # \\(x\\), as some site generators want it

@@ -48,7 +48,8 @@ def darkened(svg: bytes) -> bytes:
 
 
 def _paper(text: str, found: Sequence[Extent]) -> Iterator[Place]:
-    """The white sheet that a drawing begins with, without its white: the page shows through."""
+    """The white sheet that a drawing begins with, without its white: the page shows through
+    (test_pictures.py: test_colours_for_a_dark_page)."""
     unseen = 0
     for part in found:
         if part.name in _UNSEEN:

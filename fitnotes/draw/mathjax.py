@@ -385,7 +385,8 @@ def picture(svg: str, font_size: float) -> tuple[str, float, float]:
     svg = re.sub(r"<line (?=[^>]*data-line)", '<line stroke-width="70" ', svg)
     svg = re.sub(r"<rect (?=[^>]*data-frame)", '<rect fill="none" stroke-width="70" ', svg)
     svg = svg.replace('stroke-width="0"', 'stroke="none"', 1).replace(' stroke="currentColor"', "", 1)
-    # Those, and what \\boxed and \\cancel draw, have a width and no colour.
+    # Those, and what \\boxed and \\cancel draw, have a width and no colour
+    # (test_constructs.py: test_what_mathjax_draws_has_a_colour_in_pictures).
     drawn = r'<(line|rect|ellipse|polygon|path) (?=[^>]*stroke-width="[1-9])(?![^>]*\bstroke=)'
     svg = re.sub(drawn, r'<\1 stroke="black" ', svg)
     return svg.replace("currentColor", "black"), width, depth

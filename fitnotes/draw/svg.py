@@ -220,7 +220,8 @@ def with_linked(svg: str, folder: Path, read: Callable[[Path], bytes | None]) ->
 
 
 def lost_in(svg: str, format_: Format) -> str | None:
-    """What a format does not show of an SVG: text in the two forms that not every reader knows."""
+    """What a format does not show of an SVG: text in the two forms that not every reader knows
+    (test_pictures.py: test_only_what_a_reader_would_show_is_missed)."""
     flowed = _named(svg, "flowPara", "flowSpan")
     if any(re.match(r"[^<]*[^<\s]", svg[words.inside : words.end]) for words in flowed):
         return "its flowed text shows nowhere but in Inkscape; there, Text > Convert to Text makes it plain"

@@ -68,7 +68,7 @@ def _blank(text: str) -> tuple[str, set[int]]:
     code: set[int] = set()
     for fence in fences(lines, top):
         code.update(range(fence.start, len(lines) if fence.end is None else fence.end + 1))
-    listed = False  # in a list, where deep lines are no code
+    listed = False  # in a list, where deep lines are no code (test_lint.py: test_clean_notes_and_hints_pass)
     for n in range(top, len(lines)):
         if n in code:
             continue

@@ -77,7 +77,7 @@ def _name(kind: str, words: Words) -> Elements:
 
 
 def _own_identifier(heading: pf.Element) -> bool:
-    """Whether its author gave it one to refer to."""
+    """Whether its author gave it one to refer to (test_numbering.py: test_numbers_of_headings_in_boxes)."""
     made = re.sub(r"[^\w-]", "", pf.stringify(heading).lower().replace(" ", "-"))
     return heading.identifier != made and bool(re.match(r"sec[-:]", heading.identifier))
 

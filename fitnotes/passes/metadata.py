@@ -40,7 +40,8 @@ def name_authors(page: Page) -> None:
 
 
 def say_leaked(page: Page) -> None:
-    """Markup that pandoc has read as words: said, since a reader of the page would wonder."""
+    """Markup that pandoc has read as words: said, since a reader of the page would wonder
+    (test_numbering.py: test_markup_that_is_read_as_words_is_said)."""
 
     def look(element: pf.Element) -> None:
         for part in element.content:

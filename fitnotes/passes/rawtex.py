@@ -25,7 +25,7 @@ from fitnotes.tex.preamble import Preamble
 from fitnotes.tex.tokens import blank_comments
 
 PAGE_BREAK = re.compile(r"^\s*\\(newpage|pagebreak|clearpage|cleardoublepage)(\[\d\])?(\{\})?\s*$")
-# Layout that means nothing outside LaTeX and leaves no trace there, on purpose.
+# Layout that means nothing outside LaTeX and leaves no trace there, on purpose (tests/notes/constructs).
 SILENT = re.compile(
     r"^\s*\\(?:hfill|vfill|noindent|indent|centering|raggedright|medskip|smallskip|bigskip|par|maketitle"
     r"|tableofcontents|null|relax|allowbreak|FloatBarrier|frenchspacing|newline|linebreak|nopagebreak"
@@ -33,7 +33,8 @@ SILENT = re.compile(
     r"|qedhere|qed|thispagestyle\{\w+\}|usepackage(?:\[[^\]]*\])?\{[^}]*\})\s*$"
 )
 REFERENCE = re.compile(r"^\\(eqref|ref|autoref|[cC]ref|nameref|pageref)\s*\{([^}]*)\}$")
-# What pandoc's LaTeX reader takes and does not show as LaTeX does.
+# What pandoc's LaTeX reader takes and does not show as LaTeX does
+# (test_preamble.py: test_what_the_reader_of_raw_tex_drops_is_said).
 _LOST = (
     (re.compile(r"\\item\s*\[[^\]]*\](?=(?:(?!\\end\{description\})[\s\S])*\\end\{(?:enumerate|itemize)\})"),
      "the labels of \\item are LaTeX's alone; the list has its own here"),

@@ -30,13 +30,15 @@ from fitnotes.source.note import Note
 from fitnotes.source.options import PANDOC_ATTRIBUTES, Options
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")
-# "99 2141.49" as the usual loops print it, or with the words in: "step 99: loss 2141.49".
+# "99 2141.49" as the usual loops print it, or with the words in: "step 99: loss 2141.49"
+# (test_results.py: test_loss_lines_with_their_words).
 LOSS = re.compile(
     r"^\s*(?:(?:step|epoch|iter|iteration|t)\s*[:=]?\s*)?(\d+)[\s:,]+(?:loss\s*[:=]?\s*)?"
     r"([-+]?(?:\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf))\s*$",
     re.IGNORECASE,
 )
-# What a last line like `plt.plot(x)` evaluates to: the drawing is the result, not this (and its address).
+# What a last line like `plt.plot(x)` evaluates to: the drawing is the result, not this (and its address)
+# (test_execute.py: test_matplotlib_inline_is_accepted).
 ARTIST = re.compile(
     r"^\(?\[?\s*(<matplotlib\.|<Axes|<\w*(Container|Collection|Line2D)\b.*>|Text\(|\(array\(.*<)", re.DOTALL
 )

@@ -60,7 +60,8 @@ def fence_at(lines: Sequence[str], n: int) -> Fence | None:
 def _opens(lines: Sequence[str], n: int, match: re.Match[str]) -> bool:
     ticks, info = match["ticks"], match["info"]
     if ticks[0] == "`" and "`" in info and not info.startswith("{"):
-        return False  # inline code that happens to start a line
+        # inline code that happens to start a line (test_note.py: test_a_fence_that_pandoc_takes_for_inline_code)
+        return False
     if re.match(r" {4}|\t", lines[n]):
         # In a list item, or a line of indented code: the first has its end indented alike.
         end = re.compile(rf"[ \t]{{2,}}[>\s]*{re.escape(ticks)}+\s*$")

@@ -1,6 +1,6 @@
 """Lines outside code where authors and pandoc disagree: formulas, rules, years at the start of a line.
 
-Each is a guess at what an author means; the note in brackets is the one that made it necessary.
+Each is a guess at what an author means; the note or test in brackets is the one that made it necessary.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def mark_prose(lines: list[str], n: int, state: Display) -> Display:
     if dollars % 2:
         return _formula_below(lines, n)
     if "\\" in line and (comment := _DEFINITION_LINE.match(line)):
-        line = lines[n] = comment[1]  # pandoc would print the comment behind a definition
+        # pandoc would print the comment (test_note.py: test_a_comment_behind_a_definition_is_not_printed)
+        line = lines[n] = comment[1]
     if (
         line.rstrip() == "---"
         and n
@@ -44,7 +45,8 @@ def mark_prose(lines: list[str], n: int, state: Display) -> Display:
         and lines[n + 1 : n + 2]
         and lines[n + 1].strip()
     ):
-        # A rule; pandoc would take "Note: words" below it for metadata, and swallow it.
+        # A rule; pandoc would take "Note: words" below it for metadata, and swallow it
+        # (test_note.py: test_a_rule_swallows_nothing_below_it).
         lines[n] = "***"
         return Display.CLOSED
     if "$`" in line:

@@ -64,7 +64,8 @@ class LabelFormula:
 
 
 def _spans_labels(tex: str) -> bool:
-    """Whether a dollar that is one and the next label's formula have been taken for a formula.
+    """Whether a dollar that is one and the next label's formula have been taken for a formula
+    (test_diagrams.py: test_a_price_is_no_formula).
 
     >>> _spans_labels("5] --> B["), _spans_labels("[0, 1)")
     (True, False)
@@ -166,7 +167,8 @@ class DiagramLabels:
         usable = map(chr, chain(range(FIRST, LAST), range(0xF0000, 0xFFFFE)))
         free = (char for char in usable if char not in taken)
         words = "".join(part for part in parts if isinstance(part, str))
-        # A formula may be somebody's name, in another kind of diagram, and has to stay the same one.
+        # A formula may be somebody's name, in another kind of diagram, and has to stay the same one
+        # (test_diagrams.py: test_every_kind_of_diagram_shows_its_formulas).
         apart = re.search(r"^\s*(?:graph|flowchart|mindmap|block|kanban)\b", words, re.MULTILINE)
         known: dict[Any, str] = {}
         for n, part in enumerate(parts):

@@ -99,7 +99,8 @@ def set_formulas(page: Page, mode: str, extra: list[str]) -> None:
 
 
 def _full_bars(text: str) -> str:
-    r"""MathJax sets ``\left\|x\right\|`` with bars that are shorter than a line; a strut makes them whole."""
+    r"""MathJax sets ``\left\|x\right\|`` with bars that are shorter than a line; a strut makes them whole
+    (test_constructs.py: test_short_double_bars_have_a_strut_in_mathjax)."""
     return re.sub(r"(\\left\s*\\(?:\||[lr]?Vert(?![A-Za-z])))", r"\1\\mathstrut ", text)
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from fitnotes.errors import ConversionError
 from fitnotes.passes.page import Page
 from fitnotes.store.files import write_atomically
-from fitnotes.targets.html import page
+from fitnotes.targets.html import look, page
 from fitnotes.targets.registry import ASSETS, Job
 from fitnotes.tex.engines import TIME_LIMIT, find_engine
+
+STEPS = look.STEPS
 
 
 def write(job: Job) -> Page:

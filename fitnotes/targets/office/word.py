@@ -24,7 +24,7 @@ from fitnotes.tex import environments
 
 SIZE = 11  # pt, of the text in Word
 _BREAK = '<w:p><w:r><w:br w:type="page"/></w:r></w:p>'
-# What pandoc's conversion takes without a word and shows wrong.
+# What pandoc's conversion takes without a word and shows wrong (corpus/colour, corpus/array, corpus/matrices).
 _PICTURES = re.compile(
     r"\\(?:color|smash|hline|cline|begin\{smallmatrix\})(?![A-Za-z])|\\begin\{array\}\s*\{[^}]*\|"
 )

@@ -26,9 +26,11 @@ from fitnotes.targets.slides.deck import (
     size,
     split,
 )
+from fitnotes.targets.typst import pdf
 from fitnotes.targets.typst.look import SLIDES
 from fitnotes.targets.typst.pdf import TypesetPdf, query, say_foreign, typeset, typst_page, without_refused
 
+STEPS = pdf.STEPS
 PIXEL = 0.658  # pt: a page is 842 pt wide, a slide 1280 pixels
 
 

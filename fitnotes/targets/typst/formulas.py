@@ -24,7 +24,8 @@ SIZE = 11  # pt, as in the template
 GRID = "#block(width: 100%"
 _MARK = "fitnotesformula"
 _LIMITS, _OPERATOR = "FitnotesLimits", "FitnotesOperator"
-# What the converter or Typst shows wrong without a word: MathJax sets these.
+# What the converter or Typst shows wrong without a word: MathJax sets these (corpus/left-right, corpus/colour,
+# test_constructs.py: test_large_delimiters_and_bars_keep_no_distance_in_typst).
 PICTURES = re.compile(
     r"\\(?:textcolor|color|colorbox|fcolorbox|smash|hline|cline|mathscr|substack\s*\{[^}]*\\substack)(?![A-Za-z])"
     r"|\\[bB]igg?[lrm]?\s*(?:\\\||\\[lr]?[vV]ert)"
@@ -89,7 +90,7 @@ def _operators(code: str) -> str | None:
 
 
 def _cases_apart(tex: str) -> str:
-    """The gap between a case and its condition, which Typst does not make."""
+    """The gap between a case and its condition, which Typst does not make (corpus/cases)."""
 
     def body(match: re.Match[str]) -> str:
         lines = []
@@ -102,7 +103,8 @@ def _cases_apart(tex: str) -> str:
 
 
 def _pairs_apart(tex: str) -> str:
-    """`align` leaves a gap between its pairs of columns; Typst's alignment leaves none."""
+    """`align` leaves a gap between its pairs of columns; Typst's alignment leaves none
+    (corpus/align-star, corpus/flalign)."""
     head = re.match(r"\\begin\{(align|flalign|aligned)\*?\}", tex)
     if head is None or "\\end" not in tex:
         return tex

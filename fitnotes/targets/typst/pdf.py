@@ -24,7 +24,7 @@ from fitnotes.targets.typst import TYPST
 from fitnotes.targets.typst.formulas import set_formulas
 from fitnotes.targets.typst.look import MEND, PAPER, SIZE
 
-STEPS = FINISH
+STEPS = (*FINISH, MEND, SIZE)
 Made = TypeVar("Made")
 
 
@@ -69,7 +69,6 @@ def typst_page(
     page = compose(job.document, job.results, TYPST, media, job.place, look=look, deck=deck)
     take(page, STEPS)
     sources = set_formulas(page, refused)
-    take(page, (MEND, SIZE))
     return page, {} if refused else sources
 
 
