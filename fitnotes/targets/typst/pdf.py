@@ -137,8 +137,9 @@ def _refused(sources: Mapping[str, str], folder: Path) -> list[str]:
     """The formulas that Typst does not compile by themselves."""
     bad = []
     probe = folder / "probe.typ"
+    words = Path(pandoc.template("fitnotes-maths.typst")).read_text(encoding="utf-8")
     for code in sources:
-        probe.write_text(code, encoding="utf-8")
+        probe.write_text(f"{words}\n{code}", encoding="utf-8")
         try:
             compile_typst(probe)
         except ConversionError:
