@@ -112,12 +112,18 @@ class NoteBuilder:
 
         import fitnotes.passes.pipeline
 
-        if "html" not in targets or "$" not in note.text:
+        asked = [target for target in ("html", "pdf") if target in targets]
+        if not asked or "$" not in note.text:
             return
-        import fitnotes.targets.html.page  # noqa: F401
+        if "html" in asked:
+            import fitnotes.targets.html.page
+        if "pdf" in asked:
+            import fitnotes.targets.typst.pdf  # noqa: F401
         from fitnotes.draw import mathjax
 
-        if not self.freshness.known(source, "html"):  # its formulas are still to be checked
+        if not all(
+            self.freshness.known(source, target) for target in asked
+        ):  # formulas that nobody has set yet
             mathjax.warm()
 
     def _execute(self, source: Source, document: Document, outcome: Outcome) -> Execution:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
+import importlib.metadata
 import json
 import re
 import threading
@@ -73,31 +75,37 @@ var fitnotes = (function () {
   }
   // The tree of a formula as [kind, text or children, size, space before, TeX class, own attributes]. Sizes: 3 display,
   // 2 text, 1 script, 0 a script's script; spaces in em.
-  var SPACES = {thinmathspace: 3 / 18, mediummathspace: 4 / 18, thickmathspace: 5 / 18};
+  var SPACES = {'': 0, thinmathspace: 3 / 18, mediummathspace: 4 / 18, thickmathspace: 5 / 18};
+  var SCRIPTED = {munder: true, mover: true, munderover: true};
   function tree(node) {
-    if (!node || node.isKind('annotation')) return null;
-    if (node.isKind('text')) return node.getText();
-    var attributes = node.attributes, own = attributes.getAllAttributes(), said = {}, name;
-    for (name in own) if (Object.prototype.hasOwnProperty.call(own, name)) said[name] = own[name];
-    if (node.isToken) said.mathvariant = attributes.get('mathvariant');
-    if (node.isKind('mo')) {
-      ['largeop', 'stretchy', 'movablelimits'].forEach(function (name) {
-        if (attributes.get(name)) said[name] = true; else delete said[name];
-      });
-    } else if (node.isKind('mtable')) {
+    if (!node) return null;
+    var kind = node.kind, children = node.childNodes;
+    if (kind === 'text') return node.getText();
+    if (node.isInferred && children.length === 1) return tree(children[0]);
+    var attributes = node.attributes, own = attributes.getAllAttributes(), said = {}, i;
+    var names = Object.keys(own);
+    for (i = 0; i < names.length; i++) said[names[i]] = own[names[i]];
+    if (node.isToken) {
+      said.mathvariant = attributes.get('mathvariant');
+      if (kind === 'mo') {
+        ['largeop', 'stretchy', 'movablelimits'].forEach(function (name) {
+          if (attributes.get(name)) said[name] = true; else delete said[name];
+        });
+      }
+    } else if (kind === 'mtable') {
       said.useHeight = !!node.getProperty('useHeight');
-    } else if (/^m(under|over|underover)$/.test(node.kind)) {
+    } else if (SCRIPTED[kind]) {
       ['accent', 'accentunder'].forEach(function (name) {
         if (attributes.get(name)) said[name] = true; else delete said[name];
       });
-      said.limits = !(node.childNodes[0].coreMO().attributes.get('movablelimits') && !attributes.get('displaystyle'));
+      said.limits = !(children[0].coreMO().attributes.get('movablelimits') && !attributes.get('displaystyle'));
     }
     var level = attributes.get('scriptlevel');
     var size = attributes.get('displaystyle') ? 3 : level <= 0 ? 2 : level === 1 ? 1 : 0;
-    var children = node.childNodes.map(tree);
-    var inside = node.isToken && children.every(function (c) { return typeof c === 'string'; });
-    if (inside) children = children.join('');
-    return [node.kind, children, size, SPACES[node.texSpacing()] || 0, node.texClass, said];
+    var inside = [];
+    for (i = 0; i < children.length; i++) inside.push(tree(children[i]));
+    if (node.isToken && inside.every(function (c) { return typeof c === 'string'; })) inside = inside.join('');
+    return [kind, inside, size, SPACES[node.texSpacing()] || 0, node.texClass, said];
   }
   return {
     trees: function (formulas, extra) {
@@ -154,6 +162,15 @@ def folder() -> Path:
     except ImportError:
         raise MissingProgram("MathJax is not installed", hint="pip install django-static-mathjax") from None
     return Path(str(mathjax.__file__)).parent / "static" / "mathjax" / "es5"
+
+
+@functools.cache
+def version() -> str:
+    """The version of what is installed, or "" if nothing is."""
+    try:
+        return importlib.metadata.version("django-static-mathjax")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 class _Engine:

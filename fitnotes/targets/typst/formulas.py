@@ -3,18 +3,23 @@ MathJax makes, on the baseline."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import panflute as pf
 
 from fitnotes.document.tree import walk
-from fitnotes.draw import mathjax
+from fitnotes.draw import mathjax, mathml
 from fitnotes.draw.media import Media
 from fitnotes.passes.page import Page
-from fitnotes.targets.typst import maths
+from fitnotes.store.files import digest
+from fitnotes.targets.typst import maths, signs, tables
 from fitnotes.tex import environments
 
 SIZE = 11  # pt, as in the template
@@ -40,7 +45,7 @@ class Converted:
 
 
 def convert(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> list[Converted]:
-    """Each (TeX, display?) in Typst's words."""
+    """Each (TeX, display?) in Typst's words. Raises MissingProgram."""
     found = []
     for tree in mathjax.trees(formulas, extra):
         if isinstance(tree, str):
@@ -48,9 +53,61 @@ def convert(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> 
             continue
         try:
             found.append(Converted(maths.translate(tree)))
-        except maths.Untranslatable:
+        except signs.Untranslatable:
             found.append(Converted())
     return found
+
+
+class Kept:
+    """The formulas that were converted before, in a file to which each adds a line: its key, a checksum, its parts as
+    JSON. A line that is damaged is as good as none."""
+
+    def __init__(self, file: Path, extra: Sequence[str]) -> None:
+        self.file, self.extra = file, extra
+        self.lines: dict[str, str] = {}
+        with contextlib.suppress(OSError):
+            for line in file.read_text(encoding="utf-8", errors="replace").split("\n"):
+                key, _, rest = line.partition(" ")
+                self.lines[key] = rest
+
+    def convert(self, formulas: Sequence[tuple[str, bool]]) -> list[Converted]:
+        """Each (TeX, display?) in Typst's words, those that are new made and kept. Raises MissingProgram."""
+        keys = [digest(_version(), self.extra, formula)[:24] for formula in formulas]
+        known = {key: made for key in keys if (made := _read(self.lines.get(key, ""))) is not None}
+        fresh = {key: formula for key, formula in zip(keys, formulas, strict=True) if key not in known}
+        lines = []
+        for key, made in zip(fresh, convert([*fresh.values()], self.extra), strict=True):
+            known[key] = made
+            if not made.reason:
+                lines.append(f"{key} {_written(made)}\n")
+        if lines:
+            with contextlib.suppress(OSError):  # a full disk, or a project that may only be read
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                with open(self.file, "a", encoding="utf-8") as file:
+                    file.write("".join(lines))
+        return [known[key] for key in keys]
+
+
+@functools.cache
+def _version() -> str:
+    """What the conversion of a formula depends on, besides the formula."""
+    modules = (maths, tables, signs, mathjax, mathml)
+    sources = (Path(module.__file__ or "").read_bytes() for module in modules)
+    return digest(mathjax.version(), *(hashlib.sha256(source).hexdigest() for source in sources))
+
+
+def _written(made: Converted) -> str:
+    text = json.dumps(asdict(made.typst) if made.typst else None, ensure_ascii=False)
+    return f"{digest(text)[:16]} {text}"
+
+
+def _read(line: str) -> Converted | None:
+    """What stands in a line; None if nobody wrote it so."""
+    check, _, text = line.partition(" ")
+    if not text or check != digest(text)[:16]:
+        return None
+    parts = json.loads(text)
+    return Converted(maths.Typst(**parts) if parts is not None else None)
 
 
 def _picture(formula: Formula, media: Media, extra: Sequence[str]) -> tuple[str, str]:
@@ -93,8 +150,9 @@ def _display(made: maths.Typst, labels: Sequence[str]) -> str:
     return f"{anchors}$ {made.code} $"
 
 
-def set_formulas(page: Page, refused: frozenset[str]) -> Mapping[str, str]:
-    """Puts Typst code in the place of every formula. ``refused``: Typst code known not to compile.
+def set_formulas(page: Page, refused: frozenset[str], known: Path) -> Mapping[str, str]:
+    """Puts Typst code in the place of every formula. ``refused``: Typst code known not to compile; ``known``: the file
+    of those converted before. Raises MissingProgram.
 
     Returns the Typst code of each converted formula with its TeX, to find a culprit by.
     """
@@ -108,7 +166,7 @@ def set_formulas(page: Page, refused: frozenset[str]) -> Mapping[str, str]:
 
     walk(page.doc, collect, pf.Math, metadata=True)
     unique = list(dict.fromkeys(found))
-    converted = convert([(formula.tex, formula.display) for formula in unique], page.packages)
+    converted = Kept(known, page.packages).convert([(formula.tex, formula.display) for formula in unique])
     texts: dict[Formula, str] = {}
     sources: dict[str, str] = {}
     for formula, made in zip(unique, converted, strict=True):

@@ -12,28 +12,24 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import tinycss2.color3
-
 from fitnotes.draw.mathjax import Node
-from fitnotes.draw.mathml import alphabets, variant_name
+from fitnotes.targets.typst import tables
+from fitnotes.targets.typst.signs import (
+    EMPTY,
+    SIZES,
+    Untranslatable,
+    colour,
+    delimiter,
+    em,
+    escaped,
+    length,
+    letter,
+    operator,
+    padding,
+    quoted,
+    words,
+)
 
-SIZES = ("sscript", "script", "inline", "display")
-_SCALE = (0.5, 0.7, 1.0, 1.0)
-_EM = {
-    "em": 1,
-    "ex": 0.431,
-    "pt": 0.1,
-    "px": 1 / 16,
-    "pc": 1.2,
-    "mu": 1 / 18,
-    "in": 6.545,
-    "cm": 2.577,
-    "mm": 0.2577,
-}
-_NAMED = {
-    "veryverythinmathspace": 1, "verythinmathspace": 2, "thinmathspace": 3, "mediummathspace": 4,
-    "thickmathspace": 5, "verythickmathspace": 6, "veryverythickmathspace": 7,
-}  # fmt: skip
 INVISIBLE = frozenset("\u2061\u2062\u2063\u2064")
 # What MathJax writes above a letter, and the accent of Unicode that Typst sets there.
 ACCENTS = {
@@ -73,10 +69,6 @@ _KNOWN = {
 }  # fmt: skip
 
 
-class Untranslatable(Exception):
-    """Something of a formula has no form in Typst."""
-
-
 @dataclass(frozen=True, slots=True)
 class Piece:
     """What stands in a row: ``space`` before it, in em. An ``edge`` is one beside which Typst would put space of its
@@ -105,29 +97,14 @@ class Typst:
 def translate(root: Node) -> Typst:
     """The formula that MathJax has made a tree of. Raises Untranslatable."""
     writer = _Writer()
+    write = writer.cell
     table = _only(root, "mtable")
-    if table is not None and (_is_wide(table) or any(row.kind == "mlabeledtr" for row in table.children)):
-        if len(table.children) == 1 and not _is_wide(table):
-            row = table.children[0]
-            number = writer.joined(writer.inside(row.children[0]))
-            return Typst(writer.line(table), number=number)
-        fits = _words(table.attributes, "columnwidth", "auto", _count(table)).count("fit")
-        return Typst(writer.table(table), wide=writer.table(table, wide=True), fits=fits)
-    return Typst(writer.joined(writer.inside(root)))
-
-
-def _is_wide(table: Node) -> bool:
-    return str(table.attributes.get("width", "")) == "100%"
-
-
-def _cells(row: Node) -> tuple[Node, ...]:
-    """Those of a row, without its number."""
-    return row.children[1:] if row.kind == "mlabeledtr" else row.children
-
-
-def _count(table: Node) -> int:
-    """The columns of a table."""
-    return max((len(_cells(row)) for row in table.children), default=0)
+    if table is None or not (tables.is_wide(table) or tables.is_numbered(table)):
+        return Typst(writer.joined(writer.inside(root)))
+    if len(table.children) == 1 and not tables.is_wide(table):
+        return Typst(writer.line(table), number=write(table.children[0].children[0]))
+    wide = tables.Table(table, write, wide=True).code()
+    return Typst(tables.Table(table, write).code(), wide=wide, fits=tables.count_fits(table))
 
 
 def _only(node: Node, kind: str) -> Node | None:
@@ -141,40 +118,8 @@ def _only(node: Node, kind: str) -> Node | None:
     return node
 
 
-def length(value: object) -> float:
-    """A length of MathML in em.
-
-    >>> length("1.5em"), length("4pt"), length("thinmathspace") * 18
-    (1.5, 0.4, 3.0)
-    """
-    text = str(value).strip()
-    if text in _NAMED:
-        return _NAMED[text] / 18
-    if text.removeprefix("negative") in _NAMED:
-        return -_NAMED[text.removeprefix("negative")] / 18
-    match = re.fullmatch(r"([-+]?\d*\.?\d+)\s*([a-z]*)", text)
-    if match is None or match[2] not in {*_EM, ""}:
-        raise Untranslatable(f"a length of {text}")
-    return float(match[1]) * _EM.get(match[2], 0 if float(match[1]) == 0 else 1)
-
-
-def em(value: float) -> str:
-    return f"{round(value, 3):g}em"
-
-
-def escaped(text: str) -> str:
-    """Signs that mean nothing but themselves in Typst's maths."""
-    return "".join(f"\\u{{{ord(char):x}}}" for char in text)
-
-
-def quoted(text: str) -> str:
-    """A string of Typst."""
-    plain = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
-    return f'"{plain}"'
-
-
 class _Writer:
-    """Writes one formula. ``broken`` tells whether a line of text may break at what is being written."""
+    """Writes one formula. ``breaks`` tells whether a line of text may break at what is being written."""
 
     def __init__(self) -> None:
         self.breaks = True
@@ -235,10 +180,9 @@ class _Writer:
     def _pieces(self, node: Node) -> list[Piece]:
         if unknown := node.attributes.keys() - _KNOWN.get(node.kind, frozenset()) - _ALWAYS:
             raise Untranslatable(f"{', '.join(sorted(unknown))} of <{node.kind}>")
-        write: Callable[[Node], list[Piece]] | None = getattr(self, f"_{node.kind}", None)
-        if write is None:
+        if node.kind not in _WRITERS:
             raise Untranslatable(f"<{node.kind}>")
-        return write(node)
+        return _WRITERS[node.kind](self, node)
 
     def unit(self, node: Node) -> str:
         """A node as one argument: what is attached to it is attached to all of it."""
@@ -254,17 +198,10 @@ class _Writer:
         self.breaks = breaks
         if len(pieces) == 1 and not pieces[0].space and pieces[0].code:
             return pieces[0].code
-        return f'class("normal", {self.joined(pieces) or empty()})'
-
-    def equation(self, node: Node) -> str:
-        """A node as a formula of its own inside something that is none, in its size."""
-        return f"${SIZES[node.size]}({self.unit(node) or empty()})$"
+        return f'class("normal", {self.joined(pieces) or EMPTY})'
 
     # ----------------------------------------------------------------------------------------------
     # Groups
-
-    def _inferredMrow(self, node: Node) -> list[Piece]:
-        return self._mrow(node)
 
     def _mrow(self, node: Node) -> list[Piece]:
         stretched = [i for i, child in enumerate(node.children) if _stretches(child)]
@@ -275,9 +212,7 @@ class _Writer:
             pieces += [child] if isinstance(child, Piece) else self.pieces(child)
         return pieces
 
-    _math = _mtd = _mrow
-
-    def _TeXAtom(self, node: Node) -> list[Piece]:
+    def _atom(self, node: Node) -> list[Piece]:
         breaks, self.breaks = self.breaks, False if node.kind_of_atom in (0, 7) else self.breaks
         made = self._mrow(node)
         self.breaks = breaks
@@ -292,7 +227,7 @@ class _Writer:
             if i not in stretched:
                 pieces += self.pieces(child)
                 continue
-            sign = _delimiter(_core(child).text)
+            sign = delimiter(_core(child).text)
             if not sign:
                 code = "#h(0em)"
             elif i == 0:
@@ -332,10 +267,27 @@ class _Writer:
             return self._mrow(row[0])
         return self._mrow(node)
 
-    def _semantics(self, node: Node) -> list[Piece]:
-        return self.inside(node.children[0])
+    def line(self, table: Node) -> str:
+        """A table of one row as a row of a formula."""
+        found = tables.cells(table.children[0])
+        between = [0.0, *tables.gaps(table, "columnspacing", 1.0, len(found))]
+        pieces: list[Piece] = []
+        for gap, cell in zip(between, found, strict=True):
+            pieces += [Piece("", gap)] if gap else []
+            pieces += self.inside(cell)
+        return self.joined(pieces)
 
-    def _maction(self, node: Node) -> list[Piece]:
+    def cell(self, node: Node) -> str:
+        """What stands in a cell, where no line breaks."""
+        breaks, self.breaks = self.breaks, False
+        code = self.joined(self.inside(node))
+        self.breaks = breaks
+        return code
+
+    def _mtable(self, node: Node) -> list[Piece]:
+        return [Piece(tables.Table(node, self.cell).code(), edge=True)]
+
+    def _first(self, node: Node) -> list[Piece]:
         return self.inside(node.children[0])
 
     # ----------------------------------------------------------------------------------------------
@@ -366,7 +318,7 @@ class _Writer:
         if "minsize" in node.attributes and node.attributes.get("stretchy"):
             # Typst takes the first sign that is as tall, and the font's are a hair shorter than TeX says.
             size = em(length(node.attributes["minsize"]) - 0.06)
-            return [coloured(node, Piece(f'class("normal", stretch({_delimiter(text)}, size: #{size}))'))]
+            return [coloured(node, Piece(f'class("normal", stretch({delimiter(text)}, size: #{size}))'))]
         signs = re.findall(r".[\u0300-\u036f\u20d2-\u20e5\ufe00\ufe01]*", text)  # with what is put over them
         sign = " ".join(operator(part, variant) for part in signs)
         if node.attributes.get("largeop"):
@@ -380,8 +332,6 @@ class _Writer:
         if not node.text:
             return [Piece("")]
         return [coloured(node, Piece(words(node.text, str(node.attributes["mathvariant"])), edge=True))]
-
-    _ms = _mtext
 
     def _mspace(self, node: Node) -> list[Piece]:
         said = node.attributes
@@ -407,7 +357,7 @@ class _Writer:
 
     def _scripts(self, node: Node, **scripts: Node) -> list[Piece]:
         base = node.children[0]
-        parts = [f"{name}: {self.unit(script) or empty()}" for name, script in scripts.items()]
+        parts = [f"{name}: {self.unit(script) or EMPTY}" for name, script in scripts.items()]
         code = self._base(base)
         if code.startswith("attach("):  # Typst would put the scripts of both in one place
             code = f'class("normal", {code})'
@@ -416,15 +366,15 @@ class _Writer:
 
     def _base(self, base: Node) -> str:
         """What scripts are attached to. A sign with a script does not let a line break behind the sign."""
-        return self.whole(base) if base.children or base.text else empty()
+        return self.whole(base) if base.children or base.text else EMPTY
 
     def _munder(self, node: Node) -> list[Piece]:
         base, under = node.children
         sign = _core(under)
         if _is_bracket(under, "top"):
-            return [Piece(f'class("normal", underbracket({self.unit(base) or empty()}))')]
+            return [Piece(f'class("normal", underbracket({self.unit(base) or EMPTY}))')]
         if node.attributes.get("accentunder") and sign is not None:
-            body = self.unit(base) or empty()
+            body = self.unit(base) or EMPTY
             if sign.text in _UNDER and _is_sign(under):
                 return [Piece(f'class("normal", {_UNDER[sign.text]}({body}))')]
             if sign.text in {*_ARROWS, "\u2192"} and _is_sign(under):
@@ -437,15 +387,15 @@ class _Writer:
         base, over = node.children
         sign = _core(over)
         if _is_bracket(over, "bottom"):
-            return [Piece(f'class("normal", overbracket({self.unit(base) or empty()}))')]
+            return [Piece(f'class("normal", overbracket({self.unit(base) or EMPTY}))')]
         if _is_sign(over) and node.attributes.get("accent"):
             if sign.text in _OVER:
-                return [Piece(f'class("normal", {_OVER[sign.text]}({self.unit(base) or empty()}))')]
+                return [Piece(f'class("normal", {_OVER[sign.text]}({self.unit(base) or EMPTY}))')]
             if sign.text in _ARROWS or (sign.text == "\u2192" and sign.attributes.get("stretchy")):
                 return [Piece(f"#arrowed(${self.whole(base)}$, ${escaped(sign.text)}$)", edge=True)]
             if sign.text in ACCENTS:
                 wide = "" if sign.attributes.get("stretchy") else ", size: #0%"
-                return [Piece(f"accent({self.unit(base) or empty()}, {escaped(ACCENTS[sign.text])}{wide})")]
+                return [Piece(f"accent({self.unit(base) or EMPTY}, {escaped(ACCENTS[sign.text])}{wide})")]
         return self._limits(node, t=over)
 
     def _munderover(self, node: Node) -> list[Piece]:
@@ -458,7 +408,7 @@ class _Writer:
             return self._scripts(node, **{names[name]: limit for name, limit in limits.items()})
         parts = []
         for name, limit in limits.items():
-            code = self.unit(limit) or empty()
+            code = self.unit(limit) or EMPTY
             if limit.size == node.size and node.size:  # an accent is as large as what it stands over
                 code = f"{SIZES[limit.size]}({code})"
             parts.append(f"{name}: {code}")
@@ -490,14 +440,11 @@ class _Writer:
             return self.inside(base)
         return self._scripts(node, **scripts)
 
-    def _none(self, node: Node) -> list[Piece]:
-        return [Piece("")]
-
     # ----------------------------------------------------------------------------------------------
     # Fractions, roots, boxes
 
     def _mfrac(self, node: Node) -> list[Piece]:
-        above, below = (self.unit(child) or empty() for child in node.children)
+        above, below = (self.unit(child) or EMPTY for child in node.children)
         said = node.attributes
         if said.get("bevelled"):
             raise Untranslatable("a slanted fraction")
@@ -509,11 +456,11 @@ class _Writer:
         return [Piece(f"frac({above}, {below})")]
 
     def _msqrt(self, node: Node) -> list[Piece]:
-        return [Piece(f"sqrt({self.unit(node.children[0]) or empty()})")]
+        return [Piece(f"sqrt({self.unit(node.children[0]) or EMPTY})")]
 
     def _mroot(self, node: Node) -> list[Piece]:
         body, index = (self.unit(child) for child in node.children)
-        return [Piece(f"root({index or empty()}, {body or empty()})")]
+        return [Piece(f"root({index or EMPTY}, {body or EMPTY})")]
 
     def _mphantom(self, node: Node) -> list[Piece]:
         code = self.joined(self.inside_row(node))
@@ -524,7 +471,7 @@ class _Writer:
         if str(said.get("data-padding", "0")) != "0":
             raise Untranslatable("a frame with a distance of its own")
         notations = {*str(said.get("notation", "longdiv")).split()}
-        body = self.joined(self.inside_row(node)) or empty()
+        body = self.joined(self.inside_row(node)) or EMPTY
         cancels = {
             "updiagonalstrike": "", "downdiagonalstrike": ", inverted: #true",
         }  # fmt: skip
@@ -551,7 +498,7 @@ class _Writer:
         parts = []
         for name in ("width", "height", "depth", "lspace", "voffset"):
             if name in said and str(said[name]) != "":
-                parts.append(f"{name}: {_padding(str(said[name]), name)}")
+                parts.append(f"{name}: {padding(str(said[name]), name)}")
         frame = ""
         if "mathbackground" in said:
             frame += f", fill: {colour(said['mathbackground'])}"
@@ -563,134 +510,25 @@ class _Writer:
             return self.inside_row(node)
         sizes = f"({', '.join(parts)},)" if parts else "(:)"
         return [
-            Piece(f"#padded(it => {sizes}, ${SIZES[node.size]}({body or empty()})$, {frame[2:]})", edge=True)
+            Piece(f"#padded(it => {sizes}, ${SIZES[node.size]}({body or EMPTY})$, {frame[2:]})", edge=True)
         ]
 
-    # ----------------------------------------------------------------------------------------------
-    # Tables
 
-    def line(self, table: Node) -> str:
-        """A table of one row as a row of a formula."""
-        row = table.children[0]
-        cells = row.children[1:] if row.kind == "mlabeledtr" else row.children
-        gaps = _lengths(table, "columnspacing", 1.0, len(cells))
-        pieces: list[Piece] = []
-        for i, cell in enumerate(cells):
-            inner = self.inside(cell)
-            if i and gaps[i - 1]:
-                pieces.append(Piece("", gaps[i - 1]))
-            pieces += inner
-        return self.joined(pieces)
-
-    def _mtable(self, node: Node) -> list[Piece]:
-        return [Piece(self.table(node), edge=True)]
-
-    def table(self, node: Node, *, wide: bool = False) -> str:
-        """A table; a ``wide`` one between a column for the space to the left and one for the numbers."""
-        breaks, self.breaks = self.breaks, False
-        said = node.attributes
-        rows = [_cells(row) for row in node.children]
-        columns = _count(node)
-        if not columns:
-            raise Untranslatable("an empty table")
-        scale = _SCALE[node.size]
-        cell_size = next((cell.size for row in rows for cell in row), node.size)
-        # Typst makes every row as tall as a parenthesis, one style smaller than the table's.
-        outer = {3: 3, 2: 3, 1: 2, 0: 1}[cell_size] if said["useHeight"] else 1
-        unit = scale / _SCALE[outer]
-        gaps = [gap * unit for gap in _lengths(node, "columnspacing", 0.8, columns)]
-        vertical, horizontal = self._rules(node, columns, len(rows))
-        column_gap = gaps[0] if gaps and (vertical or len(set(gaps)) == 1) else 1.0 if vertical else 0.0
-        if vertical and len(set(gaps)) > 1:
-            raise Untranslatable("rules between columns at different distances")
-        heights = [gap * unit for gap in _lengths(node, "rowspacing", 1.0, len(rows))]
-        row_gap = min(heights, default=0.4 if horizontal else 0.0)
-        if horizontal and len(set(heights)) > 1:
-            raise Untranslatable("rules between rows at different distances")
-        sides = _words(said, "columnalign", "center", columns)
-        widths = _words(said, "columnwidth", "auto", columns)
-        lines = []
-        for n, row in enumerate(rows):
-            own = node.children[n].attributes
-            aligned = _words(own, "columnalign", "", columns) if "columnalign" in own else sides
-            extra = heights[n] - row_gap if n < len(heights) else 0.0
-            cells = []
-            for i in range(columns):
-                cell = row[i] if i < len(row) else None
-                side = str(cell.attributes.get("columnalign", aligned[i])) if cell is not None else sides[i]
-                after = gaps[i] if i < len(gaps) and not column_gap else 0.0
-                made = self._cell(cell, sides[i], cell_size, after, max(extra, 0.0))
-                if wide and columns == 1 and _is_wide(node):
-                    made = f"#(it.line)({side}, ${made}$)"
-                elif side != sides[i] and not _is_wide(node):
-                    raise Untranslatable("cells of one column on different sides")
-                elif widths[i] == "fit":
-                    made = "#it.fit" if wide else "#h(2em)"
-                cells.append(made)
-            if wide:
-                label = node.children[n]
-                number = self.joined(self.inside(label.children[0])) if label.kind == "mlabeledtr" else ""
-                cells = ["#it.left", *cells, f"#(it.number)(${number}$)" if number else empty()]
-            lines.append(", ".join(cells))
-        augment = ""
-        if vertical or horizontal:
-            places = "".join(
-                f"{name}: ({', '.join(map(str, found))},), "
-                for name, found in (("vline", vertical), ("hline", horizontal))
-                if found
-            )
-            augment = f"augment: #({places}stroke: {self._stroke(node)}), "
-        self.breaks = breaks
-        table = f"mat(delim: #none, {augment}column-gap: #{em(column_gap)}, row-gap: #{em(row_gap)}, {' ; '.join(lines)})"  # without the blank before it, a semicolon would end the code of a cell, not the row
-        table = f"{SIZES[outer]}({table})"
-        hangs = str(said.get("align", "axis"))
-        if hangs in ("axis", "center", ""):
-            return table
-        edge = {"top": 0, "t": 0, "baseline 1": 0, "bottom": -1, "b": -1, "baseline -1": -1}.get(hangs)
-        if edge is None:
-            raise Untranslatable("a table that hangs on one of its rows")
-        row = " ".join(self._cell(cell, "center", cell_size, 0, 0) for cell in rows[edge])
-        return f"#hung(${table}$, ${row}$, {'true' if edge == 0 else 'false'})"
-
-    def _cell(self, cell: Node | None, side: str, size: int, after: float, extra: float) -> str:
-        code = self.joined(self.inside(cell)) if cell is not None else ""
-        if code and extra:
-            code = f"#padded(it => (depth: it.depth + {em(extra)},), ${SIZES[size]}({code})$)"
-        elif code:
-            code = f"{SIZES[size]}({code})"
-        code = f"{code} &" if side == "right" else f"& {code}" if side == "left" else code
-        if after:
-            code = f"{code} #h({em(after)})"
-        return code or empty()
-
-    def _rules(self, node: Node, columns: int, rows: int) -> tuple[list[int], list[int]]:
-        """The places of the rules of a table: (between columns, between rows)."""
-        said = node.attributes
-        found: list[list[int]] = []
-        frame = str(said.get("frame", "none"))
-        for name, count in (("columnlines", columns), ("rowlines", rows)):
-            kinds = _words(said, name, "none", count - 1) if count > 1 else []
-            places = [i + 1 for i, kind in enumerate(kinds) if kind in ("solid", "dashed")]
-            found.append([0, *places, count] if frame in ("solid", "dashed") else places)
-        return found[0], found[1]
-
-    def _stroke(self, node: Node) -> str:
-        """How the rules of a table look."""
-        said = node.attributes
-        names = ("columnlines", "rowlines", "frame")
-        kinds = {kind for name in names for kind in str(said.get(name, "")).split()} - {"none"}
-        if len(kinds) > 1 or kinds - {"solid", "dashed"}:
-            raise Untranslatable("rules of several kinds")
-        return '(thickness: 0.04em, dash: "dashed")' if "dashed" in kinds else "0.04em"
+_WRITERS: Mapping[str, Callable[[_Writer, Node], list[Piece]]] = {
+    "math": _Writer._mrow, "inferredMrow": _Writer._mrow, "mrow": _Writer._mrow, "mtd": _Writer._mrow,
+    "TeXAtom": _Writer._atom, "mstyle": _Writer._mstyle, "semantics": _Writer._first, "maction": _Writer._first,
+    "mi": _Writer._mi, "mn": _Writer._mn, "mo": _Writer._mo, "mtext": _Writer._mtext, "ms": _Writer._mtext,
+    "mspace": _Writer._mspace, "none": lambda _, __: [Piece("")],
+    "msub": _Writer._msub, "msup": _Writer._msup, "msubsup": _Writer._msubsup,
+    "munder": _Writer._munder, "mover": _Writer._mover, "munderover": _Writer._munderover,
+    "mmultiscripts": _Writer._mmultiscripts,
+    "mfrac": _Writer._mfrac, "msqrt": _Writer._msqrt, "mroot": _Writer._mroot, "mphantom": _Writer._mphantom,
+    "menclose": _Writer._menclose, "mpadded": _Writer._mpadded, "mtable": _Writer._mtable,
+}  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------------------
 # What nodes are
-
-
-def empty() -> str:
-    """Nothing, where Typst wants something."""
-    return '#""'
 
 
 def _core(node: Node) -> Node:
@@ -733,61 +571,6 @@ def _stretches(node: Node) -> bool:
     return sign.text not in _HORIZONTAL
 
 
-def _delimiter(text: str) -> str:
-    """The sign of Unicode that stretches in Typst's font."""
-    return escaped({"\u2225": "\u2016", "\u2223": "|"}.get(text, text))
-
-
-def operator(char: str, variant: str) -> str:
-    """A sign in one of MathML's alphabets; there are no bold ones, so their outline is drawn."""
-    found = alphabets().get((variant_name(variant), char))
-    if found is None and "BOLD" in variant_name(variant):
-        return f"#heavy(${escaped(char)}$)"
-    return escaped(found or char)
-
-
-def letter(char: str, variant: str) -> str:
-    """A letter, digit or sign in one of MathML's alphabets."""
-    style = variant_name(variant)
-    if variant == "-tex-calligraphic" and char.isascii() and char.isupper():
-        return f"cal({char})"
-    if variant == "script" and char.isascii() and char.isalpha():
-        return f"scr({char})"
-    if style in ("NORMAL", ""):
-        plain = char if char.isascii() and char.isalnum() else escaped(char)
-        if char.isdigit():
-            return plain
-        return f"upright({plain})" if char.isalpha() else f'class("normal", {plain})'
-    if style == "ITALIC" and char.isascii() and char.isalpha():
-        return char
-    found = alphabets().get((style, char))
-    if found is not None:
-        return escaped(found)
-    if style == "ITALIC":
-        return escaped(char) if char.isalpha() else f'class("normal", {escaped(char)})'
-    if "BOLD" in style:
-        return f'#heavy($class("normal", upright({escaped(char)}))$)'
-    return letter(char, "normal")
-
-
-def words(text: str, variant: str) -> str:
-    """A word, or the words of a text."""
-    text = text.replace("\u00a0", " ") if text.strip("\u00a0 ") else text
-    style = variant_name(variant)
-    if style in ("NORMAL", "", "OLDSTYLE"):
-        return f"#words({quoted(text)})"
-    faces = {
-        "BOLD": 'weight: "bold"',
-        "ITALIC": 'style: "italic"',
-        "BOLD ITALIC": 'weight: "bold", style: "italic"',
-    }
-    if style in faces:
-        return f"#words({quoted(text)}, {faces[style]})"
-    if style == "MONOSPACE":
-        return f"#words({quoted(text)}, mono: true)"
-    return " ".join(letter(char, variant) if char != " " else "#h(0.25em)" for char in text)
-
-
 def coloured(node: Node, piece: Piece) -> Piece:
     """In the colour and the size that the sign has of its own."""
     said = node.attributes
@@ -796,41 +579,3 @@ def coloured(node: Node, piece: Piece) -> Piece:
     if "mathcolor" in said:
         return replace(piece, code=f"#text(fill: {colour(said['mathcolor'])}, ${piece.code}$)")
     return piece
-
-
-def colour(value: object) -> str:
-    """A colour of CSS in Typst's words."""
-    found = tinycss2.color3.parse_color(str(value))
-    if found is None or isinstance(found, str):
-        raise Untranslatable(f"the colour {value}")
-    parts = [round(part * 255) for part in found[:3]]
-    return f'rgb("#{parts[0]:02x}{parts[1]:02x}{parts[2]:02x}")'
-
-
-def _padding(value: str, name: str) -> str:
-    """A size of ``mpadded`` as an expression over the sizes of what is in it."""
-    match = re.fullmatch(r"([-+]?)\s*(\d*\.?\d*)\s*([a-z]*|%)", value.strip())
-    if match is None:
-        raise Untranslatable(f"a size of {value}")
-    sign, number, unit = match[1], match[2] or "1", match[3]
-    own = {"lspace": "0pt", "voffset": "0pt"}.get(name, f"it.{name}")
-    if unit in ("width", "height", "depth"):
-        size = f"{number} * it.{unit}"
-    elif unit == "%":
-        size = f"{float(number) / 100:g} * {own}"
-    else:
-        size = em(length(f"{number}{unit}")) if float(number) else "0pt"
-    if sign and own != "0pt":
-        return f"{own} {sign} {size}"
-    return f"-{size}" if sign == "-" else size
-
-
-def _words(said: Mapping[str, object], name: str, otherwise: str, count: int) -> list[str]:
-    """One word for each of ``count`` places; the last one counts for all behind it."""
-    given = str(said.get(name, otherwise)).split() or [otherwise]
-    return [given[min(i, len(given) - 1)] for i in range(count)]
-
-
-def _lengths(node: Node, name: str, otherwise: float, count: int) -> list[float]:
-    """The lengths between ``count`` places."""
-    return [length(word) for word in _words(node.attributes, name, f"{otherwise}em", max(count - 1, 0))]

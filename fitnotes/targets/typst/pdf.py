@@ -68,7 +68,7 @@ def typst_page(
     media = Media(folder, "", convert=pictures.converter(TYPST, job.place.root))
     page = compose(job.document, job.results, TYPST, media, job.place, look=look, deck=deck)
     take(page, STEPS)
-    sources = set_formulas(page, refused)
+    sources = set_formulas(page, refused, job.formulas.with_name("formulas-typst"))
     return page, {} if refused else sources
 
 

@@ -1,0 +1,146 @@
+"""Letters, signs, words, lengths and colours of a formula, in Typst's words."""
+
+from __future__ import annotations
+
+import re
+
+import tinycss2.color3
+
+from fitnotes.draw.mathml import alphabets, variant_name
+
+SIZES = ("sscript", "script", "inline", "display")  # Typst's words for the sizes of nodes
+SCALES = (0.5, 0.7, 1.0, 1.0)  # how large text is in them
+EMPTY = '#""'  # nothing, where Typst wants something
+_EM = {
+    "em": 1,
+    "ex": 0.431,
+    "pt": 0.1,
+    "px": 1 / 16,
+    "pc": 1.2,
+    "mu": 1 / 18,
+    "in": 6.545,
+    "cm": 2.577,
+    "mm": 0.2577,
+}
+_NAMED = {
+    "veryverythinmathspace": 1, "verythinmathspace": 2, "thinmathspace": 3, "mediummathspace": 4,
+    "thickmathspace": 5, "verythickmathspace": 6, "veryverythickmathspace": 7,
+}  # fmt: skip
+
+
+class Untranslatable(Exception):
+    """Something of a formula has no form in Typst."""
+
+
+def length(value: object) -> float:
+    """A length of MathML in em.
+
+    >>> length("1.5em"), length("4pt"), length("thinmathspace") * 18
+    (1.5, 0.4, 3.0)
+    """
+    text = str(value).strip()
+    if text in _NAMED:
+        return _NAMED[text] / 18
+    if text.removeprefix("negative") in _NAMED:
+        return -_NAMED[text.removeprefix("negative")] / 18
+    match = re.fullmatch(r"([-+]?\d*\.?\d+)\s*([a-z]*)", text)
+    if match is None or match[2] not in {*_EM, ""}:
+        raise Untranslatable(f"a length of {text}")
+    return float(match[1]) * _EM.get(match[2], 0 if float(match[1]) == 0 else 1)
+
+
+def em(value: float) -> str:
+    return f"{round(value, 3):g}em"
+
+
+def escaped(text: str) -> str:
+    """Signs that mean nothing but themselves in Typst's maths."""
+    return "".join(f"\\u{{{ord(char):x}}}" for char in text)
+
+
+def quoted(text: str) -> str:
+    """A string of Typst."""
+    plain = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    return f'"{plain}"'
+
+
+def delimiter(text: str) -> str:
+    """The sign of Unicode that stretches in Typst's font."""
+    return escaped({"\u2225": "\u2016", "\u2223": "|"}.get(text, text))
+
+
+def operator(char: str, variant: str) -> str:
+    """A sign in one of MathML's alphabets; there are no bold ones, so their outline is drawn."""
+    found = alphabets().get((variant_name(variant), char))
+    if found is None and "BOLD" in variant_name(variant):
+        return f"#heavy(${escaped(char)}$)"
+    return escaped(found or char)
+
+
+def letter(char: str, variant: str) -> str:
+    """A letter, digit or sign in one of MathML's alphabets."""
+    style = variant_name(variant)
+    if variant == "-tex-calligraphic" and char.isascii() and char.isupper():
+        return f"cal({char})"
+    if variant == "script" and char.isascii() and char.isalpha():
+        return f"scr({char})"
+    if style in ("NORMAL", ""):
+        plain = char if char.isascii() and char.isalnum() else escaped(char)
+        if char.isdigit():
+            return plain
+        return f"upright({plain})" if char.isalpha() else f'class("normal", {plain})'
+    if style == "ITALIC" and char.isascii() and char.isalpha():
+        return char
+    found = alphabets().get((style, char))
+    if found is not None:
+        return escaped(found)
+    if style == "ITALIC":
+        return escaped(char) if char.isalpha() else f'class("normal", {escaped(char)})'
+    if "BOLD" in style:
+        return f'#heavy($class("normal", upright({escaped(char)}))$)'
+    return letter(char, "normal")
+
+
+def words(text: str, variant: str) -> str:
+    """A word, or the words of a text."""
+    text = text.replace("\u00a0", " ") if text.strip("\u00a0 ") else text
+    style = variant_name(variant)
+    if style in ("NORMAL", "", "OLDSTYLE"):
+        return f"#words({quoted(text)})"
+    faces = {
+        "BOLD": 'weight: "bold"',
+        "ITALIC": 'style: "italic"',
+        "BOLD ITALIC": 'weight: "bold", style: "italic"',
+    }
+    if style in faces:
+        return f"#words({quoted(text)}, {faces[style]})"
+    if style == "MONOSPACE":
+        return f"#words({quoted(text)}, mono: true)"
+    return " ".join(letter(char, variant) if char != " " else "#h(0.25em)" for char in text)
+
+
+def colour(value: object) -> str:
+    """A colour of CSS in Typst's words."""
+    found = tinycss2.color3.parse_color(str(value))
+    if found is None or isinstance(found, str):
+        raise Untranslatable(f"the colour {value}")
+    parts = [round(part * 255) for part in found[:3]]
+    return f'rgb("#{parts[0]:02x}{parts[1]:02x}{parts[2]:02x}")'
+
+
+def padding(value: str, name: str) -> str:
+    """A size of ``mpadded`` as an expression over the sizes of what is in it."""
+    match = re.fullmatch(r"([-+]?)\s*(\d*\.?\d*)\s*([a-z]*|%)", value.strip())
+    if match is None:
+        raise Untranslatable(f"a size of {value}")
+    sign, number, unit = match[1], match[2] or "1", match[3]
+    own = {"lspace": "0pt", "voffset": "0pt"}.get(name, f"it.{name}")
+    if unit in ("width", "height", "depth"):
+        size = f"{number} * it.{unit}"
+    elif unit == "%":
+        size = f"{float(number) / 100:g} * {own}"
+    else:
+        size = em(length(f"{number}{unit}")) if float(number) else "0pt"
+    if sign and own != "0pt":
+        return f"{own} {sign} {size}"
+    return f"-{size}" if sign == "-" else size
