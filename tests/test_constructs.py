@@ -122,21 +122,6 @@ def test_links_between_notes_and_files_with_odd_names(fitnotes, write, project: 
     assert two.count('<a href="#fig-a" class="ref">Figure') == 2
 
 
-def test_large_delimiters_and_bars_keep_no_distance_in_typst(tmp_path: Path) -> None:
-    from fitnotes.targets.typst.formulas import Formula, convert
-    from fitnotes.targets.typst.pdf import compile_typst
-
-    large, bar = convert([Formula(r"\bigl(x\bigr) + \Bigl[y\Bigr]", False), Formula("|g|", False)])
-    assert large == (
-        '$class("opening", lr(size: #120%, paren.l)) x class("closing", lr(size: #120%, paren.r))'
-        ' + class("opening", lr(size: #180%, bracket.l)) y class("closing", lr(size: #180%, bracket.r))$'
-    )
-    assert bar == '$class("normal", bar.v) g class("normal", bar.v)$'
-    probe = tmp_path / "probe.typ"
-    probe.write_text(f"{large} {bar}", encoding="utf-8")
-    compile_typst(probe)
-
-
 def test_labels_behind_any_formula_of_a_paragraph(fitnotes, write, project: Path) -> None:
     write("note.md", "First\n$$\na\n$$\nthen\n$$\nb\n$$ {#eq-b}\nand\n$$\nc\n$$ {#eq-c}.\n\n@eq-b, @eq-c.\n")
     done = fitnotes("build", "note.md", "--to", "html", "--to", "pdf")

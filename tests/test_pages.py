@@ -351,40 +351,6 @@ def test_chromium_prints_the_page(fitnotes, write, project: Path) -> None:
     assert "and text." in words(project / "_build" / "pdf" / "note.pdf")
 
 
-SYMBOLS = r"""
-\alpha \beta \gamma \delta \epsilon \varepsilon \zeta \eta \theta \vartheta \iota \kappa \lambda \mu \nu
-\xi \pi \varpi \rho \varrho \sigma \varsigma \tau \upsilon \phi \varphi \chi \psi \omega \Gamma \Delta
-\Theta \Lambda \Xi \Pi \Sigma \Upsilon \Phi \Psi \Omega \cap \cup \subset \supset \subseteq \supseteq \in
-\ni \notin \emptyset \varnothing \setminus \forall \exists \nexists \neg \land \lor \wedge \vee \to
-\rightarrow \leftarrow \mapsto \Rightarrow \Leftarrow \Leftrightarrow \iff \implies \longrightarrow
-\hookrightarrow \uparrow \downarrow \leq \geq \ll \gg \neq \equiv \approx \sim \simeq \cong \propto \prec
-\succ \perp \parallel \mid \nmid \times \div \pm \mp \cdot \circ \bullet \star \ast \oplus \ominus
-\otimes \odot \dagger \ddagger \nabla \partial \infty \aleph \hbar \ell \Re \Im \wp \angle \triangle
-\square \sum \prod \coprod \int \iint \oint \bigcup \bigcap \bigoplus \bigotimes \ldots \cdots \vdots
-\ddots \langle \rangle \lfloor \rfloor \lceil \rceil \lVert \rVert \sqrt{x} \frac{1}{2} \binom{n}{k}
-\hat{x} \bar{x} \vec{x} \tilde{x} \dot{x} \ddot{x} \overline{x} \underline{x} \widehat{xy} \mathbb{R}
-\mathcal{L} \mathfrak{g} \mathbf{x} \mathrm{d} \mathsf{x} \mathtt{x} \boldsymbol{x} \lim \sup \inf \max
-\min \log \exp \sin \cos \tan \det \dim \ker \gcd \Pr \arg \deg \models \vdash \top \bot \bowtie \asymp
-\doteq \trianglelefteq \lesssim \gtrsim \subsetneq \supsetneq \sqcup \sqcap \rightleftharpoons \coloneqq
-""".split()  # noqa: SIM905
-
-
-@pytest.mark.parametrize("start", range(0, len(SYMBOLS), 70))
-def test_typst_compiles_the_symbols_that_pandoc_emits(start: int, tmp_path: Path) -> None:
-    """The pinned pair of pandoc and Typst: no symbol needs the fallback picture, except those listed."""
-    from fitnotes.targets.typst.formulas import Formula, convert
-    from fitnotes.targets.typst.pdf import compile_typst
-
-    needs_picture = {r"\nexists"} & set(SYMBOLS)
-    for symbol, code in zip(SYMBOLS, convert([Formula(s, False) for s in SYMBOLS]), strict=True):
-        if SYMBOLS.index(symbol) // 70 != start // 70 or symbol in needs_picture:
-            continue
-        assert code is not None, symbol
-        probe = tmp_path / "probe.typ"
-        probe.write_text(code, encoding="utf-8")
-        compile_typst(probe)
-
-
 def test_record_names_every_input(demo: Path) -> None:
     records = [json.loads(p.read_text()) for p in (demo / ".fitnotes" / "pages").glob("*.json")]
     assert len(records) >= 2 * len(NOTES)

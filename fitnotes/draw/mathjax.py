@@ -74,7 +74,7 @@ var fitnotes = (function () {
     return used.page.convert(formula[0], {display: formula[1], em: 16, ex: 8, containerWidth: 640});
   }
   // The tree of a formula as [kind, text or children, size, space before, TeX class, own attributes]. Sizes: 3 display,
-  // 2 text, 1 script, 0 a script's script; spaces in em.
+  // 2 text, 1 script, 0 a script's script, 4 and 5 display as small as these; spaces in em.
   var SPACES = {'': 0, thinmathspace: 3 / 18, mediummathspace: 4 / 18, thickmathspace: 5 / 18};
   var SCRIPTED = {munder: true, mover: true, munderover: true};
   function tree(node) {
@@ -101,7 +101,8 @@ var fitnotes = (function () {
       said.limits = !(children[0].coreMO().attributes.get('movablelimits') && !attributes.get('displaystyle'));
     }
     var level = attributes.get('scriptlevel');
-    var size = attributes.get('displaystyle') ? 3 : level <= 0 ? 2 : level === 1 ? 1 : 0;
+    var size = level <= 0 ? 2 : level === 1 ? 1 : 0;
+    if (attributes.get('displaystyle')) size = 5 - size;
     var inside = [];
     for (i = 0; i < children.length; i++) inside.push(tree(children[i]));
     if (node.isToken && inside.every(function (c) { return typeof c === 'string'; })) inside = inside.join('');
@@ -242,9 +243,9 @@ def check(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> li
 class Node:
     """A node of the tree that MathJax makes of a formula.
 
-    ``kind`` is MathML's name, ``size`` 3 in display style, 2 in text, 1 and 0 in scripts; ``space`` stands before it,
-    in em; ``kind_of_atom`` is TeX's (0 ordinary, 1 operator, 2 binary, 3 relation, 4 opening, 5 closing, 6 punctuation,
-    7 inner). ``attributes`` are those that the node has of its own.
+    ``kind`` is MathML's name, ``size`` 3 in display style, 2 in text, 1 and 0 in scripts, 4 and 5 in display style
+    as small as these; ``space`` stands before it, in em; ``kind_of_atom`` is TeX's (0 ordinary, 1 operator, 2 binary,
+    3 relation, 4 opening, 5 closing, 6 punctuation, 7 inner). ``attributes`` are those that the node has of its own.
     """
 
     kind: str

@@ -140,14 +140,13 @@ def _inline(made: maths.Typst) -> str:
     return f"${made.code}$"
 
 
-def _display(made: maths.Typst, labels: Sequence[str]) -> str:
-    """A display formula with its numbers, and what its labels lead to."""
-    anchors = "".join(f"#metadata(none) <{label}>\n" for label in labels)
+def display(made: maths.Typst) -> str:
+    """A display formula with its numbers."""
     if made.wide:
-        return f"{anchors}#columnwide(fits: {made.fits}, it => ${made.wide}$)"
+        return f"#columnwide(fits: {made.fits}, it => ${made.wide}$)"
     if made.number:
-        return f"{anchors}#math.equation(block: true, numbering: (..) => ${made.number}$, $ {made.code} $)"
-    return f"{anchors}$ {made.code} $"
+        return f"#math.equation(block: true, numbering: (..) => ${made.number}$, $ {made.code} $)"
+    return f"$ {made.code} $"
 
 
 def set_formulas(page: Page, refused: frozenset[str], known: Path) -> Mapping[str, str]:
@@ -172,7 +171,7 @@ def set_formulas(page: Page, refused: frozenset[str], known: Path) -> Mapping[st
     for formula, made in zip(unique, converted, strict=True):
         text, reason = "", made.reason
         if made.typst is not None:
-            text = _display(made.typst, formula.labels) if formula.display else _inline(made.typst)
+            text = display(made.typst) if formula.display else _inline(made.typst)
         if text and text not in refused:
             sources[text] = formula.tex
         elif not reason:
@@ -180,7 +179,8 @@ def set_formulas(page: Page, refused: frozenset[str], known: Path) -> Mapping[st
         if reason:
             page.formula_problem(formula.tex, reason)
             text = f"#raw({json.dumps(formula.tex, ensure_ascii=False)})"
-        texts[formula] = text
+        # What links lead to, whatever shows the formula.
+        texts[formula] = "".join(f"#metadata(none) <{label}>\n" for label in formula.labels) + text
     given = iter(found)
     walk(page.doc, lambda e: pf.RawInline(texts[next(given)], format="typst"), pf.Math, metadata=True)
     return sources

@@ -8,6 +8,7 @@ display style, and a delimiter stretches.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,8 @@ from fitnotes.draw.mathjax import Node
 from fitnotes.targets.typst import tables
 from fitnotes.targets.typst.signs import (
     EMPTY,
-    SIZES,
+    LEVELS,
+    SCALES,
     Untranslatable,
     colour,
     delimiter,
@@ -103,8 +105,8 @@ def translate(root: Node) -> Typst:
         return Typst(writer.joined(writer.inside(root)))
     if len(table.children) == 1 and not tables.is_wide(table):
         return Typst(writer.line(table), number=write(table.children[0].children[0]))
-    wide = tables.Table(table, write, wide=True).code()
-    return Typst(tables.Table(table, write).code(), wide=wide, fits=tables.count_fits(table))
+    wide = tables.Table(table, write, writer.sized, wide=True).code()
+    return Typst(tables.Table(table, write, writer.sized).code(), wide=wide, fits=tables.count_fits(table))
 
 
 def _only(node: Node, kind: str) -> Node | None:
@@ -123,6 +125,19 @@ class _Writer:
 
     def __init__(self) -> None:
         self.breaks = True
+        self.level = 0  # of scripts, where the text around is as small as in one
+
+    def sized(self, size: int, write: Callable[[], str]) -> str:
+        """What ``write`` writes in one of the sizes of nodes, whatever the size around it. Typst's display style is as
+        large as text; MathJax's may be as small as a script."""
+        level, display = LEVELS[size] - self.level, size >= 3
+        if level < 0 or (display and level > 0):
+            factor = SCALES[LEVELS[size]] / SCALES[self.level]
+            before, self.level = self.level, LEVELS[size]
+            code = f"{'display' if display else 'inline'}({write() or EMPTY})"
+            self.level = before
+            return f"#text(size: {em(factor)}, ${code}$)"
+        return f"{'display' if display else ('inline', 'script', 'sscript')[level]}({write() or EMPTY})"
 
     # ----------------------------------------------------------------------------------------------
     # Rows
@@ -243,22 +258,27 @@ class _Writer:
 
     def _mstyle(self, node: Node) -> list[Piece]:
         said = node.attributes
-        made = self.inside_row(node)
-        code = self.joined(made)
-        if not code:
-            return [Piece("", edge=False)]
+        made: list[Piece] = []
+
+        def write() -> str:
+            made[:] = self.inside_row(node)
+            return self.joined(made)
+
+        if "displaystyle" in said or "scriptlevel" in said:
+            code = self.sized(node.children[0].size if node.children else node.size, write)
+        else:
+            code = write()
+        if not made or not code:
+            return [Piece("")]
+        if not said.keys() & {"displaystyle", "scriptlevel", "mathsize", "mathcolor", "mathbackground"}:
+            return made
         if "mathsize" in said:
             code = f"#text(size: {em(length(said['mathsize']))}, ${code}$)"
         if "mathcolor" in said:
             code = f"#text(fill: {colour(said['mathcolor'])}, ${code}$)"
         if "mathbackground" in said:
             fill = colour(said["mathbackground"])
-            return [Piece(f"#onpaper({fill}, ${SIZES[node.size]}({code})$)", edge=True)]
-        if "displaystyle" in said or "scriptlevel" in said:
-            inner = node.children[0] if node.children else node
-            code = f"{SIZES[inner.size]}({code})"
-        elif not said.keys() & {"mathsize", "mathcolor"}:
-            return made
+            return [Piece(f"#onpaper({fill}, ${self.sized(node.size, lambda: code)}$)", edge=True)]
         return [Piece(code, edge=made[0].edge or made[-1].edge)]
 
     def inside_row(self, node: Node) -> list[Piece]:
@@ -285,7 +305,7 @@ class _Writer:
         return code
 
     def _mtable(self, node: Node) -> list[Piece]:
-        return [Piece(tables.Table(node, self.cell).code(), edge=True)]
+        return [Piece(tables.Table(node, self.cell, self.sized).code(), edge=True)]
 
     def _first(self, node: Node) -> list[Piece]:
         return self.inside(node.children[0])
@@ -320,10 +340,12 @@ class _Writer:
             size = em(length(node.attributes["minsize"]) - 0.06)
             return [coloured(node, Piece(f'class("normal", stretch({delimiter(text)}, size: #{size}))'))]
         signs = re.findall(r".[\u0300-\u036f\u20d2-\u20e5\ufe00\ufe01]*", text)  # with what is put over them
+        if text == "\u221a":  # which TeX puts on the axis
+            return [coloured(node, Piece(f"stretch({escaped(text)}, size: #100%)"))]
         sign = " ".join(operator(part, variant) for part in signs)
         if node.attributes.get("largeop"):
             return [coloured(node, Piece(f'class("large", {sign})', edge=True))]
-        if self.breaks and node.kind_of_atom in (2, 3) and node.size >= 2:
+        if self.breaks and node.kind_of_atom in (2, 3) and node.size in (2, 3):
             kind = "binary" if node.kind_of_atom == 2 else "relation"
             return [coloured(node, Piece(f'class("{kind}", {sign})', edge=True))]
         return [coloured(node, Piece(f'class("normal", {sign})'))]
@@ -410,7 +432,7 @@ class _Writer:
         for name, limit in limits.items():
             code = self.unit(limit) or EMPTY
             if limit.size == node.size and node.size:  # an accent is as large as what it stands over
-                code = f"{SIZES[limit.size]}({code})"
+                code = self.sized(limit.size, functools.partial(self.unit, limit))
             parts.append(f"{name}: {code}")
         core = _core(base)
         if _is_sign(base) and core.attributes.get("stretchy") and "minsize" not in core.attributes:
@@ -421,7 +443,7 @@ class _Writer:
         kind = {2: "binary", 3: "relation"}.get(base.kind_of_atom)
         edge = code.startswith(('class("large', '"', "#"))
         made = f"attach(limits({code}), {', '.join(parts)})"
-        if kind and self.breaks and node.size >= 2:
+        if kind and self.breaks and node.size in (2, 3):
             return [Piece(f'class("{kind}", {made})', edge=True)]
         return [Piece(made, edge=edge)]
 
@@ -479,10 +501,13 @@ class _Writer:
             return [Piece(f"cancel({body}, cross: #true)")]
         if len(notations) == 1 and notations <= cancels.keys():
             return [Piece(f"cancel({body}{cancels[min(notations)]})")]
-        inner = f"${SIZES[node.size]}({body})$"
+        inner = f"${self.sized(node.size, lambda: body)}$"
         gap = "0pt" if "data-padding" in said else "0.27em"
         if notations == {"box"}:
             return [Piece(f"#boxed({inner})", edge=True)]
+        table = _only(node.children[0], "mtable")
+        if table is not None and tables.is_ruled(table):
+            raise Untranslatable("rules inside a frame")
         if notations and notations <= {"top", "bottom", "left", "right"}:
             return [
                 Piece(
@@ -510,7 +535,7 @@ class _Writer:
             return self.inside_row(node)
         sizes = f"({', '.join(parts)},)" if parts else "(:)"
         return [
-            Piece(f"#padded(it => {sizes}, ${SIZES[node.size]}({body or EMPTY})$, {frame[2:]})", edge=True)
+            Piece(f"#padded(it => {sizes}, ${self.sized(node.size, lambda: body)}$, {frame[2:]})", edge=True)
         ]
 
 

@@ -8,8 +8,15 @@ import tinycss2.color3
 
 from fitnotes.draw.mathml import alphabets, variant_name
 
-SIZES = ("sscript", "script", "inline", "display")  # Typst's words for the sizes of nodes
-SCALES = (0.5, 0.7, 1.0, 1.0)  # how large text is in them
+LEVELS = (
+    2,
+    1,
+    0,
+    0,
+    1,
+    2,
+)  # how deep in scripts the sizes of nodes are: the first three are not in display style
+SCALES = (1.0, 0.7, 0.5)  # how large text is at these levels
 EMPTY = '#""'  # nothing, where Typst wants something
 _EM = {
     "em": 1,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fitnotes.draw.mathjax import Node
-from fitnotes.targets.typst.signs import EMPTY, SCALES, SIZES, Untranslatable, em, length
+from fitnotes.targets.typst.signs import EMPTY, LEVELS, SCALES, Untranslatable, em, length
 
 # MathJax's words for a table that hangs on its first or on its last row.
 _HANGING = {"top": 0, "t": 0, "baseline 1": 0, "bottom": -1, "b": -1, "baseline -1": -1}
@@ -19,6 +19,14 @@ def is_wide(table: Node) -> bool:
 
 def is_numbered(table: Node) -> bool:
     return any(row.kind == "mlabeledtr" for row in table.children)
+
+
+def is_ruled(table: Node) -> bool:
+    said = table.attributes
+    return any(
+        "solid" in str(said.get(name)) or "dashed" in str(said.get(name))
+        for name in ("columnlines", "rowlines")
+    )
 
 
 def cells(row: Node) -> Sequence[Node]:
@@ -49,7 +57,7 @@ def _words(said: Mapping[str, object], name: str, otherwise: str, count: int) ->
 
 @dataclass(slots=True)
 class Table:
-    """A table on its way to Typst's ``mat``, whose cells `write` writes.
+    """A table on its way to Typst's ``mat``, whose cells `write` writes, in a size by `sized`.
 
     ``wide``: between a column for the space to the left and one for the numbers, as the body of a function of ``it``
     that knows the width of the column.
@@ -57,6 +65,7 @@ class Table:
 
     node: Node
     write: Callable[[Node], str]
+    sized: Callable[[int, Callable[[], str]], str]
     wide: bool = False
 
     def code(self) -> str:
@@ -68,31 +77,38 @@ class Table:
             raise Untranslatable("an empty table")
         size = next((cell.size for row in rows for cell in row), self.node.size)
         # Typst makes every row as tall as a parenthesis, one style smaller than the table's.
-        outer = {3: 3, 2: 3, 1: 2, 0: 1}[size] if said["useHeight"] else 1
-        unit = SCALES[self.node.size] / SCALES[outer]
+        outer = {3: 3, 2: 3, 1: 2, 0: 1, 4: 4, 5: 5}[size] if said["useHeight"] else min(size, 1)
+        unit = SCALES[LEVELS[self.node.size]] / SCALES[LEVELS[outer]]
         between = [gap * unit for gap in gaps(self.node, "columnspacing", 0.8, columns)]
         below = [gap * unit for gap in gaps(self.node, "rowspacing", 1.0, len(rows))]
         rules = self._rules(columns, len(rows))
         if (rules[0] and len(set(between)) > 1) or (rules[1] and len(set(below)) > 1):
             raise Untranslatable("rules between columns or rows at different distances")
         even = bool(between) and len(set(between)) == 1
-        column_gap = between[0] if even else 1.0 if rules[0] else 0.0
-        row_gap = min(below, default=0.4 if rules[1] else 0.0)
+        column_gap = between[0] if even else 0.0
+        row_gap = min(below, default=0.0)
         after = [0.0] * columns if even else [*between, 0.0]
-        lines = [
-            self._row(n, size, after, below[n] - row_gap if n < len(below) else 0.0) for n in range(len(rows))
-        ]
         parts = ["delim: #none", *self._augment(rules), f"column-gap: #{em(column_gap)}"]
         parts += [f"row-gap: #{em(row_gap)}"]
-        # Without the blank before it, a semicolon would end the code in the last cell, not the row.
-        code = f"{SIZES[outer]}(mat({', '.join(parts)}, {' ; '.join(lines)}))"
+        extra = [gap - row_gap for gap in below] + [0.0]
+
+        def body() -> str:
+            lines = [self._row(n, size, after, extra[n]) for n in range(len(rows))]
+            # Without the blank before it, a semicolon would end the code in the last cell, not the row.
+            return f"mat({', '.join(parts)}, {' ; '.join(lines)})"
+
+        code = self.sized(outer, body)
+        if str(said.get("frame") or "none") != "none":
+            if any(rules) or said["frame"] != "solid":
+                raise Untranslatable("rules inside a frame")
+            code = f"#boxed(${code}$, gap: 0.5em)"
         hangs = str(said.get("align", "axis"))
         if hangs in ("axis", "center", ""):
             return code
         if hangs not in _HANGING:
             raise Untranslatable("a table that hangs on a row in its middle")
         edge = _HANGING[hangs]
-        row = " ".join(f"{SIZES[size]}({self.write(cell) or EMPTY})" for cell in rows[edge])
+        row = " ".join(self._cell(cell, "", size, 0, 0) for cell in rows[edge])
         return f"#hung(${code}$, ${row}$, {'false' if edge else 'true'})"
 
     def _row(self, n: int, size: int, after: Sequence[float], extra: float) -> str:
@@ -125,11 +141,9 @@ class Table:
         return ", ".join(made)
 
     def _cell(self, cell: Node | None, side: str, size: int, after: float, extra: float) -> str:
-        code = self.write(cell) if cell is not None else ""
+        code = self.sized(size, lambda: self.write(cell)) if cell is not None else ""
         if code and extra > 0:
-            code = f"#padded(it => (depth: it.depth + {em(extra)},), ${SIZES[size]}({code})$)"
-        elif code:
-            code = f"{SIZES[size]}({code})"
+            code = f"#padded(it => (depth: it.depth + {em(extra)},), ${code}$)"
         code = f"{code} &" if side == "right" else f"& {code}" if side == "left" else code
         if after:
             code = f"{code} #h({em(after)})"
@@ -139,16 +153,14 @@ class Table:
         """The places of the rules: (between columns, between rows)."""
         said = self.node.attributes
         found: list[list[int]] = []
-        framed = str(said.get("frame", "none")) in ("solid", "dashed")
         for name, count in (("columnlines", columns), ("rowlines", rows)):
             kinds = _words(said, name, "none", count - 1) if count > 1 else []
-            places = [i + 1 for i, kind in enumerate(kinds) if kind in ("solid", "dashed")]
-            found.append([0, *places, count] if framed else places)
+            found.append([i + 1 for i, kind in enumerate(kinds) if kind in ("solid", "dashed")])
         return found[0], found[1]
 
     def _augment(self, rules: tuple[list[int], list[int]]) -> list[str]:
         """The rules, as a parameter of ``mat``."""
-        names = ("columnlines", "rowlines", "frame")
+        names = ("columnlines", "rowlines")
         kinds = {kind for name in names for kind in str(self.node.attributes.get(name, "")).split()} - {
             "none"
         }
