@@ -59,7 +59,12 @@ CODES: dict[str, Code] = {
     "early-use": Code(WARNING, "a macro used before its definition"),
     "unused-macro": Code(WARNING, "a macro of the header that nothing uses"),
     "unbraced-script": Code(WARNING, "`f_\\boldsymbol{x}`: LaTeX wants braces (fixed)", fixed=True),
-    "spaced-dollars": Code(WARNING, "`$ x $`: other readers see no formula (fixed)", fixed=True),
+    "escaped-maths": Code(
+        WARNING, "`x\\_i`, `\\\\{`: escaped for another Markdown; TeX reads it otherwise (fixed)", fixed=True
+    ),
+    "spaced-dollars": Code(
+        WARNING, "`$ x $`, `$x = $`, kramdown's `$$x$$` in a line: not a formula to other readers (fixed)", fixed=True
+    ),
     "blank-line": Code(WARNING, "an empty line inside a display formula (fixed)", fixed=True),
     "list-blank-line": Code(WARNING, "a list without an empty line before it (fixed)", fixed=True),
     "environment-in-dollars": Code(HINT, "`$$\\begin{align}…$$`: LaTeX alone would stop at it"),

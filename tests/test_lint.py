@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import panflute as pf
 import pytest
 from conftest import ROOT, Run
 from hypothesis import given, settings
@@ -214,3 +215,19 @@ def test_codes_are_documented() -> None:
     readme = (ROOT / "docs" / "lint.md").read_text(encoding="utf-8")
     documented = dict(re.findall(r"^\| `([\w-]+)` \| (\w+) \|", readme, re.MULTILINE))
     assert documented == {name: code.severity for name, code in CODES.items() if code.own}
+
+
+PIECES = st.sampled_from(
+    ["$x$", "$ y_1 $", "$z = $", "costs $5", r"\$3", "`$a$`", r"\(b\)", r"$\text{if $c$}$", r"$d \mbox{ if $e$}$",
+     "word", "10$ and", "$ f < g $.", "($h$)", "**$i$**", "US$7", "$k$1", "<b>$l$</b>", "$m +\nn$", "$5 = $ 6", "and\n",
+     "$$o$$",     r"$\{p\}$", "- $q$", "a, b$", "$ r"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, min_size=1, max_size=7).map(" ".join))
+@settings(max_examples=60, deadline=None)
+def test_lint_and_the_build_see_the_same_formulas(text: str) -> None:
+    doc = load(read(Note(Path("note.md"), text, mark(text)))[0], "html")
+    seen = [math.text for math in collect(doc, pf.Math) if math.format == "InlineMath"]
+    found = [span.text(text) for span in Scan(text).formulas if not span.display]
+    assert [tex.split() for tex in found] == [tex.replace("{}$", "$").split() for tex in seen]

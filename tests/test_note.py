@@ -17,12 +17,12 @@ from fitnotes.document.tree import dump
 from fitnotes.errors import UsageError
 from fitnotes.settings import Settings
 from fitnotes.source.block import split_spec
+from fitnotes.source.dollars import tightened
 from fitnotes.source.fences import LINE, fences
 from fitnotes.source.languages import READ
 from fitnotes.source.mark import mark, unmark
 from fitnotes.source.note import Note, read_note
 from fitnotes.source.options import header_options
-from fitnotes.source.prose import tighten_maths
 
 
 def note(text: str) -> Note:
@@ -150,7 +150,16 @@ def test_unmark_puts_the_fence_back() -> None:
         ("$ x^2 $", "$x^2$"),
         ("$5 and $6", "$5 and $6"),
         ("`$ x^2 $`", "`$ x^2 $`"),
-        ("$a = $ b", "$a = $ b"),
+        ("Let $x = $ one", "Let $x =$ one"),
+        (r"$\alpha $ and $ a < b $.", r"$\alpha$ and $a < b$."),
+        ("paid 5$, and 6$ more", "paid 5$, and 6$ more"),
+        ("for $5 = $ 6", "for $5 = $ 6"),
+        ("between $20 and $ 30 = all", "between $20 and $ 30 = all"),
+        ("$a +\nb$ and $c$, $d$ = $e$", "$a +\nb$ and $c$, $d$ = $e$"),
+        (r"$x \mbox{ if $b$}$ and $y$", r"\(x \mbox{ if {}$b$}\) and $y$"),
+        (r"$x \tag{$*$}$", r"\(x \tag{$*$}\)"),
+        (r"\(\mbox{$b$}\) and $ c $", r"\(\mbox{$b$}\) and $c$"),
+        ("<a href='$ x $'>$ y $</a>", "<a href='$ x $'>$y$</a>"),
         ("Set $HOME = x and $PATH = y", "Set $HOME = x and $PATH = y"),
         ("= b$ which is _always_ $c$ here", "= b$ which is _always_ $c$ here"),
         ("echo $ A=1 and then $ B=2", "echo $ A=1 and then $ B=2"),
@@ -161,8 +170,8 @@ def test_unmark_puts_the_fence_back() -> None:
         ("($ x_1 $)", "($x_1$)"),
     ],
 )
-def test_tighten_maths(line: str, tight: str) -> None:
-    assert tighten_maths(line) == tight
+def test_formulas_between_odd_dollars(line: str, tight: str) -> None:
+    assert tightened(line) == tight
 
 
 UNCHANGED = [

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fitnotes.source.dollars import CODE, formula_at, in_line, is_kramdown
 from fitnotes.source.fences import CODE_SPAN, fences, header_end
 from fitnotes.tex.environments import ENVIRONMENT, environment_end
 
@@ -25,13 +26,15 @@ class Span:
     end: int
     display: bool
     bare: bool = False  # an environment without dollars
+    odd: str = ""  # how other readers see a formula in it, too
 
     def text(self, source: str) -> str:
         return source[self.inner : self.close]
 
 
 class Scan:
-    """A note's text with what is not prose blanked out: ``prose`` has the same length and lines."""
+    """A note's text with what is not prose blanked out: ``prose`` has the same length and lines, and `CODE` for code in
+    a line."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -78,18 +81,17 @@ def _blank(text: str) -> tuple[str, set[int]]:
             listed = bool(re.match(r"(?:[-*+:]|\(?\w{1,3}[.)])\s|\[\^", lines[n]))
     shown = [_spaces(line) if n < top or n in code else line for n, line in enumerate(lines)]
     whole = "\n".join(shown)
-    return CODE_SPAN.sub(lambda m: _spaces(m[0]), whole), code
+    return CODE_SPAN.sub(lambda m: re.sub(r"[^\n]", CODE, m[0]), whole), code
 
 
 _MATHS = re.compile(
     r"(?s)\\.(?<!\\\[)(?<!\\\()(?<!\\b)"
-    r"|\$\$(?P<d>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<p>.+?)\\\)"
-    r"|(?<!\w)\$(?P<l>[ \t]+(?=\S)(?:[^$\\\n]|\\.)+?[ \t]+)\$(?![\w$])"
-    r"|\$(?P<i>(?=[^\s$])(?:[^$\\]|\\.)*?(?<=\S))\$(?!\d)|(?P<e>\\begin)"
+    r"|\$\$(?P<d>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<p>.+?)\\\)|(?P<i>\$)|(?P<e>\\begin)"
 )
 
 
 def _formulas(prose: str) -> Iterator[Span]:
+    kramdown = is_kramdown(prose)
     at = 0
     while match := _MATHS.search(prose, at):
         at = match.end()
@@ -102,8 +104,13 @@ def _formulas(prose: str) -> Iterator[Span]:
                 yield Span(match.start(), match.start(), end, end, True, True)
                 at = end
             continue
-        body = match[kind]
-        if kind in ("i", "l") and "\n\n" in body:
-            at = match.start() + 1
+        if kind == "i":
+            if found := formula_at(prose, match.start()):
+                at = found.end
+                odd = found.written if found.odd else ""
+                yield Span(found.start, found.start + 1, found.end - 1, found.end, False, odd=odd)
             continue
-        yield Span(match.start(), match.start(kind), match.end(kind), match.end(), kind in ("d", "b"))
+        in_its_line = kind == "d" and kramdown and in_line(prose, match.start(), match.end())
+        display = kind in ("d", "b") and not in_its_line
+        odd = f"${match[kind].strip()}$" if in_its_line else ""
+        yield Span(match.start(), match.start(kind), match.end(kind), match.end(), display, odd=odd)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from fitnotes.errors import CODES, Severity
 from fitnotes.lint.scan import Scan, Span
-from fitnotes.source.prose import tighten_maths
 from fitnotes.tex.environments import ENVIRONMENT, rows
+from fitnotes.tex.escapes import unescaped
 from fitnotes.tex.macros import Macros, needs_braces, unbraced
 
 
@@ -60,13 +60,16 @@ def _formula(source: Scan, span: Span, macros: Macros) -> Iterator[Finding]:
         braces = (opening, Edit(span.inner + end, span.inner + end, "}"))
         yield Finding(line, column, "unbraced-script", f"{shown} behind _ or ^ needs braces in LaTeX",
                       f"write {{{shown}}}", braces)  # fmt: skip
-    if not span.display and body != body.strip():
+    if (meant := unescaped(body)) != body:
+        line, column = source.place(span.start)
+        yield Finding(line, column, "escaped-maths", "backslashes that Markdown wants, in a formula",
+                      "it is read as if they were not there", (Edit(span.inner, span.close, meant),))  # fmt: skip
+    if span.odd:
         whole = source.text[span.start : span.end]
-        if tighten_maths(whole) != whole:
-            line, column = source.place(span.start)
-            edits = (Edit(span.start, span.end, f"${body.strip()}$"),)
-            yield Finding(line, column, "spaced-dollars", f"{whole} is a formula here, but text to most readers",
-                          f"write ${body.strip()}$", edits)  # fmt: skip
+        line, column = source.place(span.start)
+        edits = (Edit(span.start, span.end, span.odd),)
+        yield Finding(line, column, "spaced-dollars", f"{whole} is a formula here, but not to most readers",
+                      f"write {span.odd}", edits)  # fmt: skip
     if not span.display:
         return
     for match in re.finditer(r"\n((?:[ \t]*\n)+)", body):

@@ -30,6 +30,7 @@ from fitnotes.tex.environments import (
     split_environments,
     with_tags,
 )
+from fitnotes.tex.escapes import unescaped
 from fitnotes.tex.macros import (
     DEFINITION,
     MacroError,
@@ -268,7 +269,7 @@ class _Formulas:
         if re.search(r"`[^`]+`\{\.?python", element.text):
             message = "a computed value inside a formula: end the formula before it, or compute all of it"
             self.found.problems.append(Problem("macro", message, self.note.shown, line))
-        rest, found = split_definitions(element.text)
+        rest, found = split_definitions(unescaped(element.text))
         if found:
             self.define(found, line)
         if not rest.strip():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from fitnotes.source import myst
+from fitnotes.source.dollars import is_kramdown, tightened, without_code
 from fitnotes.source.fences import LINE, Fence, author_fence, fence_at, fence_info, header_end
 from fitnotes.source.prose import Display, mark_prose
 
@@ -59,6 +60,7 @@ def _mark(text: str) -> tuple[str, int | None]:
     lines = text.split("\n")
     shorthands = _Shorthands(text)
     display = Display.CLOSED
+    prose: list[int] = []  # lines of paragraphs
     in_comment = False
     unclosed = None
     n = header_end(lines) - 1
@@ -72,7 +74,10 @@ def _mark(text: str) -> tuple[str, int | None]:
         fence = fence_at(lines, n)
         if fence is None:
             lines[n] = shorthands.write_out(lines[n])
+            inside = display
             display = mark_prose(lines, n, display)
+            if inside == display == Display.CLOSED and not re.match(r" {4}|\t", lines[n]):
+                prose.append(n)
             continue
         display = Display.CLOSED
         if fence.info.strip() == "math" and (end := _math_fence(lines, fence)) is not None:
@@ -85,7 +90,25 @@ def _mark(text: str) -> tuple[str, int | None]:
         if marked is not None:
             lines[n] = f"{fence.prefix}{fence.ticks} {marked}"
         n = fence.end
+    _tighten(lines, prose)
     return "\n".join(lines), unclosed
+
+
+def _tighten(lines: list[str], prose: list[int]) -> None:
+    """Formulas between dollars as pandoc reads them, paragraph by paragraph."""
+    if not any("$" in lines[n] for n in prose):
+        return
+    kramdown = is_kramdown(without_code("\n".join(lines[n] for n in prose)))
+    start = 0
+    for i, n in enumerate(prose):
+        last = i + 1 == len(prose) or prose[i + 1] != n + 1 or not lines[n].strip()
+        if not last:
+            continue
+        part = prose[start : i + 1]
+        start = i + 1
+        text = "\n".join(lines[at] for at in part)
+        if "$" in text:
+            lines[part[0] : n + 1] = tightened(text, kramdown=kramdown).split("\n")
 
 
 def _math_fence(lines: list[str], fence: Fence) -> int | None:

@@ -53,8 +53,6 @@ def mark_prose(lines: list[str], n: int, state: Display) -> Display:
         line = lines[n] = _github_maths(line)
     if _wrapped_year(lines, n):
         lines[n] = re.sub(r"^(\s*\d+)([.)])", r"\1\\\2", line)
-    elif "$" in line and "<" not in line:
-        lines[n] = tighten_maths(line)
     return Display.CLOSED
 
 
@@ -85,12 +83,6 @@ def _wrapped_year(lines: list[str], n: int) -> bool:
     return bool(re.match(r"\s{0,3}\d{3,}[.)]\s", lines[n])) and bool(re.search(r"[a-zA-Z,]\s*$", above))
 
 
-_FORMULA = re.compile(
-    r"\$\$.*?\$\$|\\.|\$(?=\S)(?:[^$\\]|\\.)*?(?<=\S)\$(?!\d)"
-    r"|(?P<loose>(?<!\w)\$ +(?P<body>(?:[^$\\`]|\\.)*?) +\$(?![\w$]))"
-)
-
-
 def _github_maths(line: str) -> str:
     """GitHub's ``$`x`$`` as ``$x$``: a code span between dollars (corpus/github-maths)."""
     out, at = [], 0
@@ -100,33 +92,3 @@ def _github_maths(line: str) -> str:
             out += [line[at:start], span[0][1:-1].strip()]
             at = end
     return "".join([*out, line[at:]])
-
-
-def tighten_maths(line: str) -> str:
-    """``$ x^2 $`` as ``$x^2$``: pandoc takes dollars with a space inside for money, an author means maths.
-
-    Only where a space stands on both sides, the inside looks like TeX and holds no words; never in code,
-    and never across formulas that are well formed (corpus/spaces-dollars).
-
-    >>> tighten_maths("the value $ x^2 $, not $ 5 and $ 6 nor $ A=1 and then $ B")
-    'the value $x^2$, not $ 5 and $ 6 nor $ A=1 and then $ B'
-    """
-
-    def tight(match: re.Match[str]) -> str:
-        body = match["body"]
-        if match["loose"] is None or not body.strip() or body.count("{") != body.count("}"):
-            return match[0]
-        words = re.search(r"(?<![\\a-zA-Z{])[a-zA-Z]{3,}", body)
-        worded = re.search(r"[a-zA-Z]{2,}|[^\w\s+*/<>=().,|-]|\d\s+[a-zA-Z]\b", body)
-        plain = re.search(r"[a-zA-Z]", body) and not worded
-        looks = re.search(r"[\\^_={]", body) and not words
-        return f"${body.strip()}$" if looks or plain else match[0]
-
-    out, at = [], 0
-    for span in [*CODE_SPAN.finditer(line), None]:
-        text = line[at : span.start()] if span else line[at:]
-        out.append(_FORMULA.sub(tight, text))
-        if span:
-            out.append(span[0])
-            at = span.end()
-    return "".join(out)

@@ -36,6 +36,8 @@ def dialect(tex: str) -> str:
     tex = replace_argument(tex, "operatorname*", lambda a: f"\\mathop{{\\mathrm{{{a}}}}}\\limits")
     tex = replace_argument(tex, "operatorname", lambda a: f"\\mathop{{\\mathrm{{{a}}}}}\\nolimits")
     tex = replace_argument(tex, "mbox", lambda a: f"\\text{{{a}}}")
+    # Dollars inside a formula might end it (corpus/dollars).
+    tex = replace_argument(tex, "tag", lambda a: "\\tag{" + re.sub(r"(?<!\\)\$([^$]+)\$", r"\(\1\)", a) + "}")
     for name in ("phantom", "hphantom", "vphantom"):  # shows nothing anyway
         tex = replace_argument(tex, name, lambda a: "\\quad" if name == "phantom" else "")  # noqa: B023
     whole = re.fullmatch(r"(?s)\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*", tex)
