@@ -185,3 +185,26 @@ def test_footnotes_in_captions_boxes_and_tables(engine: str, fitnotes, write, pr
     text = words(project / "_build" / "pdf" / "note.pdf").replace(" ", "")
     for said in ("Thefirstofthem.", "Thesecondofthem.", "Andathird.", "Ofatable."):
         assert said in text, said
+
+
+def test_a_comment_that_eats_the_rest_of_a_formula_is_an_error(fitnotes, write, project: Path) -> None:
+    write("note.md", "It is $50% of x$.\n\n$$\na = 1 % one\n  + 2 % two\n$$\n\n$$y % z$$\n")
+    for command in (
+        ["build", "note.md", "--to", "html"],
+        ["build", "note.md", "--to", "pdf"],
+        ["lint", "note.md"],
+    ):
+        done = fitnotes(*command)
+        assert done.returncode == 1, command
+        said = done.stdout + done.stderr
+        assert "of x is not shown" in said
+        assert "z is not shown" in said
+        assert "two is not shown" not in said
+
+
+def test_letters_of_text_in_formulas(fitnotes, write, project: Path) -> None:
+    write("note.md", r"$\P_j$, $x^{\ae}$ and $x_\text{max}$." + "\n")
+    done = fitnotes("build", "note.md", "--to", "html", "--to", "pdf")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = fitnotes("lint", "note.md")
+    assert (done.returncode, done.stdout) == (0, "")

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from fitnotes.draw.mathjax import typeset
 from fitnotes.passes.theorems import kinds
+from fitnotes.tex import siunitx
 from fitnotes.tex.environments import cells, rewrite, row_numbers, rows, split_environments, with_tags
 from fitnotes.tex.macros import MacroError, Macros, brace_scripts, expand, learn, split_definitions
 from fitnotes.tex.packages import renewed
+from fitnotes.tex.portable import portable
 from fitnotes.tex.tokens import Reader, blank_comments, calls, packages, without_comments
 
 PREAMBLE = r"""
@@ -291,3 +293,61 @@ def test_the_preamble_is_read_as_tex() -> None:
     once = "% \\newcommand{\\R}{1}\n\\newcommand{\\R}{2}"
     assert renewed(once) == once
     assert renewed("\\newcommand\\R1\\newcommand*{ \\R }{2}") == "\\newcommand\\R1\\renewcommand*{ \\R }{2}"
+
+
+SIUNITX = {
+    r"\num{1.5e-3}": r"1.5\times 10^{-3}",
+    r"\num{1e6}": r"1\times 10^{6}",
+    r"\num{e6}": r"10^{6}",
+    r"\num{12345.678}": r"12\,345.678",
+    r"\num{1234}": "1234",
+    r"\num{1,25}": "1.25",
+    r"\num{-.5}": "-0.5",
+    r"\num{1.23456(7)}": r"1.234\,56(7)",
+    r"\num{2.0 +- 0.1 e3}": r"(2.0 \pm 0.1)\times 10^{3}",
+    r"\num[round-mode=places, round-precision=2]{3.14159}": "3.14",
+    r"\num[round-mode = figures]{0.012345}": "0.012",
+    r"\num[output-decimal-marker={,}]{1.5}": "1{,}5",
+    r"\num[exponent-product=\cdot]{1e3}": r"1\cdot 10^{3}",
+    r"\num{x}": "x",
+    r"\numproduct{3x4}": r"3\times 4",
+    r"\numlist{1;2;3}": r"1,\ 2\text{ and }3",
+    r"\numrange{1}{5}": r"1\text{ to }5",
+    r"\unit{\kilo\meter\per\second\squared}": r"\mathrm{km}\,\mathrm{s}^{-2}",
+    r"\unit[per-mode=symbol]{\meter\per\second}": r"\mathrm{m}/\mathrm{s}",
+    r"\unit[per-mode=fraction]{\meter\per\second}": r"\frac{\mathrm{m}}{\mathrm{s}}",
+    r"\unit{\square\meter}": r"\mathrm{m}^{2}",
+    r"\unit{\meter\tothe{4}}": r"\mathrm{m}^{4}",
+    r"\unit{m/s}": r"\mathrm{m/s}",
+    r"\unit{\kg\m\s}": r"\mathrm{kg}\,\mathrm{m}\,\mathrm{s}",
+    r"\unit{\um}": r"\mathrm{\mu m}",
+    r"\qty{5}{\kilo\ohm}": r"5\,\mathrm{k\Omega}",
+    r"\qty{20}{\celsius}": r"20\,\mathrm{{}^{\circ}C}",
+    r"\qtyrange{1}{5}{\meter}": r"1\,\mathrm{m}\text{ to }5\,\mathrm{m}",
+    r"\qtylist{1;2}{\meter}": r"1\,\mathrm{m}\text{ and }2\,\mathrm{m}",
+    r"\ang{45}": r"45^{\circ}",
+    r"\ang{1;2;3}": r"1^{\circ}2'3''",
+    r"\SI{3}{\kg}": r"3\,\mathrm{kg}",
+}
+
+
+@pytest.mark.parametrize("command", SIUNITX)
+def test_numbers_and_units_of_siunitx(command: str) -> None:
+    macros = Macros()
+    siunitx.add(macros, "")
+    assert expand(command, macros) == rf"\ensuremath{{{SIUNITX[command]}}}"
+    assert typeset([(portable(expand(command, macros)), False)])[0].error == ""
+
+
+def test_siunitx_is_set_up_by_the_preamble() -> None:
+    macros = Macros()
+    siunitx.add(macros, r"\usepackage{siunitx} \sisetup{per-mode = symbol, output-decimal-marker = {,}}")
+    assert expand(r"\qty{1.5}{\m\per\s}", macros) == r"\ensuremath{1{,}5\,\mathrm{m}/\mathrm{s}}"
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(0, 6), st.one_of(st.none(), st.integers(-30, 30)))
+def test_a_number_keeps_its_value(digits: int, places: int, power: int | None) -> None:
+    text = f"{digits / 10**places:.{places}f}" + (f"e{power}" if power is not None else "")
+    shown = siunitx.number(text, {})
+    read = shown.replace(r"\,", "").replace(r"\times 10^{", "e").replace("}", "")
+    assert float(read) == float(text)

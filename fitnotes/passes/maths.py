@@ -269,6 +269,12 @@ class _Formulas:
         if re.search(r"`[^`]+`\{\.?python", element.text):
             message = "a computed value inside a formula: end the formula before it, or compute all of it"
             self.found.problems.append(Problem("macro", message, self.note.shown, line))
+        if (eaten := _EATEN.search(element.text)) and not eaten[2].startswith("|"):
+            message = f"the % begins a comment: {eaten[2].strip()[:40]} is not shown"
+            problem = Problem(
+                "formula", message, self.note.shown, line, "write \\%, or end the line behind the comment"
+            )
+            self.found.problems.append(problem)
         rest, found = split_definitions(unescaped(element.text))
         if found:
             self.define(found, line)
@@ -396,6 +402,10 @@ def _with_punctuation(element: pf.Element) -> None:
         kept.append(block)
     if len(kept) != len(element.content):
         element.content = kept
+
+
+# A comment that ends with the formula, on the line of what it hides the rest of: TeX shows neither.
+_EATEN = re.compile(r"((?<!\\)(?:\\\\)*)%([^\n]*\S[^\n]*)\Z")
 
 
 def _before_the_end(text: str, sign: str) -> str:

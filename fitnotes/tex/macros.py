@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from fitnotes.tex.tokens import Reader, TexError, readings
@@ -25,8 +25,20 @@ _DEFINES = (
     "renewenvironment", *_DOCUMENT,
 )  # fmt: skip
 DEFINITION = re.compile(r"\\(?:" + "|".join(_DEFINES) + r")(?![A-Za-z@])")
-# Commands that LaTeX does not accept unbraced behind ^ or _ (corpus/bold-unbraced).
-_NEEDS_BRACES = re.compile(r"\\(?:boldsymbol|bm|pmb|operatorname|text\w*|symbf|symbfit|mathop)(?![A-Za-z])")
+# Commands that stop lualatex or pdflatex unbraced behind ^ or _ (corpus/bold-unbraced), with the number of their
+# arguments. \\text and \\mathrm do not.
+_ALPHABETS = ("mathbb", "mathcal", "mathfrak", "mathscr")  # with unicode-math alone, which is LaTeX's affair
+_NEEDS_BRACES = {
+    **dict.fromkeys(
+        ("boldsymbol", "bm", "pmb", "operatorname", "symbf", "symbfit", "mathop", "mbox", "cancel", "phantom",
+         "substack",
+         "bar", "hat", "tilde", "vec", "dot", "ddot", "mathring", "widehat", "widetilde", "overline", "underline",
+         "overrightarrow", "underbrace", "overbrace", *_ALPHABETS), 1),
+    **dict.fromkeys(("binom", "dbinom", "tbinom", "dfrac", "tfrac", "overset", "underset", "stackrel"), 2),
+    **dict.fromkeys(
+        ("max", "min", "sup", "inf", "lim", "limsup", "liminf", "log", "ln", "exp", "sin", "cos", "tan", "det", "dim",
+         "arg", "gcd", "Pr"), 0),
+}  # fmt: skip
 
 
 # Commands of LaTeX and amsmath that authors give a meaning of their own: \\newcommand would stop there.
@@ -82,6 +94,8 @@ class Macro:
     sized: str | None = None
     # The meaning that a command of LaTeX had at a \\let, whatever its name means now (corpus/let-original).
     frozen: bool = False
+    # What it expands to, where no body can say it: of its arguments.
+    write: Callable[[Sequence[str]], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +400,8 @@ def _expand_one(token: str, reader: Reader, macros: Macros) -> str | None:
                     macro = macro.starred
                 elif macro.sized is not None and (size := reader.optional()) is not None:
                     macro = replace(macro, body=macro.sized.replace(SIZE, size))
-            return _substitute(macro.body, _arguments(reader, macro))
+            arguments = _arguments(reader, macro)
+            return macro.write(arguments) if macro.write else _substitute(macro.body, arguments)
         if token in ("\\begin", "\\end") and macros.environments:
             name = reader.argument()
             if name in macros.environments:
@@ -405,14 +420,15 @@ def unbraced(text: str, macros: Macros) -> list[tuple[int, int]]:
     before = ""
     while token := reader.take():
         macro = macros.commands.get(token)
-        if before in ("_", "^") and (macro is not None or _NEEDS_BRACES.fullmatch(token)):
+        if before in ("_", "^") and (macro is not None or token[1:] in _NEEDS_BRACES):
             start = end = reader.at
             try:
                 if macro is not None:
                     _arguments(reader, macro)
-                else:
+                elif count := _NEEDS_BRACES[token[1:]]:
                     reader.star()
-                    reader.argument()
+                    for _ in range(count):
+                        reader.argument()
                 end = reader.at
             except TexError:
                 reader.at = end
@@ -426,7 +442,10 @@ def needs_braces(piece: str, macros: Macros) -> bool:
     """Whether LaTeX misreads ``piece`` behind ^ or _; a macro for a single sign is read right."""
     name = CONTROL.match(piece)
     macro = macros.commands.get(name[0]) if name else None
-    return macro is None or bool(macro.parameters) or bool(_NEEDS_BRACES.match(macro.body.lstrip()))
+    if macro is None:
+        return name is None or name[0][1:] not in _ALPHABETS
+    first = CONTROL.match(macro.body.lstrip())
+    return bool(macro.parameters) or (first is not None and first[0][1:] in _NEEDS_BRACES)
 
 
 def brace_scripts(text: str, macros: Macros) -> str:

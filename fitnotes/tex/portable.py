@@ -15,6 +15,12 @@ _RAISED = re.compile(f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+")
 
 _RUSSIAN = re.compile(r"\\(tg|ctg|cosec|arctg|arcctg|sh|ch|th|cth)(?![A-Za-z])")  # as Babel has them
 _SIGNS = {"vcentcolon": ":", "llbracket": "[\\![", "rrbracket": "]\\!]"}
+# Letters and signs of text that LaTeX takes in formulas, too.
+_LETTERS = {
+    "P": "¶", "copyright": "©", "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "aa": "å",
+    "l": "ł", "L": "Ł",
+}  # fmt: skip
+_LETTER = re.compile(rf"\\({'|'.join(_LETTERS)})(?![A-Za-z])")
 # {\bf x} and {a \over b}, which LaTeX has better words for (corpus/old-style).
 _OLD_FONT = re.compile(r"\{\s*\\(bf|rm|it|cal|sf|tt)(?![A-Za-z])\s*" + BALANCED + r"\}")
 _OVER = re.compile(r"\{" + BALANCED + r"\\over(?![A-Za-z])" + BALANCED + r"\}")
@@ -48,6 +54,7 @@ def portable(text: str) -> str:
     text = re.sub(r"\\bm(?![A-Za-z])", r"\\boldsymbol", text)
     text = re.sub(r"\\(?:qedhere|require\s*\{[^}]*\})(?![A-Za-z])", "", text)
     text = re.sub(r"\\(vcentcolon|[lr]l?r?bracket)(?![A-Za-z])", lambda m: _SIGNS.get(m[1], m[0]), text)
+    text = _LETTER.sub(lambda m: rf"\text{{{_LETTERS[m[1]]}}}", text)
     text = _OLD_FONT.sub(lambda m: f"\\math{m[1]}{{{m[2]}}}", text)
     text = _OVER.sub(r"\\frac{\1}{\2}", text)
     text = re.sub(r"\\ensuremath\s*\{" + BALANCED + r"\}", r"\1", text)

@@ -122,7 +122,7 @@ def read_preamble(doc: pf.Doc, note: Note, files: Sequence[Path]) -> Preamble:
     for part in found.parts:
         found.define(part.text, part.shown, part.line)
     if "siunitx" in packages(found.tex):
-        siunitx.add(found.macros)
+        siunitx.add(found.macros, found.tex)
     return found
 
 
