@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, needs
+from pypdf import PdfReader
 from test_pages import build, visit, words
 
 from fitnotes.build.request import Outcome
@@ -208,3 +209,30 @@ def test_letters_of_text_in_formulas(fitnotes, write, project: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     done = fitnotes("lint", "note.md")
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("marker", ["+", "-", "=", "==", "/", "1.", "23."])
+def test_no_text_is_read_as_markup_by_typst(marker: str, fitnotes, write, project: Path) -> None:
+    words = f"{marker} a: b"
+    first = words if marker[0] in "=/" else words.replace(".", "\\.") if marker[0].isdigit() else f"\\{words}"
+    note = f"| one | two |\n|---|---|\n| {words} | **{words}** |\n| *{words}* | [{words}](https://example.org) |\n"
+    note += f"\nText[^1] and [{words}]{{.x}} and ~~{words}~~.\n\n[^1]: {first}\n\n> {first}\n"
+    write("note.md", note)
+    done = fitnotes("build", "note.md", "--to", "pdf")
+    assert (done.returncode, done.stderr) == (0, "")
+    text = "".join(page.extract_text() for page in PdfReader(project / "_build" / "pdf" / "note.pdf").pages)
+    shown = re.sub(r"\s", "", text).translate({0x2212: "-", 0x2013: "-"})
+    assert shown.count(re.sub(r"\s", "", words)) == 8, text
+    assert "\u2022" not in text
+
+
+def test_headings_in_typst_are_whole(fitnotes, write, project: Path) -> None:
+    write("refs.bib", "@book{ada, author={Ada Lovelace}, title={Notes}, year={1843}, publisher={X}}\n")
+    note = "---\nbibliography: refs.bib\n---\n\n# As @ada wrote here\n\nText.\n"
+    write("note.md", note + "\n# With [words]{#words} and so\n\nText.\n")
+    done = fitnotes("build", "note.md", "--to", "pdf")
+    assert (done.returncode, done.stderr) == (0, "")
+    titles = [
+        " ".join(item.title.split()) for item in PdfReader(project / "_build" / "pdf" / "note.pdf").outline
+    ]
+    assert titles[:2] == ["As Lovelace (1843) wrote here", "With words and so"]

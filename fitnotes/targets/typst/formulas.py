@@ -180,7 +180,7 @@ def set_formulas(page: Page, refused: frozenset[str], known: Path) -> Mapping[st
             page.formula_problem(formula.tex, reason)
             text = f"#raw({json.dumps(formula.tex, ensure_ascii=False)})"
         # What links lead to, whatever shows the formula.
-        texts[formula] = "".join(f"#metadata(none) <{label}>\n" for label in formula.labels) + text
+        texts[formula] = "".join(f"#[#metadata(none) <{label}>]" for label in formula.labels) + text
     given = iter(found)
     walk(page.doc, lambda e: pf.RawInline(texts[next(given)], format="typst"), pf.Math, metadata=True)
     return sources

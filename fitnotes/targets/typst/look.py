@@ -57,7 +57,8 @@ def _callout(kind: str, title: Elements, content: Elements, element: pf.Element)
 
 
 def _anchor(name: str) -> pf.Element:
-    return pf.RawInline(f"#metadata(none)<{name}>", format="typst")
+    # In brackets: a label by itself would end a heading.
+    return pf.RawInline(f"#[#metadata(none)<{name}>]", format="typst")
 
 
 def _cited_on(names: Sequence[str]) -> Elements:
@@ -80,6 +81,16 @@ def _mend(page: Page) -> None:
     walk(page.doc, collect, metadata=True)
 
     def visit(element: pf.Element) -> Change:
+        if isinstance(element, pf.Str):
+            # What begins a list, a heading or a term, where it stands first: pandoc sees that at the start of a
+            # paragraph alone, not in cells, notes, links or other brackets.
+            return (
+                pf.RawInline(_escaped(element.text), format="typst") if _MARKER.match(element.text) else None
+            )
+        if isinstance(element, pf.LineBreak):
+            # The end of a line would end a heading.
+            heading = isinstance(element.parent, pf.Header)
+            return pf.RawInline("#linebreak()", format="typst") if heading else None
         if nodes.is_cell(element):
             # A block of its own would be as wide as what it holds, and put a figure at the margin.
             anchor = pf.RawBlock(f"#metadata(none) <{element.identifier}>", format="typst")
@@ -93,6 +104,9 @@ def _mend(page: Page) -> None:
         if isinstance(element, pf.Div) and "center" in element.classes:
             opening = pf.RawBlock("#align(center)[", format="typst")
             return [opening, *element.content, pf.RawBlock("]", format="typst")]
+        if isinstance(element, pf.Span) and element.identifier and _in_heading(element):
+            place, element.identifier = _anchor(element.identifier), ""
+            return [place, element]
         if nodes.is_problem(element):
             start = pf.RawInline("#problem[", format="typst")
             return [start, *element.content, pf.RawInline("]", format="typst")]
@@ -104,7 +118,22 @@ def _mend(page: Page) -> None:
             return list(element.content)
         return None
 
-    walk(page.doc, visit, pf.Div, pf.Span, pf.Link, metadata=True)
+    walk(page.doc, visit, pf.Div, pf.Span, pf.Link, pf.Str, pf.LineBreak, metadata=True)
+
+
+def _in_heading(element: pf.Element) -> bool:
+    above: pf.Element | None = element
+    while above is not None and not isinstance(above, pf.Header):
+        above = above.parent
+    return above is not None
+
+
+_MARKER = re.compile(r"(?:[+\-/]|=+|\d+\.)(?:\s|$)")
+
+
+def _escaped(text: str) -> str:
+    """Words of text as Typst's markup, whatever they begin with."""
+    return re.sub(r"[^\w\s,;:!?()%–’]|_", lambda sign: f"\\{sign[0]}", text)
 
 
 PAPERS = {"letter": "us-letter", "legal": "us-legal", "executive": "us-executive"}
