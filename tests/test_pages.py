@@ -336,6 +336,16 @@ def test_pdflatex_stops_at_no_character(fitnotes, write, project: Path) -> None:
 
 
 @needs("pdflatex")
+def test_all_missing_characters_are_counted_in_one_message(fitnotes, write) -> None:
+    write("note.md", "Fine.\n\n甲乙丙丁戊己庚辛壬癸子丑\n")
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")
+    assert done.returncode == 0
+    assert done.stderr.count("warning") == 1
+    assert done.stderr.startswith("note.md:3: warning: pdflatex: its fonts have no ")
+    assert "and 9 other characters, all missing" in done.stderr
+
+
+@needs("pdflatex")
 def test_a_latex_error_names_the_line_of_the_note(fitnotes, write) -> None:
     write("note.md", "Fine.\n\nThen `\\end{itemize}`{=latex} here.\n")
     done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")

@@ -84,9 +84,16 @@ def run_until_settled(engine: str, source: Path, page: Page) -> str:
             break
         if engine == "tectonic":
             break
-    missing = sorted(set(re.findall(r"Missing character: There is no (\S+)", log)))
-    for sign in missing[:10]:
+    places = {
+        sign: page.note.text.find(sign) for sign in re.findall(r"Missing character: There is no (\S+)", log)
+    }
+    missing = sorted(places, key=lambda sign: (places[sign] < 0, places[sign], sign))
+    hint = "set mainfont in the header to a font that has it, or use typst"
+    for sign in missing if len(missing) < 4 else ():
         message = f"{engine}: its fonts have no {sign}, which is missing in the PDF"
-        hint = "set mainfont in the header to a font that has it, or use typst"
         page.say("glyph", message, page.note.line_of(sign), hint)
+    if len(missing) >= 4:
+        signs = ", ".join(missing[:3])
+        message = f"{engine}: its fonts have no {signs} and {len(missing) - 3} other characters, all missing in the PDF"
+        page.say("glyph", message, page.note.line_of(missing[0]), hint)
     return log
