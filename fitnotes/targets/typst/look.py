@@ -89,8 +89,7 @@ def _mend(page: Page) -> None:
             )
         if isinstance(element, pf.LineBreak):
             # The end of a line would end a heading.
-            heading = isinstance(element.parent, pf.Header)
-            return pf.RawInline("#linebreak()", format="typst") if heading else None
+            return pf.RawInline("#linebreak()", format="typst") if _in_heading(element) else None
         if nodes.is_cell(element):
             # A block of its own would be as wide as what it holds, and put a figure at the margin.
             anchor = pf.RawBlock(f"#metadata(none) <{element.identifier}>", format="typst")

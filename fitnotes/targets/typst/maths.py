@@ -8,9 +8,10 @@ display style, and a delimiter stretches.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fitnotes.draw.mathjax import Node
@@ -71,6 +72,9 @@ _KNOWN = {
 }  # fmt: skip
 
 
+_EDGES = ('class("large', '"', "#")  # how the code of an edge begins, and of what has scripts at one
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """What stands in a row: ``space`` before it, in em. An ``edge`` is one beside which Typst would put space of its
@@ -99,7 +103,7 @@ class Typst:
 def translate(root: Node) -> Typst:
     """The formula that MathJax has made a tree of. Raises Untranslatable."""
     writer = _Writer()
-    write = writer.cell
+    write = writer.unit
     table = _only(root, "mtable")
     if table is None or not (tables.is_wide(table) or tables.is_numbered(table)):
         return Typst(writer.joined(writer.inside(root)))
@@ -126,6 +130,15 @@ class _Writer:
     def __init__(self) -> None:
         self.breaks = True
         self.level = 0  # of scripts, where the text around is as small as in one
+
+    @contextlib.contextmanager
+    def unbroken(self) -> Iterator[None]:
+        """Where no line of text breaks."""
+        breaks, self.breaks = self.breaks, False
+        try:
+            yield
+        finally:
+            self.breaks = breaks
 
     def sized(self, size: int, write: Callable[[], str]) -> str:
         """What ``write`` writes in one of the sizes of nodes, whatever the size around it. Typst's display style is as
@@ -169,10 +182,7 @@ class _Writer:
         while at < len(children):
             child = children[at]
             if _is_not(child) and at + 1 < len(children):
-                self.breaks, breaks = False, self.breaks
-                body = self.unit(children[at + 1])
-                self.breaks = breaks
-                yield Piece(f"#struck($ {body} $)".replace("$ ", "$").replace(" $", "$"), child.space, True)
+                yield Piece(f"#struck(${self.unit(children[at + 1])}$)", child.space, edge=True)
                 at += 2
             else:
                 yield child
@@ -200,17 +210,14 @@ class _Writer:
         return _WRITERS[node.kind](self, node)
 
     def unit(self, node: Node) -> str:
-        """A node as one argument: what is attached to it is attached to all of it."""
-        breaks, self.breaks = self.breaks, False
-        pieces = self.inside(node)
-        self.breaks = breaks
-        return self.joined(pieces)
+        """A node as one argument or cell: what is attached to it is attached to all of it."""
+        with self.unbroken():
+            return self.joined(self.inside(node))
 
     def whole(self, node: Node) -> str:
         """A node as one thing, whatever is in it."""
-        breaks, self.breaks = self.breaks, False
-        pieces = self.inside(node)
-        self.breaks = breaks
+        with self.unbroken():
+            pieces = self.inside(node)
         if len(pieces) == 1 and not pieces[0].space and pieces[0].code:
             return pieces[0].code
         return f'class("normal", {self.joined(pieces) or EMPTY})'
@@ -228,19 +235,17 @@ class _Writer:
         return pieces
 
     def _atom(self, node: Node) -> list[Piece]:
-        breaks, self.breaks = self.breaks, False if node.kind_of_atom in (0, 7) else self.breaks
-        made = self._mrow(node)
-        self.breaks = breaks
-        return made
+        with self.unbroken() if node.kind_of_atom in (0, 7) else contextlib.nullcontext():
+            return self._mrow(node)
 
     def _fenced(self, node: Node, stretched: Sequence[int]) -> str:
         """A row in which delimiters are as tall as what stands there."""
-        breaks, self.breaks = self.breaks, False
         pieces: list[Piece] = []
         last = len(node.children) - 1
         for i, child in enumerate(node.children):
             if i not in stretched:
-                pieces += self.pieces(child)
+                with self.unbroken():
+                    pieces += self.pieces(child)
                 continue
             sign = delimiter(_core(child).text)
             if not sign:
@@ -252,16 +257,14 @@ class _Writer:
             else:
                 code = f"mid({sign})"
             pieces.append(Piece(code, child.space, edge=bool(sign)))
-        self.breaks = breaks
-        body = self.joined(pieces)
-        return f'class("normal", lr({body}))'
+        return f'class("normal", lr({self.joined(pieces)}))'
 
     def _mstyle(self, node: Node) -> list[Piece]:
         said = node.attributes
         made: list[Piece] = []
 
         def write() -> str:
-            made[:] = self.inside_row(node)
+            made[:] = self._mrow(node)
             return self.joined(made)
 
         if "displaystyle" in said or "scriptlevel" in said:
@@ -281,12 +284,6 @@ class _Writer:
             return [Piece(f"#onpaper({fill}, ${self.sized(node.size, lambda: code)}$)", edge=True)]
         return [Piece(code, edge=made[0].edge or made[-1].edge)]
 
-    def inside_row(self, node: Node) -> list[Piece]:
-        row = node.children
-        if len(row) == 1 and row[0].kind == "inferredMrow":
-            return self._mrow(row[0])
-        return self._mrow(node)
-
     def line(self, table: Node) -> str:
         """A table of one row as a row of a formula."""
         found = tables.cells(table.children[0])
@@ -297,15 +294,8 @@ class _Writer:
             pieces += self.inside(cell)
         return self.joined(pieces)
 
-    def cell(self, node: Node) -> str:
-        """What stands in a cell, where no line breaks."""
-        breaks, self.breaks = self.breaks, False
-        code = self.joined(self.inside(node))
-        self.breaks = breaks
-        return code
-
     def _mtable(self, node: Node) -> list[Piece]:
-        return [Piece(tables.Table(node, self.cell, self.sized).code(), edge=True)]
+        return [Piece(tables.Table(node, self.unit, self.sized).code(), edge=True)]
 
     def _first(self, node: Node) -> list[Piece]:
         return self.inside(node.children[0])
@@ -336,11 +326,14 @@ class _Writer:
         if any(char.isalpha() for char in text) and len(text) > 1:
             return [coloured(node, Piece(words(text, variant), edge=True))]
         if "minsize" in node.attributes and node.attributes.get("stretchy"):
-            # Typst takes the first sign that is as tall, and the font's are a hair shorter than TeX says.
+            # Typst takes the first sign that is as tall, and the font's are a hair shorter than TeX says
+            # (test_formulas.py: test_formulas_of_all_notes_are_the_same_in_typst).
             size = em(length(node.attributes["minsize"]) - 0.06)
             return [coloured(node, Piece(f'class("normal", stretch({delimiter(text)}, size: #{size}))'))]
         signs = re.findall(r".[\u0300-\u036f\u20d2-\u20e5\ufe00\ufe01]*", text)  # with what is put over them
-        if text == "\u221a":  # which TeX puts on the axis
+        if (
+            text == "\u221a"
+        ):  # which TeX puts on the axis (test_formulas.py: test_formulas_of_others_are_the_same_in_typst)
             return [coloured(node, Piece(f"stretch({escaped(text)}, size: #100%)"))]
         sign = " ".join(operator(part, variant) for part in signs)
         if node.attributes.get("largeop"):
@@ -383,8 +376,7 @@ class _Writer:
         code = self._base(base)
         if code.startswith("attach("):  # Typst would put the scripts of both in one place
             code = f'class("normal", {code})'
-        edge = code.startswith(('class("large', 'class("binary', 'class("relation', '"', "#"))
-        return [Piece(f"attach({code}, {', '.join(parts)})", edge=edge)]
+        return [Piece(f"attach({code}, {', '.join(parts)})", edge=code.startswith(_EDGES))]
 
     def _base(self, base: Node) -> str:
         """What scripts are attached to. A sign with a script does not let a line break behind the sign."""
@@ -395,11 +387,11 @@ class _Writer:
         sign = _core(under)
         if _is_bracket(under, "top"):
             return [Piece(f'class("normal", underbracket({self.unit(base) or EMPTY}))')]
-        if node.attributes.get("accentunder") and sign is not None:
+        if node.attributes.get("accentunder") and _is_sign(under):
             body = self.unit(base) or EMPTY
-            if sign.text in _UNDER and _is_sign(under):
+            if sign.text in _UNDER:
                 return [Piece(f'class("normal", {_UNDER[sign.text]}({body}))')]
-            if sign.text in {*_ARROWS, "\u2192"} and _is_sign(under):
+            if sign.text in {*_ARROWS, "\u2192"}:
                 return [
                     Piece(f"#arrowed(${self.whole(base)}$, ${escaped(sign.text)}$, below: true)", edge=True)
                 ]
@@ -441,11 +433,10 @@ class _Writer:
             ]
         code = self._base(base)
         kind = {2: "binary", 3: "relation"}.get(base.kind_of_atom)
-        edge = code.startswith(('class("large', '"', "#"))
         made = f"attach(limits({code}), {', '.join(parts)})"
         if kind and self.breaks and node.size in (2, 3):
             return [Piece(f'class("{kind}", {made})', edge=True)]
-        return [Piece(made, edge=edge)]
+        return [Piece(made, edge=code.startswith(_EDGES))]
 
     def _mmultiscripts(self, node: Node) -> list[Piece]:
         base, *rest = node.children
@@ -485,7 +476,7 @@ class _Writer:
         return [Piece(f"root({index or EMPTY}, {body or EMPTY})")]
 
     def _mphantom(self, node: Node) -> list[Piece]:
-        code = self.joined(self.inside_row(node))
+        code = self.joined(self._mrow(node))
         return [Piece(f"#hide(${code}$)", edge=True)] if code else [Piece("")]
 
     def _menclose(self, node: Node) -> list[Piece]:
@@ -493,10 +484,8 @@ class _Writer:
         if str(said.get("data-padding", "0")) != "0":
             raise Untranslatable("a frame with a distance of its own")
         notations = {*str(said.get("notation", "longdiv")).split()}
-        body = self.joined(self.inside_row(node)) or EMPTY
-        cancels = {
-            "updiagonalstrike": "", "downdiagonalstrike": ", inverted: #true",
-        }  # fmt: skip
+        body = self.joined(self._mrow(node)) or EMPTY
+        cancels = {"updiagonalstrike": "", "downdiagonalstrike": ", inverted: #true"}
         if notations == {"updiagonalstrike", "downdiagonalstrike"}:
             return [Piece(f"cancel({body}, cross: #true)")]
         if len(notations) == 1 and notations <= cancels.keys():
@@ -519,7 +508,7 @@ class _Writer:
 
     def _mpadded(self, node: Node) -> list[Piece]:
         said = node.attributes
-        body = self.joined(self.inside_row(node))
+        body = self.joined(self._mrow(node))
         parts = []
         for name in ("width", "height", "depth", "lspace", "voffset"):
             if name in said and str(said[name]) != "":
@@ -532,7 +521,7 @@ class _Writer:
         elif "style" in said:
             raise Untranslatable(f"the style {said['style']}")
         if not parts and not frame:
-            return self.inside_row(node)
+            return self._mrow(node)
         sizes = f"({', '.join(parts)},)" if parts else "(:)"
         return [
             Piece(f"#padded(it => {sizes}, ${self.sized(node.size, lambda: body)}$, {frame[2:]})", edge=True)

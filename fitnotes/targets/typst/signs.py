@@ -8,27 +8,13 @@ import tinycss2.color3
 
 from fitnotes.draw.mathml import alphabets, variant_name
 
-LEVELS = (
-    2,
-    1,
-    0,
-    0,
-    1,
-    2,
-)  # how deep in scripts the sizes of nodes are: the first three are not in display style
+# How deep in scripts the sizes of nodes are: the first three are not in display style.
+LEVELS = (2, 1, 0, 0, 1, 2)
 SCALES = (1.0, 0.7, 0.5)  # how large text is at these levels
 EMPTY = '#""'  # nothing, where Typst wants something
 _EM = {
-    "em": 1,
-    "ex": 0.431,
-    "pt": 0.1,
-    "px": 1 / 16,
-    "pc": 1.2,
-    "mu": 1 / 18,
-    "in": 6.545,
-    "cm": 2.577,
-    "mm": 0.2577,
-}
+    "em": 1, "ex": 0.431, "pt": 0.1, "px": 1 / 16, "pc": 1.2, "mu": 1 / 18, "in": 6.545, "cm": 2.577, "mm": 0.2577,
+}  # fmt: skip
 _NAMED = {
     "veryverythinmathspace": 1, "verythinmathspace": 2, "thinmathspace": 3, "mediummathspace": 4,
     "thickmathspace": 5, "verythickmathspace": 6, "veryverythickmathspace": 7,
@@ -114,11 +100,8 @@ def words(text: str, variant: str) -> str:
     style = variant_name(variant)
     if style in ("NORMAL", "", "OLDSTYLE"):
         return f"#words({quoted(text)})"
-    faces = {
-        "BOLD": 'weight: "bold"',
-        "ITALIC": 'style: "italic"',
-        "BOLD ITALIC": 'weight: "bold", style: "italic"',
-    }
+    faces = {"BOLD": 'weight: "bold"', "ITALIC": 'style: "italic"'}
+    faces["BOLD ITALIC"] = f"{faces['BOLD']}, {faces['ITALIC']}"
     if style in faces:
         return f"#words({quoted(text)}, {faces[style]})"
     if style == "MONOSPACE":
