@@ -310,6 +310,7 @@ SIUNITX = {
     r"\num[output-decimal-marker={,}]{1.5}": "1{,}5",
     r"\num[exponent-product=\cdot]{1e3}": r"1\cdot 10^{3}",
     r"\num{x}": "x",
+    r"\num[group-separator={,}]{1234567.12345}": "1{,}234{,}567.123{,}45",
     r"\numproduct{3x4}": r"3\times 4",
     r"\numlist{1;2;3}": r"1,\ 2\text{ and }3",
     r"\numrange{1}{5}": r"1\text{ to }5",
@@ -337,6 +338,14 @@ def test_numbers_and_units_of_siunitx(command: str) -> None:
     siunitx.add(macros, "")
     assert expand(command, macros) == rf"\ensuremath{{{SIUNITX[command]}}}"
     assert typeset([(portable(expand(command, macros)), False)])[0].error == ""
+
+
+def test_a_unit_that_siunitx_has_not_is_left_to_the_reader_of_the_formula() -> None:
+    macros = Macros()
+    siunitx.add(macros, "")
+    learn(r"\newcommand{\epoch}{\mathrm{epoch}}", macros)
+    assert expand(r"\qty{3}{\epoch}", macros) == r"\ensuremath{3\,\mathrm{epoch}}"
+    assert "lightyear" in typeset([(portable(expand(r"\unit{\lightyear}", macros)), False)])[0].error
 
 
 def test_siunitx_is_set_up_by_the_preamble() -> None:

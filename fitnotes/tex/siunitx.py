@@ -73,7 +73,7 @@ def number(text: str, said: Options) -> str:
     shown = _grouped(whole, said) or ("0" if part else "")
     if part:
         mark = f"{{{mark}}}" if mark == "," else mark
-        shown += mark + _grouped(part[::-1], said)[::-1].replace(",\\", "\\,")
+        shown += mark + _grouped(part, said, behind=True)
     if match["digits"]:
         shown += f"({match['digits']})"
     if match["spread"]:
@@ -86,19 +86,15 @@ def number(text: str, said: Options) -> str:
     return (f"{sign} " if sign.startswith("\\") else sign) + shown
 
 
-def _grouped(digits: str, said: Options) -> str:
-    """Digits in threes from the right, where there are five or more."""
-    if len(digits) < int(said.get("group-minimum-digits", "5")) or said.get("group-digits") in (
-        "none",
-        "false",
-    ):
+def _grouped(digits: str, said: Options, *, behind: bool = False) -> str:
+    """Digits in threes from the right, where there are five or more; ``behind`` the point from the left."""
+    few = len(digits) < int(said.get("group-minimum-digits", "5"))
+    if few or said.get("group-digits") in ("none", "false"):
         return digits
     gap = said.get("group-separator", r"\,")
-    parts = []
-    while digits:
-        parts.append(digits[-3:])
-        digits = digits[:-3]
-    return (gap if gap == r"\," else f"{{{gap}}}").join(reversed(parts))
+    first = 0 if behind else len(digits) % 3
+    parts = [digits[:first], *(digits[at : at + 3] for at in range(first, len(digits), 3))]
+    return (gap if gap == r"\," else f"{{{gap}}}").join(part for part in parts if part)
 
 
 def _rounded(whole: str, part: str, said: Options) -> tuple[str, str]:
@@ -119,11 +115,7 @@ def unit(text: str, said: Options) -> str:
     ('\\mathrm{km}\\,\\mathrm{s}^{-2}', '\\mathrm{m/s^2}')
     """
     if "\\" not in text:
-        return (
-            rf"\mathrm{{{text.replace('.', chr(92) + ',').replace('~', chr(92) + ',')}}}"
-            if text.strip()
-            else ""
-        )
+        return rf"\mathrm{{{re.sub('[.~]', lambda _: chr(92) + ',', text)}}}" if text.strip() else ""
     parts: list[tuple[str, int]] = []  # (sign, power)
     prefix, power, below = "", 1, False
     reader = Reader(text)
@@ -146,7 +138,8 @@ def unit(text: str, said: Options) -> str:
         elif name == "of":
             parts[-1] = (rf"{parts[-1][0]}_{{\mathrm{{{reader.argument()}}}}}", parts[-1][1])
         elif token.strip() and token not in ("~", ".", "{", "}"):
-            parts.append((_sign(name if token[0] == "\\" else token, prefix), -power if below else power))
+            sign = _sign(name, prefix) if token[0] == "\\" else rf"\mathrm{{{prefix}{token}}}"
+            parts.append((sign, -power if below else power))
             prefix, power, below = "", 1, False
     return _joined(parts, said)
 
@@ -156,8 +149,10 @@ def _sign(name: str, prefix: str) -> str:
         sign = _UNITS[name]
     elif name in _MICRO:
         prefix, sign = r"\mu ", name[1:]
+    elif name in _SHORT:
+        sign = name.replace("ohm", r"\Omega")
     else:
-        sign = name.replace("ohm", r"\Omega") if name in _SHORT else name
+        return rf"\{name}"  # the author's own, or a mistake that the reader of the formula says
     return rf"\mathrm{{{prefix}{sign}}}"
 
 
@@ -181,11 +176,8 @@ def _joined(parts: Sequence[tuple[str, int]], said: Options) -> str:
 
 def _quantity(value: str, of: str, said: Options) -> str:
     shown = unit(of, said)
-    gap = (
-        ""
-        if shown.startswith((r"\mathrm{{}^{\circ}}", r"\mathrm{'"))
-        else said.get("quantity-product", r"\,")
-    )
+    at_once = shown.startswith((r"\mathrm{{}^{\circ}}", r"\mathrm{'"))
+    gap = "" if at_once else said.get("quantity-product", r"\,")
     return f"{number(value, said)}{gap}{shown}" if shown else number(value, said)
 
 
