@@ -189,7 +189,7 @@ def test_footnotes_in_captions_boxes_and_tables(engine: str, fitnotes, write, pr
 
 
 def test_a_comment_that_eats_the_rest_of_a_formula_is_an_error(fitnotes, write, project: Path) -> None:
-    write("note.md", "It is $50% of x$.\n\n$$\na = 1 % one\n  + 2 % two\n$$\n\n$$y % z$$\n")
+    write("note.md", "It is $50% of x$.\n\n$$\na = 1 % one\n  + 2 % two\n$$\n\n$$y % z$$\n\n$5%|w|$\n")
     for command in (
         ["build", "note.md", "--to", "html"],
         ["build", "note.md", "--to", "pdf"],
@@ -200,6 +200,7 @@ def test_a_comment_that_eats_the_rest_of_a_formula_is_an_error(fitnotes, write, 
         said = done.stdout + done.stderr
         assert "of x is not shown" in said
         assert "z is not shown" in said
+        assert "|w| is not shown" in said
         assert "two is not shown" not in said
 
 

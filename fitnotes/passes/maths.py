@@ -269,8 +269,8 @@ class _Formulas:
         if re.search(r"`[^`]+`\{\.?python", element.text):
             message = "a computed value inside a formula: end the formula before it, or compute all of it"
             self.found.problems.append(Problem("macro", message, self.note.shown, line))
-        if (eaten := _EATEN.search(element.text)) and not eaten[2].startswith("|"):
-            message = f"the % begins a comment: {eaten[2].strip()[:40]} is not shown"
+        if eaten := _EATEN.search(element.text):
+            message = f"the % begins a comment: {eaten[1].strip()[:40]} is not shown"
             problem = Problem(
                 "formula", message, self.note.shown, line, "write \\%, or end the line behind the comment"
             )
@@ -405,7 +405,7 @@ def _with_punctuation(element: pf.Element) -> None:
 
 
 # A comment that ends with the formula, on the line of what it hides the rest of: TeX shows neither.
-_EATEN = re.compile(r"((?<!\\)(?:\\\\)*)%([^\n]*\S[^\n]*)\Z")
+_EATEN = re.compile(r"(?<!\\)(?:\\\\)*%([^\n]*\S[^\n]*)\Z")
 
 
 def _before_the_end(text: str, sign: str) -> str:
