@@ -110,20 +110,18 @@ class NoteBuilder:
         """What the writers need, loaded while pandoc reads and blocks run."""
         import panflute  # noqa: F401
 
-        import fitnotes.passes.pipeline
+        import fitnotes.passes.pipeline  # noqa: F401
 
-        asked = [target for target in ("html", "pdf") if target in targets]
-        if not asked or "$" not in note.text:
+        if "$" not in note.text:
             return
-        if "html" in asked:
-            import fitnotes.targets.html.page
-        if "pdf" in asked:
-            import fitnotes.targets.typst.pdf  # noqa: F401
+        asked = [registry.targets()[target] for target in targets]
+        for target in asked:
+            target.writer(self.project.settings.pdf_engine)
         from fitnotes.draw import mathjax
 
-        if not all(
-            self.freshness.known(source, target) for target in asked
-        ):  # formulas that nobody has set yet
+        # Formulas that nobody has set yet, for one that is not LaTeX.
+        fresh = (target for target in asked if not self.freshness.known(source, target.name))
+        if any(not format_.is_tex for target in fresh for format_ in target.formats):
             mathjax.warm()
 
     def _execute(self, source: Source, document: Document, outcome: Outcome) -> Execution:

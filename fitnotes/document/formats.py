@@ -33,9 +33,7 @@ class Format:
     keeps_tags: bool = False  # HTML in the note stays, and so does HTML inside a drawing
     has_own_tables: bool = False  # a table written in HTML becomes one of its own
     draws_mermaid: bool = False  # whoever shows it draws Mermaid
-    numbers_headings: bool = (
-        True  # its writer puts the numbers before them; else they are written into the text
-    )
+    numbers_headings: bool = True  # its writer does; else numbers are written into the text
     instead: str = ""  # the option that would honour what is LaTeX's alone
 
     @property

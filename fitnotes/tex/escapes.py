@@ -18,7 +18,7 @@ WORDS = frozenset(
 )  # fmt: skip
 
 
-# Behind these, and before those, an underscore begins an index; in n\\_samples it is a part of a name.
+# Behind these, and before those, an underscore begins an index; in n\_samples it is a part of a name.
 _SCRIPTED = re.compile(r"(?:^|[^A-Za-z\\])[A-Za-z]$|\\[A-Za-z]+\s*$|[})\]']$|[^\x00-\x7f]$")
 _SCRIPT = re.compile(r"\{|\\[A-Za-z]|[A-Za-z0-9](?![A-Za-z])|[^\x00-\x7f]")
 

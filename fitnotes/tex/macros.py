@@ -26,7 +26,7 @@ _DEFINES = (
 )  # fmt: skip
 DEFINITION = re.compile(r"\\(?:" + "|".join(_DEFINES) + r")(?![A-Za-z@])")
 # Commands that stop lualatex or pdflatex unbraced behind ^ or _ (corpus/bold-unbraced), with the number of their
-# arguments. \\text and \\mathrm do not.
+# arguments. \text and \mathrm do not.
 _ALPHABETS = ("mathbb", "mathcal", "mathfrak", "mathscr")  # with unicode-math alone, which is LaTeX's affair
 _NEEDS_BRACES = {
     **dict.fromkeys(
