@@ -61,7 +61,7 @@ def test_formulas_as_they_stand_in_the_page_compile(tmp_path: Path) -> None:
     codes = [display(made.typst) for made in convert(asked) if made.typst is not None]
     assert sum("#columnwide" in code for code in codes) > 40
     page = tmp_path / "page.typ"
-    page.write_text("\n\n".join([judge.WORDS, *codes]), encoding="utf-8")
+    page.write_text("\n\n".join([judge.typst.WORDS, *codes]), encoding="utf-8")
     assert compile_typst(page).startswith(b"%PDF")
 
 
@@ -218,7 +218,7 @@ def test_formulas_that_no_project_keeps(tmp_path: Path) -> None:
     (made,) = Kept(tmp_path / "file" / "formulas", []).convert([("x", False)])
     assert made.typst is not None
     probe = tmp_path / "probe.typ"
-    probe.write_text(f"{judge.WORDS}\n${made.typst.code}$", encoding="utf-8")
+    probe.write_text(f"{judge.typst.WORDS}\n${made.typst.code}$", encoding="utf-8")
     assert compile_typst(probe).startswith(b"%PDF")
 
 
