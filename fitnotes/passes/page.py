@@ -37,6 +37,15 @@ class Place:
     formats: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Something of a note as a target's text has it: ``kind`` is pandoc's of a formula, "" of what is none."""
+
+    text: str
+    line: int | None
+    kind: str = ""
+
+
 @dataclass(slots=True)
 class Page:
     """A document that steps make into a page of one format.
@@ -67,6 +76,7 @@ class Page:
     maths: Maths = field(default_factory=Maths)
     beside: list[Path] = field(default_factory=list)  # the files that go with it
     met: set[str] = field(default_factory=set)  # the kinds of theorems that are in it
+    placed: list[Placed] = field(default_factory=list)  # formulas and raw TeX in its LaTeX, by number
 
     def __post_init__(self) -> None:
         self.doc = self.document.load(self.format.name)

@@ -57,7 +57,10 @@ def run_latex(engine: str, source: Path, limit: float = TIME_LIMIT) -> tuple[boo
         "openout_any": "p",
         "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0"),
         "FORCE_SOURCE_DATE": "1",
+        # As much of the line in front of an error as there may be.
         "max_print_line": "1000",
+        "error_line": "254",
+        "half_error_line": "239",
     }
     try:
         done = subprocess.run(

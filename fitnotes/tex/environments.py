@@ -219,6 +219,12 @@ def with_tags(text: str, numbers: list[str | None]) -> str:
     return f"\\begin{{{name}{star}}}" + "".join(pieces) + f"\\end{{{name}{star}}}{labels}"
 
 
+def without_numbers(text: str) -> str:
+    """A formula whose rows have no tags, in an environment that does not count."""
+    text = TAG.sub("", text)
+    return re.sub(rf"\\(begin|end)\{{({'|'.join(NUMBERED)})\}}", r"\\\1{\2*}", text)
+
+
 def in_parentheses(number: str) -> str:
     """A row's number as it is shown: ``(2)``, but what ``\\tag*`` gives is shown as it is."""
     return number[1:] if number.startswith(STARRED) else f"({number})"

@@ -117,8 +117,22 @@ CJK_FONTS = ("Noto Serif CJK SC", "Noto Sans CJK SC", "Source Han Serif SC", "Dr
              "FandolSong-Regular",
              "WenQuanYi Zen Hei", "SimSun", "Songti SC")  # fmt: skip
 CJK = re.compile("[\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef]")
+# With one of these the note sees to Chinese, Japanese and Korean by itself.
+CJK_PACKAGES = frozenset(
+    {"CJK", "CJKutf8", "ctex", "xeCJK", "luatexja", "luatexja-fontspec", "luatexko", "kotex"}
+)
+# Lines break between any two characters; babel knows where they may not.
+_CJK_LINES = r"""\ifLuaTeX
+  \makeatletter\@ifpackageloaded{babel}{}{\usepackage[english,shorthands=off]{babel}}\makeatother
+  \babelprovide[import,onchar=ids]{japanese}\babelprovide[import,onchar=ids]{chinese-simplified}
+\fi"""
 
 
+# LaTeX has four levels of a list.
+_LISTS = r"""\usepackage{enumitem}
+\setlistdepth{LEVELS}
+\renewlist{itemize}{itemize}{LEVELS}\setlist[itemize]{label=\textbullet}
+\renewlist{enumerate}{enumerate}{LEVELS}\setlist[enumerate]{label=\arabic*.}"""
 BEAMER = {
     "geometry",
     "hyperref",
@@ -168,8 +182,10 @@ def write(
     parts = [
         _packages(text, have, body, geometry),
         *_helpers(body, beamer),
+        "" if beamer or "enumitem" in have else _lists(body),
         f"\\ifPDFTeX\n{signs}\n\\fi" if signs else "",
-        "" if mainfont else _fonts(body),
+        "" if mainfont or have & CJK_PACKAGES else _fonts(body),
+        _CJK_LINES if CJK.search(body) and not have & CJK_PACKAGES else "",
         own.strip() + (f"\n{UNICODE_MATH}" if "unicode-math" in have else ""),
         defined,
         theorems,
@@ -205,8 +221,18 @@ def _helpers(body: str, beamer: bool) -> list[str]:
         (r"CSLReferences", CITATIONS),
         (r"\\citedon", CITED_ON),
         (r"\\tightlist", TIGHT_LIST),
+        (r"\\[lg]t(?![A-Za-z])", r"\providecommand{\lt}{<}\providecommand{\gt}{>}"),  # as MathJax has them
     )
     return [tex for asked, tex in helpers if re.search(asked, body)]
+
+
+def _lists(body: str) -> str:
+    """More levels of lists, if a ``body`` has more than LaTeX."""
+    depth = most = 0
+    for match in re.finditer(r"\\(begin|end)\{(?:itemize|enumerate|description)\}", body):
+        depth += 1 if match[1] == "begin" else -1
+        most = max(most, depth)
+    return _LISTS.replace("LEVELS", str(most)) if most > 4 else ""
 
 
 def _footnotes(body: str) -> str:

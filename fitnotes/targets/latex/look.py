@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import panflute as pf
 
@@ -13,9 +13,12 @@ from fitnotes.document import nodes
 from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.passes import crossrefs, floats, rawtex, theorems
 from fitnotes.passes.look import Look
-from fitnotes.passes.page import Page
+from fitnotes.passes.maths import formula_key
+from fitnotes.passes.page import Page, Placed
 from fitnotes.passes.pipeline import BOXES, CITATIONS, ROWS, THEOREMS, Step
+from fitnotes.source.note import Cursor
 from fitnotes.store.inputs import file_hash
+from fitnotes.targets.latex.places import marked
 from fitnotes.tex import environments, unicode
 from fitnotes.tex.macros import brace_scripts
 
@@ -56,6 +59,8 @@ class _Writing:
 
     page: Page
     plain: bool
+    cursor: Cursor
+    seen: dict[str, int] = field(default_factory=dict)  # how often each formula has come
 
     def visit(self, element: pf.Element) -> Change:
         if isinstance(element, pf.Math):
@@ -70,19 +75,32 @@ class _Writing:
         return None
 
     def _formula(self, element: pf.Element) -> Change:
+        line = self._line(element.text)
         text = brace_scripts(element.text, self.page.preamble.macros)
         text = unicode.mathematical(environments.INNER_REFERENCE.sub(self._inner, text))
-        if environments.ENVIRONMENT.match(text):
+        text = marked(self.page, Placed(text, line, element.format))
+        if environments.ENVIRONMENT.match(element.text):
             return pf.RawInline(f"\n{text}\n", format="latex")
         element.text = text
         return None
 
+    def _line(self, formula: str) -> int | None:
+        """Where a formula stands; one that the note has several times comes in its order."""
+        key = formula_key(formula)
+        places = self.page.maths.written.get(key, [])
+        nth = self.seen[key] = self.seen.get(key, -1) + 1
+        return places[min(nth, len(places) - 1)][0] if places else None
+
     def _raw(self, element: pf.Element) -> Change:
+        line = self.cursor.line_of(element.text)
         match = rawtex.REFERENCE.match(element.text.strip())
         if match and not isinstance(element, pf.RawBlock):
             return self._reference(element, match)
         text = environments.INNER_REFERENCE.sub(self._inner, element.text)
-        element.text = _place_graphics(theorems.protect_titles(text, self.page.theorems), self.page)
+        text = _place_graphics(theorems.protect_titles(text, self.page.theorems), self.page)
+        if line is not None and "\\" in text:
+            text = marked(self.page, Placed(text, line))
+        element.text = text
         return None
 
     def _inner(self, match: re.Match[str]) -> str:
@@ -114,9 +132,39 @@ class _Writing:
         return out
 
 
+_STYLES = {"LowerRoman": "roman", "UpperRoman": "Roman", "LowerAlpha": "alph", "UpperAlpha": "Alph"}
+_ENDS = {"OneParen": ("", ")"), "TwoParens": ("(", ")")}
+_COUNTERS = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
+
+
+def _deep_list(element: pf.Element) -> Change:
+    """A numbered list below four others, whose first number pandoc leaves out (test_latex.py:
+    test_lists_are_as_deep_as_written)."""
+    if not isinstance(element, pf.OrderedList):
+        return None
+    level, above = 1, element.parent
+    while above is not None:
+        level += isinstance(above, pf.OrderedList)
+        above = above.parent
+    if not 4 < level < len(_COUNTERS) or element.start == 1:
+        return None
+    counter = f"enum{_COUNTERS[level]}"
+    left, right = _ENDS.get(element.delimiter, ("", "."))
+    style = _STYLES.get(element.style, "arabic")
+    start = (
+        f"\\begin{{enumerate}}\n\\def\\label{counter}{{{left}\\{style}{{{counter}}}{right}}}\n"
+        f"\\setcounter{{{counter}}}{{{element.start - 1}}}"
+    )
+    made: Elements = [pf.RawBlock(start, format="latex")]
+    for item in element.content:
+        made += [pf.RawBlock("\\item", format="latex"), *item.content]
+    return [*made, pf.RawBlock("\\end{enumerate}", format="latex")]
+
+
 def _write(page: Page, *, plain: bool) -> None:
+    walk(page.doc, _deep_list, pf.OrderedList)
     kinds = (pf.Math, pf.RawInline, pf.RawBlock, pf.Span, pf.CodeBlock)
-    walk(page.doc, _Writing(page, plain).visit, *kinds, metadata=True)
+    walk(page.doc, _Writing(page, plain, Cursor(page.note)).visit, *kinds, metadata=True)
 
 
 def _parts(page: Page) -> None:

@@ -7,6 +7,7 @@ shell escape and reads no file outside its folder.
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from fitnotes.document import pandoc
@@ -16,12 +17,15 @@ from fitnotes.errors import ConversionError
 from fitnotes.passes.page import Page
 from fitnotes.passes.pipeline import compose, take
 from fitnotes.store.files import write_atomically
-from fitnotes.targets.latex import LATEX
+from fitnotes.targets.latex import LATEX, places
 from fitnotes.targets.latex.document import latex
 from fitnotes.targets.latex.look import LOOK, steps
-from fitnotes.targets.latex.repair import reason_and_line, repaired
+from fitnotes.targets.latex.repair import repaired, stopped
+from fitnotes.targets.latex.wide import narrowed
 from fitnotes.targets.registry import Job
-from fitnotes.tex.engines import find_engine, run_latex
+from fitnotes.tex.engines import find_engine, how_to_install, run_latex
+from fitnotes.tex.packages import CJK, CJK_PACKAGES
+from fitnotes.tex.tokens import packages
 
 REPAIRS = 25  # at most so many things that LaTeX stops at are taken out of its way
 STEPS = steps(plain=False)
@@ -32,7 +36,8 @@ def write(job: Job) -> Page:
     find_engine(job.engine)  # before anything is made for it
     with pandoc.scratch_folder() as folder:
         page = latex_page(job, folder)
-        typeset(page, latex(page, []), job.engine, folder)
+        text = latex(page, [])
+        typeset(page, text, engine_for(page, text, job.engine), folder)
         write_atomically(job.page, (folder / "note.pdf").read_bytes())
     return page
 
@@ -45,18 +50,46 @@ def latex_page(job: Job, folder: Path, *, deck: bool = False) -> Page:
     return page
 
 
-def typeset(page: Page, text: str, engine: str, folder: Path) -> tuple[str, str]:
-    """Makes ``folder``/note.pdf. Returns the text that LaTeX took, without what it stopped at, and its log."""
+def engine_for(page: Page, text: str, engine: str) -> str:
+    """The engine that sets a text: Chinese, Japanese and Korean need lualatex. Raises ConversionError if it is not
+    there."""
+    own = packages(page.preamble.tex) & CJK_PACKAGES or "mainfont" in page.doc.metadata.content
+    signs = (
+        []
+        if own or engine in ("lualatex", "tectonic")
+        else CJK.findall(text.split("\\begin{document}", 1)[1])
+    )
+    if not signs:
+        return engine
+    first = [*dict.fromkeys(sign for sign in signs if sign.isalnum())][:3]
+    shown = f"{len(signs)} Chinese, Japanese or Korean characters ({', '.join(first)} …)"
+    line = page.note.line_of(signs[0])
+    if shutil.which("lualatex"):
+        page.say("glyph", f"{engine} has no fonts for {shown}: lualatex is used", line)
+        return "lualatex"
+    hint = f"use typst; or lualatex ({how_to_install('lualatex')})"
+    raise ConversionError(f"{engine} has no fonts for {shown}", path=page.note.shown, line=line, hint=hint)
+
+
+def typeset(page: Page, text: str, engine: str, folder: Path, runs: int = 4) -> tuple[str, str]:
+    """Makes ``folder``/note.pdf. Returns the text that LaTeX took, without what it stopped at, and its log.
+
+    ``runs``: at most so many, until references have settled.
+    """
     source = folder / "note.tex"
     for _ in range(REPAIRS):
-        source.write_text(text, encoding="utf-8")
+        source.write_text(places.DEFINITION + text, encoding="utf-8")
         try:
-            return text, run_until_settled(engine, source, page)
+            log = run_until_settled(engine, source, page, runs)
         except LatexFailed as failure:
             mended = repaired(failure.log, text, page, engine)
             if mended is None or mended == text:
-                raise reason_and_line(engine, failure.log, source, page) from None
-            text = mended
+                raise stopped(engine, failure.log, text, page) from None
+        else:
+            mended = narrowed(log, text, page, engine)
+            if mended == text:
+                return text, log
+        text = mended
     raise ConversionError(f"{engine}: more than {REPAIRS} errors", path=page.note.shown)
 
 
@@ -66,9 +99,9 @@ class LatexFailed(Exception):
         self.log = log
 
 
-def run_until_settled(engine: str, source: Path, page: Page) -> str:
+def run_until_settled(engine: str, source: Path, page: Page, runs: int) -> str:
     """The log of the last run."""
-    for turn in range(4):
+    for turn in range(runs):
         try:
             good, log = run_latex(engine, source)
         except ConversionError as error:

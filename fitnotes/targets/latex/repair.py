@@ -3,39 +3,57 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+from fitnotes.draw import mathjax
 from fitnotes.errors import ConversionError
-from fitnotes.passes.page import Page
+from fitnotes.passes.page import Page, Placed
+from fitnotes.targets.latex import places
+from fitnotes.tex import environments
+from fitnotes.tex.macros import MacroError, expand, learn
+from fitnotes.tex.portable import portable
 from fitnotes.tex.tokens import calls
+
+SIZE = 11  # pt, as in the template
 
 
 def repaired(log: str, text: str, page: Page, engine: str) -> str | None:
     """The document without what LaTeX has just stopped at, which is said; None where this knows no help.
 
-    An unknown command shows as its name: a warning in prose, as in the other targets, an error in a formula.
+    A formula becomes the picture that MathJax makes of it. An unknown command in prose shows as its name, as in the
+    other targets; one in a formula that MathJax does not know either is an error.
     """
-    reason = next((line[2:].strip() for line in log.split("\n") if line.startswith("! ")), "")
+    reason = _reason(log)
+    at = places.spot(page, log, text)
 
     def say(message: str, name: str, hint: str | None = None, *, wrong: bool = False) -> None:
-        page.say("latex-formula" if wrong else "latex", f"{engine}: {message}", page.note.line_of(name), hint)
+        code = "latex-formula" if wrong else "latex"
+        line = at.line(page, name) if at.placed else page.note.line_of(name)
+        page.say(code, f"{engine}: {message}", line, hint)
 
     def insert(lines: str) -> str:
         return text.replace("\\begin{document}", f"{lines}\n\\begin{{document}}", 1)
 
+    unknown = _unknown(log) if reason.startswith("Undefined control sequence") else ""
+    if at.placed and at.placed.kind and at.inside:
+        pictures = _pictures(page, text, at, unknown)
+        for number, picture in pictures.items():
+            placed = page.placed[number]
+            what = f"does not know {unknown}" if unknown else f"stops ({reason.rstrip('.')})"
+            line = places.Spot(placed).line(page, unknown)
+            page.say("latex", f"{engine}: it {what}: the formula is a picture", line)
+            text = places.replaced(text, number, placed, picture)
+        if pictures:
+            return _with_graphics(text)
     if reason.startswith("Undefined control sequence"):
-        # TeX breaks the line of its context behind the command.
-        context = re.search(r"^! Undefined control sequence\..*\n(.*)$", log, re.MULTILINE)
-        names = re.findall(r"\\[A-Za-z@]+", context[1]) if context else []
-        name = names[-1] if names else ""
-        if not name or name in ("\\begin", "\\end"):
+        if not unknown or unknown in ("\\begin", "\\end"):
             return None
-        in_formula = name in page.formula_names
-        say(f"it does not know {name}, whose name is shown", name, wrong=in_formula)
-        return insert(f"\\providecommand{{{name}}}{{\\texttt{{\\string{name}}}}}")
+        in_formula = unknown in page.formula_names
+        say(f"it does not know {unknown}, whose name is shown", unknown, wrong=in_formula)
+        return insert(f"\\providecommand{{{unknown}}}{{\\texttt{{\\string{unknown}}}}}")
     if match := re.match(r"Package babel Error: Unknown option '(\w+)'", reason):
-        say(f"babel has no {match[1]} here: hyphenation and names are English", "lang")
-        return re.sub(r"\\usepackage\[[^\]]*\]\{babel\}\n?", "", text)
+        if match[1] not in ("chinese", "japanese", "korean"):  # which have no hyphens
+            say(f"babel has no {match[1]} here: hyphenation and names are English", "lang")
+        return re.sub(r"\\usepackage\[[^\]]*\]\{babel\}\n?", "", text, count=1)
     if match := re.match(r"LaTeX Error: Environment (\S+) undefined", reason):
         say(f"it does not know the environment {match[1]}; what is in it is shown", f"\\begin{{{match[1]}}}")
         return insert(f"\\newenvironment{{{match[1]}}}{{\\par\\texttt{{[{match[1]}]}} }}{{\\par}}")
@@ -68,22 +86,81 @@ def _without_package(text: str, package: str) -> str:
     return text
 
 
-def reason_and_line(engine: str, log: str, source: Path, page: Page) -> ConversionError:
+def formula_picture(page: Page, placed: Placed) -> str | None:
+    """A formula as a picture by MathJax, on its line and with its number; None if it has several numbers, or if MathJax
+    does not take it."""
+    display = placed.kind == "DisplayMath"
+    tex, labels = environments.take_labels(placed.text)
+    macros = page.preamble.macros.copy()
+    learn("\n".join(page.maths.definitions), macros)
+    try:
+        tex = portable(expand(tex, macros))
+    except MacroError:
+        return None
+    numbers = [number for number in environments.row_numbers(tex, lambda: "")[0] if number is not None]
+    if display and len(numbers) > 1:
+        return None
+    made = mathjax.typeset([(environments.without_numbers(tex), display)], page.packages)[0]
+    if made.error:
+        return None
+    svg, width, depth = mathjax.picture(made.svg, SIZE)
+    address = page.media.add(svg.encode(), ".svg", "formula")
+    graphic = f"\\includegraphics[width={width:.2f}pt]{{{address}}}"
+    if not display:
+        return f"\\raisebox{{{-depth:.2f}pt}}{{{graphic}}}"
+    ends = "".join(f"\\label{{{label}}}" for label in labels)
+    if numbers and numbers[0]:
+        star, number = (
+            "*" * numbers[0].startswith(environments.STARRED),
+            numbers[0].lstrip(environments.STARRED),
+        )
+        ends = f"\\tag{star}{{{number}}}{ends}"
+    name = "equation" if numbers else "equation*"
+    return f"\\begin{{{name}}}\\vcenter{{\\hbox{{{graphic}}}}}{ends}\\end{{{name}}}"
+
+
+def _pictures(page: Page, text: str, at: places.Spot, unknown: str) -> dict[int, str]:
+    """The formula at which LaTeX has stopped as a picture, and all others that have the command that it does not know;
+    none if the first cannot be one."""
+    numbers = [at.number]
+    if unknown:
+        has = re.compile(re.escape(unknown) + "(?![A-Za-z@])")
+        numbers += [
+            n for n, placed in enumerate(page.placed)
+            if n != at.number and placed.kind and has.search(placed.text) and places.mark(n) in text
+        ]  # fmt: skip
+    made = {n: formula_picture(page, page.placed[n]) for n in numbers}
+    return {n: picture for n, picture in made.items() if picture} if made[at.number] else {}
+
+
+def _with_graphics(text: str) -> str:
+    if "{graphicx}" in text:
+        return text
+    return text.replace("\\begin{document}", "\\usepackage{graphicx}\n\\begin{document}", 1)
+
+
+def _reason(log: str) -> str:
+    return next((line[2:].strip() for line in log.split("\n") if line.startswith("! ")), "")
+
+
+def _unknown(log: str) -> str:
+    """The command that LaTeX does not know: it breaks the line of its context behind it."""
+    context = re.search(r"^! Undefined control sequence\..*\n(.*)$", log, re.MULTILINE)
+    names = re.findall(r"\\[A-Za-z@]+", context[1]) if context else []
+    return names[-1] if names else ""
+
+
+def stopped(engine: str, log: str, text: str, page: Page) -> ConversionError:
     """LaTeX's reason and the note's line, instead of the log."""
-    note = page.note
-    reason = next((line[2:].strip() for line in log.split("\n") if line.startswith("! ")), "it failed")
-    line = None
-    if place := re.search(r"^l\.(\d+) ?(.*)$", log, re.MULTILINE):
-        tex = source.read_text(encoding="utf-8").split("\n")
-        number = int(place[1])
-        for text in (place[2], *reversed(tex[max(number - 6, 0) : number])):
-            for part in sorted(re.split(r"[{}$]|\\\\", text), key=len, reverse=True):
-                if len(part.strip()) > 3 and part.strip() in note.text:
-                    line = note.line_of(part)
-                    break
-            if line:
+    at = places.spot(page, log, text)
+    reason = _reason(log) or "it failed"
+    line = at.line(page)
+    if not at.inside:  # in prose: its own words, behind the last formula
+        for part in sorted(re.split(r"[{}$]|\\\\", at.words), key=len, reverse=True):
+            if len(part.strip()) > 3 and part.strip() in page.note.text:
+                line = page.note.line_of(part, after=(line or 1) - 1)
                 break
-        reason += f" (near: {place[2].strip()[-60:]})" if place[2].strip() else ""
+    reason += f" (near: {places.without_marks(at.words).strip()[-60:]})" if at.words.strip() else ""
     package = re.search(r"File `([^']+)' not found", reason)
     hint = f"install the LaTeX package that has {package[1]}" if package else None
-    return ConversionError(f"{engine}: {reason}", path=note.shown, line=line, hint=hint)
+    return ConversionError(f"{engine}: {reason}", path=page.note.shown, line=line, hint=hint)

@@ -39,10 +39,12 @@ def write(job: Job) -> Page:
         page = pdf.latex_page(job, folder, deck=True)
         slides = split(page)
         page.doc.content = [block for slide in slides for block in _frame(slide)]
-        text, log = pdf.typeset(page, latex(page, _variables(page), beamer=True), job.engine, folder)
+        text = latex(page, _variables(page), beamer=True)
+        engine = pdf.engine_for(page, text, job.engine)
+        text, log = pdf.typeset(page, text, engine, folder)
         shrunk = _shrunk(page, slides, text, log)
         if shrunk != text:
-            pdf.typeset(page, shrunk, job.engine, folder)
+            pdf.typeset(page, shrunk, engine, folder)
         write_atomically(job.page, (folder / "note.pdf").read_bytes())
     return page
 

@@ -7,7 +7,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,7 +111,8 @@ def _read(line: str) -> Converted | None:
 
 def _picture(formula: Formula, media: Media, extra: Sequence[str]) -> tuple[str, str]:
     """The formula set by MathJax as a Typst image, and the reason where MathJax cannot either."""
-    result = mathjax.typeset([(_untagged(formula.tex), formula.display)], extra)[0]
+    # The number is set by Typst beside the picture.
+    result = mathjax.typeset([(environments.without_numbers(formula.tex), formula.display)], extra)[0]
     if result.error:
         return "", result.error
     svg, width, depth = mathjax.picture(result.svg, SIZE)
@@ -128,12 +128,6 @@ def _picture(formula: Formula, media: Media, extra: Sequence[str]) -> tuple[str,
         number = f"place(right + horizon, {json.dumps(numbers, ensure_ascii=False)})"
         body = f"#block(width: 100%)[{body}#{number}]"
     return body, ""
-
-
-def _untagged(tex: str) -> str:
-    """Starred environments and no tags: the number is set by Typst beside the picture."""
-    tex = environments.TAG.sub("", tex)
-    return re.sub(rf"\\(begin|end)\{{({'|'.join(environments.NUMBERED)})\}}", r"\\\1{\2*}", tex)
 
 
 def _inline(made: maths.Typst) -> str:

@@ -1,0 +1,204 @@
+"""LaTeX: what it does not take, on the note's own lines; what runs off its page; what it has no fonts for."""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Run, needs
+from test_pages import words
+
+pytestmark = [pytest.mark.slow, needs("pdflatex"), needs("lualatex")]
+BAD = r"\enclose{circle}{z}"  # MathJax takes it, LaTeX does not
+
+
+def places() -> dict[str, str]:
+    """Where a formula may stand: text with FORMULA in its first line."""
+    return {
+        "paragraph": "Words FORMULA and $x$ more words $y$.",
+        "display": "FORMULA_DISPLAY",
+        "list": "- a FORMULA\n  - b $x$",
+        "quote": "> quoted FORMULA, $x$",
+        "cell": "| FORMULA | b |\n|---|---|\n| $x$ | 2 |",
+        "note": "Words.[^n]\n\n[^n]: FORMULA in a note.",
+        "inline note": "Words^[FORMULA in a note] and more.",
+        "heading": "## About FORMULA",
+        "callout": "::: {.callout-note}\nFORMULA $x$\n:::",
+        "align": "\\begin{align*}\nx &= y \\\\\n&= BODY\n\\end{align*}",
+        "theorem": "::: {.theorem}\nFORMULA holds.\n:::",
+    }
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_messages_have_the_line_of_the_note(seed: int, fitnotes: Run, write, project: Path) -> None:
+    chance = random.Random(seed)
+    blocks = ["---\ntitle: T\nheader-includes: |\n  \\newcommand{\\half}[1]{\\frac{#1}{2}}\n---", "Text $z$."]
+    wanted: list[int] = []
+    kinds = places()
+    for n, kind in enumerate(chance.sample(sorted(kinds), 6)):
+        for _ in range(chance.randrange(4)):
+            blocks.append(
+                chance.choice(["Text $z$ and $\\half{x}$.", "$$z = \\half{y}$$", "A line\nand $z$ one."])
+            )
+        line = "\n\n".join(blocks).count("\n") + 3
+        block = kinds[kind].replace("[^n]", f"[^n{n}]")
+        for mark, tex in (
+            ("FORMULA_DISPLAY", f"$${BAD} + {n}$$"),
+            ("FORMULA", f"${BAD}_{{{n}}}$"),
+            ("BODY", f"{BAD} + {n}"),
+        ):
+            if mark in block:
+                wanted.append(line + block[: block.index(mark)].count("\n"))
+                block = block.replace(mark, tex)
+        blocks.append(block)
+    write("note.md", "\n\n".join(blocks) + "\n")
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")
+    said = [
+        int(n)
+        for n in re.findall(r"note\.md:(\d+): warning: pdflatex: it does not know \\enclose", done.stderr)
+    ]
+    assert sorted(said) == wanted, done.stderr
+    assert done.returncode == 0
+
+
+def test_what_latex_does_not_take_is_shown_as_in_the_browser(fitnotes: Run, write, project: Path) -> None:
+    write(
+        "note.md",
+        "---\nheader-includes: |\n  \\newcommand{\\R}{\\mathbb{R}}\n---\n\n"
+        "A $\\R \\bbox[red]{x}$ and\n\n$$\\left( \\frac{a}{b} \\\\ c \\right)$$\n\n"
+        "\\begin{equation} \\enclose{circle}{x} \\label{eq:x} \\end{equation}\n\n"
+        "By \\eqref{eq:x} and $$\\unicode{x41} \\tag{T}$$ it is so. Also $\\lt$.\n",
+    )
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "lualatex")
+    assert done.returncode == 0, done.stderr
+    said = re.findall(r"note\.md:(\d+): warning: lualatex: (.*): the formula is a picture", done.stderr)
+    assert said == [
+        ("6", "it does not know \\bbox"), ("8", "it stops (Missing \\right. inserted)"),
+        ("10", "it does not know \\enclose"), ("12", "it does not know \\unicode"),
+    ]  # fmt: skip
+    text = words(project / "_build" / "pdf" / "note.pdf")
+    assert "By (1)" in text
+    assert "(T)" in text
+    assert "Also <" in text
+
+
+def test_tex_files_are_checked_as_pdfs_are(fitnotes: Run, write, project: Path) -> None:
+    write("note.md", f"Text.\n\nA ${BAD}$ and \\foo{{x}}.\n\nAnd $\\nocommand$.\n")
+    pdf = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "lualatex")
+    tex = fitnotes("build", "note.md", "--to", "tex")
+    heard = [
+        sorted(line for line in run.stderr.split("\n") if line.startswith("note.md:")) for run in (pdf, tex)
+    ]
+    assert heard[0] == heard[1]
+    assert [line.split(":")[1] for line in heard[1]] == ["3", "3", "5"]
+    assert (pdf.returncode, tex.returncode) == (1, 1)
+    shutil.copytree(project / "_build" / "tex", project / "alone")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "note.tex"]
+    assert subprocess.run(command, cwd=project / "alone", capture_output=True, check=False).returncode == 0
+    assert "fitnotesat" not in (project / "alone" / "note.tex").read_text(encoding="utf-8")
+
+
+def test_lists_are_as_deep_as_written(fitnotes: Run, write, project: Path) -> None:
+    bullets = [f"{'  ' * n}- bullet{n}" for n in range(8)]
+    numbers = [f"{'    ' * n}{n + 2}. number{n}" for n in range(6)]
+    write("note.md", "\n".join(bullets) + "\n\nText.\n\n" + "\n".join(numbers) + "\n")
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")
+    assert (done.returncode, done.stderr) == (0, "")
+    text = words(project / "_build" / "pdf" / "note.pdf")
+    assert all(f"bullet{n}" in text for n in range(8))
+    assert [int(n) for n in re.findall(r"(\d+)\. number", text)] == [2, 3, 4, 5, 6, 7]
+
+
+# --------------------------------------------------------------------------------------------------
+# What is wider than its line
+
+WIDE = " + ".join(f"a_{{{n}}}" for n in range(40))
+
+
+def ink(pdf: Path) -> Iterator[tuple[float, str]]:
+    """The right edge of each character, in pt, and the character."""
+    from pdfminer.high_level import extract_pages
+    from pdfminer.layout import LTChar
+
+    def inside(item: object) -> Iterator[tuple[float, str]]:
+        if isinstance(item, LTChar):
+            yield item.x1, item.get_text()
+        elif hasattr(item, "__iter__"):
+            for child in item:
+                yield from inside(child)
+
+    for page in extract_pages(io.BytesIO(pdf.read_bytes())):
+        yield from inside(page)
+
+
+EDGE = 595.3 - 2.6 / 2.54 * 72 + 2  # of the text on A4
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        f"$${WIDE}$$",
+        f"\\begin{{equation}} {WIDE} \\end{{equation}}",
+        f"\\begin{{align}} x &= {WIDE} \\\\ y &= z \\end{{align}}",
+        f"$$ {WIDE} \\tag{{T}}$$",
+        f"- In a list\n\n  $${WIDE}$$",
+        f"\\begin{{gather*}} {WIDE} \\\\ {WIDE[:40]} \\end{{gather*}}",
+    ],
+)
+def test_wide_displays_are_set_smaller(formula: str, fitnotes: Run, write, project: Path) -> None:
+    write("note.md", f"Text.\n\n{formula}\n\nMore.\n")
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")
+    assert done.returncode == 0, done.stderr
+    line = 5 if formula.startswith("-") else 3
+    assert re.search(
+        rf"note\.md:{line}: warning: pdflatex: the formula is \d+ pt wider than the text", done.stderr
+    )
+    assert max(right for right, _ in ink(project / "_build" / "pdf" / "note.pdf")) < EDGE
+    assert words(project / "_build" / "pdf" / "note.pdf").replace(" ", "").count("39") >= 1
+
+
+CHINESE = (
+    "这是一个很长的中文段落，用来测试换行是否正确。我们希望文字不会超出页面的右边界，而是在合适的地方换行。"
+    * 3
+)
+JAPANESE = (
+    "日本語の段落も同じように改行されるべきです。カタカナとひらがなと漢字、長い文章を書いて、ページの右端を超えない。"
+    * 3
+)
+
+
+@pytest.mark.parametrize("language", ["", "zh", "ja", "en"])
+def test_chinese_and_japanese_lines_break(language: str, fitnotes: Run, write, project: Path) -> None:
+    header = f"---\nlang: {language}\n---\n\n" if language else ""
+    write("note.md", f"{header}{CHINESE}\n\n{JAPANESE}\n")
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "lualatex")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = [*ink(project / "_build" / "pdf" / "note.pdf")]
+    assert max(right for right, _ in found) < EDGE + 4
+    assert "".join(char for _, char in found).count("换") == 6
+
+
+def test_engines_without_chinese_give_way_to_one_with_it(fitnotes: Run, write, project: Path) -> None:
+    write("note.md", "Text.\n\n中文 words 中文.\n")
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")
+    assert done.returncode == 0
+    expected = (
+        "note.md:3: warning: pdflatex has no fonts for 4 Chinese, Japanese or Korean characters (中, 文 …)"
+    )
+    assert f"{expected}: lualatex is used" in done.stderr
+    assert "中文" in words(project / "_build" / "pdf" / "note.pdf").replace(" ", "")
+
+
+def test_bold_greek_is_there(fitnotes: Run, write, project: Path) -> None:
+    write("note.md", "A $\\mathbf{\\Sigma}$ and $\\mathrm{\\Gamma}$.\n")
+    for engine in ("lualatex", "pdflatex"):
+        assert fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", engine).returncode == 0
+        text = words(project / "_build" / "pdf" / "note.pdf")
+        assert "Σ" in text
+        assert "Γ" in text
