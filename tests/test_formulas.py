@@ -6,9 +6,10 @@ from pathlib import Path
 
 import judge
 import pytest
-from conftest import ROOT
+from conftest import ROOT, needs
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
+from judge.drawing import PICTURE
 
 from fitnotes.draw import mathjax
 from fitnotes.targets.typst import maths
@@ -23,10 +24,10 @@ NOTES = [
 ]
 
 
-def exceptions() -> dict[str, str]:
+def exceptions(file: str = "exceptions.txt") -> dict[str, str]:
     """Formulas that may differ, and why: headings with a reason, and below each its formulas."""
     found, reason = {}, ""
-    for line in (FORMULAS / "exceptions.txt").read_text(encoding="utf-8").split("\n"):
+    for line in (FORMULAS / file).read_text(encoding="utf-8").split("\n"):
         if line.startswith("## "):
             reason = line[3:]
         elif line.strip() and not line.startswith("#"):
@@ -50,6 +51,30 @@ def test_formulas_of_others_are_the_same_in_typst(name: str) -> None:
     assert len(formulas) > 80
     wrong = told(judge.judge([(tex, True) for tex in formulas]))
     known = exceptions()
+    assert {tex: found for tex, found in wrong.items() if tex not in known} == {}
+    assert [tex for tex in known if tex in formulas and tex not in wrong] == [], "no exceptions any more"
+
+
+@pytest.mark.slow
+@needs("lualatex")
+@needs("pdftocairo")
+def test_formulas_of_all_notes_are_the_same_in_latex(tmp_path: Path) -> None:
+    formulas = judge.of_notes(sorted(NOTES), tmp_path)
+    wrong = told(judge.judge(formulas, by="latex"))
+    known = exceptions("latex.txt")
+    assert {tex: found for tex, found in wrong.items() if tex not in known} == {}
+
+
+@pytest.mark.slow
+@needs("lualatex")
+@needs("pdftocairo")
+@pytest.mark.parametrize("name", ["katex", "mathjax"])
+def test_formulas_of_others_are_the_same_in_latex(name: str) -> None:
+    """Those that LaTeX does not take, which are pictures, are not compared."""
+    formulas = judge.read(FORMULAS / f"{name}.txt")
+    rows = judge.judge([(tex, True) for tex in formulas], by="latex")
+    assert sum(other.error != PICTURE for _, _, other, _ in rows) > 0.7 * len(rows)
+    wrong, known = told(rows), exceptions("latex.txt")
     assert {tex: found for tex, found in wrong.items() if tex not in known} == {}
     assert [tex for tex in known if tex in formulas and tex not in wrong] == [], "no exceptions any more"
 

@@ -202,3 +202,28 @@ def test_bold_greek_is_there(fitnotes: Run, write, project: Path) -> None:
         text = words(project / "_build" / "pdf" / "note.pdf")
         assert "Σ" in text
         assert "Γ" in text
+
+
+def test_alphabets_show_what_the_browser_shows(fitnotes: Run, write, project: Path) -> None:
+    """LaTeX has other signs in the places of letters that its fonts lack, and says nothing."""
+    macros = "  \\newcommand{\\one}{\\mathbb{1}}\n  \\newcommand{\\s}[1]{\\mathcal{#1}}\n"
+    header = f"---\nheader-includes: |\n{macros}---\n\n"
+    write(
+        "note.md",
+        f"{header}A $\\one_A \\mathbb{{1}} \\mathbb{{R}} \\mathcal{{L}} \\mathscr{{A}}$.\n\n"
+        "B $\\s{f}$ and $\\s{F}$.\n\nC $\\mathbb{ab}$, $\\mathcal 2$, ${\\cal x}$.\n\n"
+        "D $\\mathbf{\\vec{v}} \\textdagger \\mathrm{für} 𝐀𝜶$.\n\nE $\\Huge x$.\n",
+    )
+    for engine in ("lualatex", "pdflatex"):
+        done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", engine)
+        assert done.returncode == 0, done.stderr
+        lines = [
+            int(n) for n in re.findall(r"note\.md:(\d+): warning: .*: the formula is a picture", done.stderr)
+        ]
+        assert lines == [9, 11, 11, 11, 15], done.stderr
+        text = words(project / "_build" / "pdf" / "note.pdf").replace(" ", "")
+        assert re.search("D⃗v†fürAα|Dv⃗†fürAα|D⃗?v.?†fürAα", text), text
+        assert "~" not in text
+        assert "˜" not in text
+        for wrong in "⊮⊣∞⊪":
+            assert wrong not in text

@@ -111,6 +111,18 @@ FALLBACK = r"""\ifLuaTeX
   \setmonofont{Latin Modern Mono}[RawFeature={fallback=notesmono}]
   \setmainfont{Latin Modern Roman}[RawFeature={fallback=notesserif}]
 \fi"""
+# \\mathbb{1}: its font has capitals only.
+_ONE = r"""\IfFileExists{dsfont.sty}{\usepackage{dsfont}\newcommand{\doublestruckone}{\mathds{1}}}%
+  {\newcommand{\doublestruckone}{\mathrm{1\mkern-4mu l}}}
+\let\mathbbletters\mathbb
+\protected\def\mathbb#1{\def\asked{#1}\def\one{1}\ifx\asked\one\doublestruckone\else\mathbbletters{#1}\fi}"""
+# Inside \\mathbf it would be a tilde.
+_VEC = r'\protected\def\vec{\mathaccent"017E }'
+# With one of these, alphabets are what the note makes of them.
+ALPHABETS = frozenset({
+    "unicode-math", "mathalpha", "mathalfa", "bbold", "dutchcal", "boondox-cal", "eucal", "euscript", "mathspec",
+    "newtxmath", "newpxmath", "fourier", "libertinust1math", "stix", "stix2", "lucimatx",
+})  # fmt: skip
 # Fonts with what Latin Modern lacks; those for Chinese, Japanese and Korean are looked for where they are needed.
 FONTS = (("mono", "DejaVu Sans Mono"), ("serif", "DejaVu Serif"), ("serif", "DejaVu Sans"))
 CJK_FONTS = ("Noto Serif CJK SC", "Noto Sans CJK SC", "Source Han Serif SC", "Droid Sans Fallback",
@@ -186,8 +198,10 @@ def write(
         f"\\ifPDFTeX\n{signs}\n\\fi" if signs else "",
         "" if mainfont or have & CJK_PACKAGES else _fonts(body),
         _CJK_LINES if CJK.search(body) and not have & CJK_PACKAGES else "",
+        _VEC if "\\vec" in text and not have & ALPHABETS else "",
         own.strip() + (f"\n{UNICODE_MATH}" if "unicode-math" in have else ""),
         defined,
+        _ONE if re.search(r"\\mathbb\s*\{?\s*1", text) and not have & ALPHABETS else "",
         theorems,
     ]
     return "\n".join(part for part in parts if part.strip())

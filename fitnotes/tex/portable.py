@@ -21,6 +21,8 @@ _LETTERS = {
     "l": "ł", "L": "Ł",
 }  # fmt: skip
 _LETTER = re.compile(rf"\\({'|'.join(_LETTERS)})(?![A-Za-z])")
+# As mathtools has them since 2022.
+_COLON = re.compile(r"\\(coloneq|Coloneq|eqcolon|Eqcolon)(?![A-Za-z])")
 # {\bf x} and {a \over b}, which LaTeX has better words for (corpus/old-style).
 _OLD_FONT = re.compile(r"\{\s*\\(bf|rm|it|cal|sf|tt)(?![A-Za-z])\s*" + BALANCED + r"\}")
 _OVER = re.compile(r"\{" + BALANCED + r"\\over(?![A-Za-z])" + BALANCED + r"\}")
@@ -55,6 +57,7 @@ def portable(text: str) -> str:
     text = re.sub(r"\\(?:qedhere|require\s*\{[^}]*\})(?![A-Za-z])", "", text)
     text = re.sub(r"\\(vcentcolon|[lr]l?r?bracket)(?![A-Za-z])", lambda m: _SIGNS.get(m[1], m[0]), text)
     text = _LETTER.sub(lambda m: rf"\text{{{_LETTERS[m[1]]}}}", text)
+    text = _COLON.sub(lambda m: rf"\{m[1].replace('eq', 'eqq')}", text)
     text = _OLD_FONT.sub(lambda m: f"\\math{m[1]}{{{m[2]}}}", text)
     text = _OVER.sub(r"\\frac{\1}{\2}", text)
     text = re.sub(r"\\ensuremath\s*\{" + BALANCED + r"\}", r"\1", text)

@@ -98,7 +98,9 @@ def mathematical(tex: str) -> str:
     r"""A formula with LaTeX's commands in the place of characters that its fonts do not have.
 
     >>> mathematical("∇f ≤ ω²")
-    '\nabla f \leq  \omega ^{2}'
+    '\\nabla f \\leq  \\omega ^{2}'
+    >>> mathematical("𝐀𝒜𝛼 \mathrm{für}")
+    '\\mathbf{A}\\mathcal{A}{\\alpha} \\mathrm{f\\text{ü}r}'
     """
     if tex.isascii():
         return tex
@@ -106,8 +108,31 @@ def mathematical(tex: str) -> str:
     def command(match: re.Match[str]) -> str:
         shown = latex(match[0])
         if shown is None:
-            return match[0]
+            return _styled(match[0])
         inner = shown.removeprefix("\\ensuremath{").removesuffix("}")
         return inner + (" " if inner[-1:].isalpha() and inner.startswith("\\") else "")
 
-    return re.sub(r"[^\x00-\x7f]", command, tex)
+    parts = re.split(r"(\\(?:label|ref|eqref|cref|tag|text\w*|mbox)\s*\{[^{}]*\})", tex)
+    return "".join(part if n % 2 else re.sub(r"[^\x00-\x7f]", command, part) for n, part in enumerate(parts))
+
+
+# How Unicode names the alphabets of mathematics, and LaTeX.
+_ALPHABETS = (
+    ("BOLD ITALIC ", "boldsymbol"), ("BOLD SCRIPT ", ""), ("BOLD FRAKTUR ", ""), ("SANS-SERIF BOLD", ""),
+    ("SANS-SERIF ITALIC ", ""), ("SANS-SERIF ", "mathsf"), ("MONOSPACE ", "mathtt"), ("DOUBLE-STRUCK ", "mathbb"),
+    ("SCRIPT ", "mathcal"), ("FRAKTUR ", "mathfrak"), ("BLACK-LETTER ", "mathfrak"), ("ITALIC ", "{}"),
+    ("BOLD ", "mathbf"),
+)  # fmt: skip
+
+
+def _styled(char: str) -> str:
+    """A letter of one of Unicode's alphabets for mathematics in LaTeX's; another letter as text; any other sign as it
+    is."""
+    name = unicodedata.name(char, "").removeprefix("MATHEMATICAL ")
+    plain = unicodedata.normalize("NFKC", char)
+    if plain != char and len(plain) == 1:
+        base = plain if plain.isascii() else _greek(plain)
+        command = next((command for start, command in _ALPHABETS if name.startswith(start)), "")
+        if base and command:
+            return f"{{{base}}}" if command == "{}" else f"\\{command}{{{base}}}"
+    return f"\\text{{{char}}}" if unicodedata.category(char)[0] == "L" and ord(char) < 0x1D400 else char

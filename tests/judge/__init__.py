@@ -24,6 +24,7 @@ from fitnotes.source.note import read_note
 from fitnotes.targets import registry
 from fitnotes.targets.typst import TYPST
 from fitnotes.tex import environments
+from fitnotes.tex.portable import portable
 from judge.compare import differences
 from judge.drawing import Drawing
 from judge.latex import by_latex
@@ -61,10 +62,17 @@ def of_notes(paths: Iterable[Path], folder: Path) -> list[tuple[str, bool]]:
 
 def judge(formulas: Formulas, extra: Sequence[str] = (), by: str = "typst") -> list[Judged]:
     """(TeX, the browser's drawing, a target's, what differs) of each formula (TeX, display?) that MathJax takes."""
-    shown = by_mathjax(formulas, extra)
+    # LaTeX gets a whole note, whose formulas are brought into one form first.
+    forms = [(_in_one_form(tex) if display and by != "typst" else tex, display) for tex, display in formulas]
+    shown = by_mathjax(forms, extra)
     taken = [n for n, drawing in enumerate(shown) if not drawing.error]
     others = TARGETS[by]([formulas[n] for n in taken], extra)
     return [
         (formulas[n][0], shown[n], other, differences(shown[n], other))
         for n, other in zip(taken, others, strict=True)
     ]
+
+
+def _in_one_form(tex: str) -> str:
+    made = environments.rewrite(tex)
+    return portable(environments.take_labels(made[0])[0]) if len(made) == 1 else tex

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import judge
 from judge.compare import page
+from judge.drawing import PICTURE
 
 
 def main() -> None:
@@ -26,7 +27,8 @@ def main() -> None:
     args.page.write_text(page(rows if args.all else wrong), encoding="utf-8")
     for tex, _, _, found in wrong:
         print(tex, *(f"    {difference}" for difference in found), sep="\n")
-    print(f"{len(rows)} formulas, {len(wrong)} differ")
+    pictures = sum(other.error == PICTURE for _, _, other, _ in rows)
+    print(f"{len(rows)} formulas, {len(wrong)} differ, {pictures} are not compared")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,11 @@ from fitnotes.settings import Settings
 from fitnotes.source.mark import mark
 from fitnotes.source.note import Note
 from fitnotes.targets import registry
-from fitnotes.targets.latex import LATEX
+from fitnotes.targets.latex import LATEX, pictures
+from fitnotes.targets.latex import places as places_of
 from fitnotes.targets.latex.document import latex
 from fitnotes.targets.latex.look import LOOK, steps
+from fitnotes.targets.latex.places import without_marks
 from fitnotes.tex import environments
 from judge.drawing import PICTURE, Drawing
 from judge.pdf import MARK, marked
@@ -30,11 +32,6 @@ _FILLS = re.compile(r"\\begin\s*\{(?:align|gather|multline|flalign)\*?\}")  # as
 # Definitions would go to the preamble of all.
 _DEFINES = re.compile(
     r"\\(?:(?:re|provide)?newcommand|g?def|let|newenvironment|renewenvironment|Declare\w+)(?![A-Za-z])"
-)
-# Errors behind which LaTeX goes on as if nothing had been.
-_ALONE = re.compile(
-    "Undefined control|LaTeX Error: (?:Illegal char|Environment .* undefined)|Extra align|Package xcolor|.*Old form"
-    "|.*Multiple .label|Missing number|Illegal unit|You can't use"
 )
 _PAPER = "paperwidth=90cm,paperheight=500cm,margin=2cm"
 _SIGNS = {
@@ -50,8 +47,9 @@ _NAMES = {
        for size in ("big", "Big", "bigg", "Bigg", "text", "display")},
     **{f"hatwide{more}": "^" for more in ("", "r", "st")}, **{f"tildewide{more}": "~" for more in ("", "r", "st")},
     **{f"bracehtip{side}": "\ue150" for side in ("downleft", "downright", "upleft", "upright")},
-    **dict.fromkeys(("vextendsingle", "barshort", "notshortbar"), "|"), "radicalbt": "√", "radicalvertex": "\ue001",
-    "radicaltp": "\ue001", **dict.fromkeys(("vextenddouble", "parallelshort"), "‖"), "mapsto": "\ue190",
+    **dict.fromkeys(("vextendsingle", "barshort", "notshortbar"), "|"), "radicalbt": "\ue001",
+    "radicalvertex": "\ue001", "radicaltp": "\ue001", **dict.fromkeys(("vextenddouble", "parallelshort"), "‖"),
+    "mapsto": "\ue190",
     "arrowhookleft": "\ue191", "arrowhookright": "\ue192", "lessornotsimilar": "⋦", "greaterornotsimilar": "⋧",
     "subsetornoteql": "⊊", "supersetornoteql": "⊋", "notshortparallel": "∦", "arrowtp": "↑", "arrowbt": "↓",
     "arrowdbltp": "⇑", "arrowdblbt": "⇓", "arrowvertexdbl": "‖", "squaresmallsolid": "▪",
@@ -72,55 +70,57 @@ def note_of(
     lines = ["---", header, f"header-includes:\n{packages}" if extra else "", "---", ""]
     for tex, display in formulas:
         tex = _NUMBERED.sub(r"\\\1{\2*}", environments.TAG.sub("", tex))
-        lines += [MARK, "", f"$${tex}$$" if display else f"${tex}$", ""]
+        lines += [MARK, f"$${tex}$$" if display else f"${tex}$", ""]  # one paragraph, which stays on one page
     text = "\n".join(lines)
     return Note(folder / "judge.md", text, mark(text))
 
 
 def by_latex(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> list[Drawing]:
     """The drawing of each (TeX, display?) that stands in the PDF."""
-    drawings = [Drawing(error=PICTURE if _DEFINES.search(tex) else "") for tex, _ in formulas]
+    drawings = [Drawing(error=PICTURE if _DEFINES.search(tex) or tex == "$" else "") for tex, _ in formulas]
     left = [n for n, drawing in enumerate(drawings) if not drawing.error]
-    for _ in range(60):  # what LaTeX stops at may take others with it: they are set again, without it
-        errors, found = _typeset([formulas[n] for n in left], extra)
-        for place, reason in errors.items():
-            drawings[left[place]].error = f"LaTeX: {reason}"
-        if not errors:
-            if len(found) != len(left):
-                raise ValueError(f"{len(found)} formulas in the PDF, not {len(left)}")
-            for n, drawing in zip(left, found, strict=True):
-                drawings[n] = replace(drawing, fills=bool(_FILLS.search(formulas[n][0])))
-            return drawings
-        left = [n for place, n in enumerate(left) if place not in errors]
-    raise ValueError(f"LaTeX stops again and again: {errors}")
+    while True:
+        stopped, found = _typeset([formulas[n] for n in left], extra)
+        for place in stopped:  # which fitnotes shows as pictures, and what came of their errors
+            drawings[left[place]].error = PICTURE
+        if not stopped:
+            break
+        left = [n for place, n in enumerate(left) if place not in stopped]
+    if len(found) != len(left):
+        raise ValueError(f"{len(found)} formulas in the PDF, not {len(left)}")
+    for n, drawing in zip(left, found, strict=True):
+        drawings[n] = replace(drawing, fills=bool(_FILLS.search(formulas[n][0])))
+    return drawings
 
 
-def _typeset(
-    formulas: Sequence[tuple[str, bool]], extra: Sequence[str]
-) -> tuple[dict[int, str], list[Drawing]]:
-    """The reasons of those at which LaTeX stops; if there are none, what it has made of all."""
+def _typeset(formulas: Sequence[tuple[str, bool]], extra: Sequence[str]) -> tuple[set[int], list[Drawing]]:
+    """Those at which LaTeX stops; if there are none, what it has made of all."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        text = latex(
-            _page(note_of(formulas, extra, folder, f"geometry: '{_PAPER}'\nfontsize: 10pt"), folder), []
-        )
-        text = text.replace("\\begin{document}", _UNICODE, 1)
+        note = note_of(formulas, extra, folder, f"geometry: '{_PAPER}'\nfontsize: 10pt")
+        page = _page(note, folder)
+        whole = latex(page, [])
+        text = without_marks(whole).replace("\\begin{document}", _UNICODE, 1)
         source = folder / "judge.tex"
         source.write_text(text, encoding="utf-8")
         command = ["lualatex", "-interaction=nonstopmode", source.name]
         subprocess.run(command, cwd=folder, capture_output=True, check=False)
         log = source.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
-        places = [n for n, line in enumerate(text.split("\n"), 1) if line == MARK]
-        errors: dict[int, str] = {}
-        for reason, place, line in re.findall(r"^! (.*)\n(?:.*?\n)*?^l\.(\d+)(.*)", log, re.MULTILINE):
-            if int(place) < places[0]:
-                raise ValueError(f"LaTeX: {reason} in the preamble")
-            errors.setdefault(bisect.bisect_right(places, int(place)) - 1, f"{reason} {line[-30:]}")
-        # What comes of another one's error is set again.
-        first = min((n for n, reason in errors.items() if not _ALONE.match(reason)), default=None)
-        if errors:
-            return {n: r for n, r in errors.items() if n == first or _ALONE.match(r)}, []
-        return {}, marked(source.with_suffix(".pdf"), 10)
+        places = [n for n, line in enumerate(text.split("\n"), 1) if line.startswith(MARK)]
+        lines = [int(place) for place in re.findall(r"^! .*\n(?:.*?\n)*?^l\.(\d+)", log, re.MULTILINE)]
+        lines += [int(place) for place in re.findall(r"invalid in math mode on input line (\d+)", log)]
+        gone = set(places_of.MARK.findall(whole)) - set(
+            places_of.MARK.findall(pictures.beforehand(page, whole))
+        )
+        more = _UNICODE.count("\n")
+        for n, line in enumerate(whole.split("\n"), 1 + more):
+            lines += [n for number in places_of.MARK.findall(line) if number in gone]
+        if any(line < places[0] for line in lines):
+            raise ValueError(f"LaTeX: an error in the preamble: {re.findall('^! .*', log, re.MULTILINE)[:3]}")
+        stopped = {bisect.bisect_right(places, line) - 1 for line in lines}
+        if stopped:
+            return stopped, []
+        return set(), marked(source.with_suffix(".pdf"), 10)
 
 
 def _page(note: Note, folder: Path) -> Page:

@@ -53,6 +53,12 @@ def _references(page: Page) -> None:
     crossrefs.resolve(page.doc, page.refs, _link(page))
 
 
+# A sign of text, which LaTeX leaves out in formulas.
+_TEXT_SIGN = re.compile(
+    r"(\\text(?!(?:bf|it|rm|sf|tt|sc|up|md|sl|normal|color|style|llap|rlap|clap|tip)?(?![a-z]))[a-z]+)(?![A-Za-z])(?!\s*\{)"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Writing:
     """Braces and references as LaTeX wants them; raw TeX stays as it is. ``plain``: output is code like any other."""
@@ -77,7 +83,9 @@ class _Writing:
     def _formula(self, element: pf.Element) -> Change:
         line = self._line(element.text)
         text = brace_scripts(element.text, self.page.preamble.macros)
-        text = unicode.mathematical(environments.INNER_REFERENCE.sub(self._inner, text))
+        text = unicode.mathematical(
+            _TEXT_SIGN.sub(r"\\text{\1}", environments.INNER_REFERENCE.sub(self._inner, text))
+        )
         text = marked(self.page, Placed(text, line, element.format))
         if environments.ENVIRONMENT.match(element.text):
             return pf.RawInline(f"\n{text}\n", format="latex")

@@ -20,7 +20,8 @@ from fitnotes.store.files import write_atomically
 from fitnotes.targets.latex import LATEX, places
 from fitnotes.targets.latex.document import latex
 from fitnotes.targets.latex.look import LOOK, steps
-from fitnotes.targets.latex.repair import repaired, stopped
+from fitnotes.targets.latex.pictures import beforehand
+from fitnotes.targets.latex.repair import repaired, stopped, without_invalid
 from fitnotes.targets.latex.wide import narrowed
 from fitnotes.targets.registry import Job
 from fitnotes.tex.engines import find_engine, how_to_install, run_latex
@@ -77,6 +78,7 @@ def typeset(page: Page, text: str, engine: str, folder: Path, runs: int = 4) -> 
     ``runs``: at most so many, until references have settled.
     """
     source = folder / "note.tex"
+    text = beforehand(page, text)
     for _ in range(REPAIRS):
         source.write_text(places.DEFINITION + text, encoding="utf-8")
         try:
@@ -86,7 +88,7 @@ def typeset(page: Page, text: str, engine: str, folder: Path, runs: int = 4) -> 
             if mended is None or mended == text:
                 raise stopped(engine, failure.log, text, page) from None
         else:
-            mended = narrowed(log, text, page, engine)
+            mended = narrowed(log, without_invalid(log, text, page, engine), page, engine)
             if mended == text:
                 return text, log
         text = mended

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import re
 
-from fitnotes.draw import mathjax
 from fitnotes.errors import ConversionError
-from fitnotes.passes.page import Page, Placed
-from fitnotes.targets.latex import places
-from fitnotes.tex import environments
-from fitnotes.tex.macros import MacroError, expand, learn
-from fitnotes.tex.portable import portable
+from fitnotes.passes.page import Page
+from fitnotes.targets.latex import pictures, places
 from fitnotes.tex.tokens import calls
-
-SIZE = 11  # pt, as in the template
 
 
 def repaired(log: str, text: str, page: Page, engine: str) -> str | None:
@@ -35,15 +29,10 @@ def repaired(log: str, text: str, page: Page, engine: str) -> str | None:
 
     unknown = _unknown(log) if reason.startswith("Undefined control sequence") else ""
     if at.placed and at.placed.kind and at.inside:
-        pictures = _pictures(page, text, at, unknown)
-        for number, picture in pictures.items():
-            placed = page.placed[number]
-            what = f"does not know {unknown}" if unknown else f"stops ({reason.rstrip('.')})"
-            line = places.Spot(placed).line(page, unknown)
-            page.say("latex", f"{engine}: it {what}: the formula is a picture", line)
-            text = places.replaced(text, number, placed, picture)
-        if pictures:
-            return _with_graphics(text)
+        what = f"does not know {unknown}" if unknown else f"stops ({reason.rstrip('.')})"
+        shown = pictures.shown(page, text, [at.number], unknown, f"{engine}: it {what}")
+        if shown != text:
+            return shown
     if reason.startswith("Undefined control sequence"):
         if not unknown or unknown in ("\\begin", "\\end"):
             return None
@@ -75,6 +64,22 @@ def repaired(log: str, text: str, page: Page, engine: str) -> str | None:
     return None
 
 
+def without_invalid(log: str, text: str, page: Page, engine: str) -> str:
+    """The document with pictures for formulas in which LaTeX leaves out a command, such as a size, and goes on."""
+    found = re.findall(
+        r"^LaTeX (?:Font )?Warning: Command (\\[A-Za-z]+)\s+invalid in math mode", log, re.MULTILINE
+    )
+    for name in dict.fromkeys(found):
+        numbers = [
+            n
+            for n, placed in enumerate(page.placed)
+            if placed.kind and re.search(re.escape(name) + "(?![A-Za-z])", placed.text)
+        ]
+        if numbers:
+            text = pictures.shown(page, text, numbers, name, f"{engine}: it leaves out {name} in formulas")
+    return text
+
+
 def _without_package(text: str, package: str) -> str:
     for call in reversed(list(calls(text, usepackage="og", RequirePackage="og"))):
         options, group = call.arguments
@@ -84,59 +89,6 @@ def _without_package(text: str, package: str) -> str:
             less = f"\\{call.name}{f'[{options}]' if options else ''}{{{kept}}}" if kept else ""
             text = text[: call.start] + less + text[call.end :]
     return text
-
-
-def formula_picture(page: Page, placed: Placed) -> str | None:
-    """A formula as a picture by MathJax, on its line and with its number; None if it has several numbers, or if MathJax
-    does not take it."""
-    display = placed.kind == "DisplayMath"
-    tex, labels = environments.take_labels(placed.text)
-    macros = page.preamble.macros.copy()
-    learn("\n".join(page.maths.definitions), macros)
-    try:
-        tex = portable(expand(tex, macros))
-    except MacroError:
-        return None
-    numbers = [number for number in environments.row_numbers(tex, lambda: "")[0] if number is not None]
-    if display and len(numbers) > 1:
-        return None
-    made = mathjax.typeset([(environments.without_numbers(tex), display)], page.packages)[0]
-    if made.error:
-        return None
-    svg, width, depth = mathjax.picture(made.svg, SIZE)
-    address = page.media.add(svg.encode(), ".svg", "formula")
-    graphic = f"\\includegraphics[width={width:.2f}pt]{{{address}}}"
-    if not display:
-        return f"\\raisebox{{{-depth:.2f}pt}}{{{graphic}}}"
-    ends = "".join(f"\\label{{{label}}}" for label in labels)
-    if numbers and numbers[0]:
-        star, number = (
-            "*" * numbers[0].startswith(environments.STARRED),
-            numbers[0].lstrip(environments.STARRED),
-        )
-        ends = f"\\tag{star}{{{number}}}{ends}"
-    name = "equation" if numbers else "equation*"
-    return f"\\begin{{{name}}}\\vcenter{{\\hbox{{{graphic}}}}}{ends}\\end{{{name}}}"
-
-
-def _pictures(page: Page, text: str, at: places.Spot, unknown: str) -> dict[int, str]:
-    """The formula at which LaTeX has stopped as a picture, and all others that have the command that it does not know;
-    none if the first cannot be one."""
-    numbers = [at.number]
-    if unknown:
-        has = re.compile(re.escape(unknown) + "(?![A-Za-z@])")
-        numbers += [
-            n for n, placed in enumerate(page.placed)
-            if n != at.number and placed.kind and has.search(placed.text) and places.mark(n) in text
-        ]  # fmt: skip
-    made = {n: formula_picture(page, page.placed[n]) for n in numbers}
-    return {n: picture for n, picture in made.items() if picture} if made[at.number] else {}
-
-
-def _with_graphics(text: str) -> str:
-    if "{graphicx}" in text:
-        return text
-    return text.replace("\\begin{document}", "\\usepackage{graphicx}\n\\begin{document}", 1)
 
 
 def _reason(log: str) -> str:

@@ -52,5 +52,7 @@ def _smaller(text: str, number: int, placed: Placed, over: float) -> str:
         whole = f"\\[{whole}\\]"
     if f"{_WIDER}{whole}" in text or whole not in text:
         return text
-    wider = f"\\begin{{minipage}}{{\\dimexpr\\linewidth+{over + _NUMBER:.0f}pt}}{_WIDER}{whole}\\end{{minipage}}"
+    wider = (
+        f"\\begin{{minipage}}{{\\dimexpr\\linewidth+{over + _NUMBER:.0f}pt}}{_WIDER}{whole}\\end{{minipage}}"
+    )
     return text.replace(whole, f"\\par\\noindent\\resizebox{{\\linewidth}}{{!}}{{{wider}}}\\par ", 1)
