@@ -116,6 +116,19 @@ def test_clean_notes_and_hints_pass(fitnotes: Run, write) -> None:
     assert (code, found["code"], found["line"], found["column"]) == (0, "typed-number", 12, 7)
 
 
+def test_one_cause_gives_one_message(fitnotes: Run, write) -> None:
+    """Many formulas with the one command that MathJax does not know; editors still get every place."""
+    write("note.md", "\n\n".join(f"A $x_{n} \\nosuch$ and $\\other{n}$." for n in range(9)) + "\n")
+    shown = fitnotes("lint", "note.md").stdout.split("\n")
+    unknown = [line for line in shown if "nosuch" in line and "note.md" in line]
+    assert len(unknown) == 1
+    assert unknown[0].startswith("note.md:1:")
+    assert unknown[0].endswith("(again in lines 3, 5, 7, 9, 11 and 3 more)")
+    _, every = lint(fitnotes, "note.md")
+    assert [found["line"] for found in every if "nosuch" in found["message"]] == [*range(1, 18, 2)]
+    assert len(every) == 18
+
+
 def test_silencing(fitnotes: Run, write, project: Path) -> None:
     line = "See $f_\\bm{x}$ and ![](no.png)."
     write("note.md", f"{line} <!-- lint: ignore unbraced-script, missing-alt -->\n")

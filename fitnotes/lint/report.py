@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
 
-from fitnotes.build.sources import find_sources
+from fitnotes.build.sources import Source, find_sources
 from fitnotes.errors import CODES, FitnotesError, located
+from fitnotes.execute.slots import cores
 from fitnotes.lint.check import Linter, failing
 from fitnotes.lint.source import Finding
 from fitnotes.settings import find_project
@@ -26,19 +28,24 @@ def lint_files(paths: Sequence[Path], *, fix: bool, form: str) -> int:
     linter = Linter(project, files)
     found: list[Finding] = []
     mended = code = 0
-    for file in files:
-        try:
-            if fix:
-                mended += linter.fix(file)
-            found += linter.check(file)
-        except FitnotesError as error:
-            click.echo(str(error), err=True)
-            code = max(code, error.exit_code)
+
+    def look(file: Source) -> tuple[int, list[Finding]]:
+        return linter.fix(file) if fix else 0, linter.check(file)
+
+    with ThreadPoolExecutor(cores()) as pool:  # while pandoc reads one note, another is looked at
+        for looked in [pool.submit(look, file) for file in files]:
+            try:
+                count, more = looked.result()
+            except FitnotesError as error:
+                click.echo(str(error), err=True)
+                code = max(code, error.exit_code)
+            else:
+                mended, found = mended + count, found + more
     if form == "json":
         click.echo(json.dumps([_record(finding) for finding in found], ensure_ascii=False, indent=1))
     else:
-        for finding in found:
-            click.echo(f"{located_column(finding)}: {finding.code} {finding.message}")
+        for finding, lines in _causes(found):
+            click.echo(f"{located_column(finding)}: {finding.code} {finding.message}{_also(lines)}")
             if finding.hint:
                 click.echo(f"  {finding.hint}")
         click.echo(_summary(found, mended if fix else None, len(files)), err=True)
@@ -47,6 +54,31 @@ def lint_files(paths: Sequence[Path], *, fix: bool, form: str) -> int:
 
 def located_column(finding: Finding) -> str:
     return f"{located('', finding.path, finding.line).rstrip(': ')}:{finding.column}"
+
+
+def _causes(found: Sequence[Finding]) -> Iterator[tuple[Finding, list[int]]]:
+    """Each cause once, where it is first found, and the lines of a note where it is found again."""
+    again: dict[tuple[str, str, str], list[int]] = {}
+    first: list[tuple[Finding, list[int]]] = []
+    for finding in found:
+        # Many formulas may have the one command that MathJax does not know.
+        cause = finding.message.rpartition("MathJax says: ")[2]
+        lines = again.get((finding.path, finding.code, cause))
+        if lines is None:
+            lines = again[finding.path, finding.code, cause] = []
+            first.append((finding, lines))
+        else:
+            lines.append(finding.line)
+    return iter(first)
+
+
+def _also(lines: Sequence[int], most: int = 5) -> str:
+    """Where something is found again."""
+    if not lines:
+        return ""
+    places = list(dict.fromkeys(lines))
+    more = f" and {len(places) - most} more" if len(places) > most else ""
+    return f" (again in line{'s' * (len(places) > 1)} {', '.join(map(str, places[:most]))}{more})"
 
 
 def _record(finding: Finding) -> dict[str, object]:
