@@ -10,11 +10,15 @@ from conftest import ROOT, needs
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from judge.drawing import PICTURE
+from test_macros import SIUNITX
 
 from fitnotes.draw import mathjax
 from fitnotes.targets.typst import maths
 from fitnotes.targets.typst.formulas import Converted, Kept, convert, display
 from fitnotes.targets.typst.pdf import compile_typst
+from fitnotes.tex import siunitx
+from fitnotes.tex.macros import Macros, expand
+from fitnotes.tex.portable import portable
 
 FORMULAS = ROOT / "tests" / "formulas"
 NOTES = [
@@ -45,11 +49,14 @@ def test_formulas_of_all_notes_are_the_same_in_typst(tmp_path: Path) -> None:
     assert told(judge.judge(formulas)) == {}
 
 
-@pytest.mark.parametrize("name", ["katex", "mathjax"])
-def test_formulas_of_others_are_the_same_in_typst(name: str) -> None:
+OTHERS = [("katex", []), ("mathjax", []), ("physics", ["physics"])]  # and the packages that they need
+
+
+@pytest.mark.parametrize(("name", "extra"), OTHERS)
+def test_formulas_of_others_are_the_same_in_typst(name: str, extra: list[str]) -> None:
     formulas = judge.read(FORMULAS / f"{name}.txt")
     assert len(formulas) > 80
-    wrong = told(judge.judge([(tex, True) for tex in formulas]))
+    wrong = told(judge.judge([(tex, True) for tex in formulas], extra))
     known = exceptions()
     assert {tex: found for tex, found in wrong.items() if tex not in known} == {}
     assert [tex for tex in known if tex in formulas and tex not in wrong] == [], "no exceptions any more"
@@ -68,15 +75,31 @@ def test_formulas_of_all_notes_are_the_same_in_latex(tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs("lualatex")
 @needs("pdftocairo")
-@pytest.mark.parametrize("name", ["katex", "mathjax"])
-def test_formulas_of_others_are_the_same_in_latex(name: str) -> None:
+@pytest.mark.parametrize(("name", "extra"), OTHERS)
+def test_formulas_of_others_are_the_same_in_latex(name: str, extra: list[str]) -> None:
     """Those that LaTeX does not take, which are pictures, are not compared."""
     formulas = judge.read(FORMULAS / f"{name}.txt")
-    rows = judge.judge([(tex, True) for tex in formulas], by="latex")
+    rows = judge.judge([(tex, True) for tex in formulas], extra, by="latex")
     assert sum(other.error != PICTURE for _, _, other, _ in rows) > 0.7 * len(rows)
     wrong, known = told(rows), exceptions("latex.txt")
     assert {tex: found for tex, found in wrong.items() if tex not in known} == {}
-    assert [tex for tex in known if tex in formulas and tex not in wrong] == [], "no exceptions any more"
+    elsewhere = {tex for other, _ in OTHERS if other != name for tex in judge.read(FORMULAS / f"{other}.txt")}
+    over = [tex for tex in known if tex in formulas and tex not in wrong and tex not in elsewhere]
+    assert over == [], "no exceptions any more"
+
+
+@pytest.mark.slow
+@needs("lualatex")
+@needs("pdftocairo")
+def test_siunitx_shows_what_the_package_shows() -> None:
+    """In the browser by our own reading of it, in LaTeX by the package: sign by sign."""
+    macros = Macros()
+    siunitx.add(macros, "")
+    commands = [command for command in SIUNITX if command != r"\num{x}"]
+    shown = judge.by_mathjax([(portable(expand(command, macros)), True) for command in commands])
+    drawn = judge.by_latex([(command, True) for command in commands], ["siunitx"])
+    found = {c: judge.differences(one, two) for c, one, two in zip(commands, shown, drawn, strict=True)}
+    assert {command: told for command, told in found.items() if told} == {}
 
 
 def test_formulas_as_they_stand_in_the_page_compile(tmp_path: Path) -> None:

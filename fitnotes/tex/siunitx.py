@@ -69,21 +69,45 @@ def number(text: str, said: Options) -> str:
     whole, part = match["whole"], match["part"] or ""
     if said.get("round-mode", "none") != "none":
         whole, part = _rounded(whole, part, said)
-    mark = said.get("output-decimal-marker", ".")
-    shown = _grouped(whole, said) or ("0" if part else "")
-    if part:
-        mark = f"{{{mark}}}" if mark == "," else mark
-        shown += mark + _grouped(part, said, behind=True)
-    if match["digits"]:
-        shown += f"({match['digits']})"
-    if match["spread"]:
-        shown += rf" \pm {number(match['spread'], said)}"
-        shown = f"({shown})" if match["power"] else shown
+    spread = re.sub(",", ".", match["spread"] or "")
+    if spread:  # both with as many digits behind the point
+        part = part.ljust(len(spread.partition(".")[2]), "0")
+        digits = (spread.partition(".")[0] + spread.partition(".")[2].ljust(len(part), "0")).lstrip(
+            "0"
+        ) or "0"
+    else:
+        digits = match["digits"] or ""
+    shown = _pointed(whole, part, said)
+    if digits:
+        shown = _with_uncertainty(shown, digits, len(part), said)
+        shown = f"({shown})" if match["power"] and r"\pm" in shown else shown
     if match["power"]:
         power = f"10^{{{int(match['power'])}}}"
         shown = f"{shown}{said.get('exponent-product', chr(92) + 'times')} {power}" if shown else power
     sign = match["sign"] or ""
     return (f"{sign} " if sign.startswith("\\") else sign) + shown
+
+
+def _pointed(whole: str, part: str, said: Options) -> str:
+    """A number from the digits before and behind its point."""
+    shown = _grouped(whole, said) or ("0" if part else "")
+    if not part:
+        return shown
+    mark = said.get("output-decimal-marker", ".")
+    return shown + (f"{{{mark}}}" if mark == "," else mark) + _grouped(part, said, behind=True)
+
+
+def _with_uncertainty(shown: str, digits: str, places: int, said: Options) -> str:
+    """``1.23(4)``: ``digits`` are the uncertainty in units of the last place; or apart, as ``1.23 ± 0.04``."""
+    mode = said.get("uncertainty-mode", "compact")
+    apart = mode == "separate" or said.get("separate-uncertainty", "false") == "true"
+    if "." in digits or not (apart or mode in ("full", "compact-marker")):
+        return f"{shown}({digits})"
+    padded = digits.zfill(places + 1)
+    whole = _pointed(padded[: len(padded) - places], padded[len(padded) - places :], said)
+    if apart:
+        return rf"{shown} \pm {whole}"
+    return f"{shown}({whole if mode == 'full' or len(digits) > places else digits})"
 
 
 def _grouped(digits: str, said: Options, *, behind: bool = False) -> str:
@@ -178,7 +202,10 @@ def _quantity(value: str, of: str, said: Options) -> str:
     shown = unit(of, said)
     at_once = shown.startswith((r"\mathrm{{}^{\circ}}", r"\mathrm{'"))
     gap = "" if at_once else said.get("quantity-product", r"\,")
-    return f"{number(value, said)}{gap}{shown}" if shown else number(value, said)
+    amount = number(value, said)
+    if shown and r" \pm " in amount and "(" not in amount:
+        amount = f"({amount})"
+    return f"{amount}{gap}{shown}" if shown else amount
 
 
 def _listed(parts: Sequence[str], said: Options) -> str:

@@ -27,7 +27,7 @@ SAME = {
     "\u27f9": "\u21d2", "\u27f8": "\u21d0", "\u27fa": "\u21d4", "\u27f5": "\u2190", "\u27f7": "\u2194",
     "\u27fc": "\u21a6", "\u25b2": "\u25b4", "\u25bc": "\u25be", "\U0002d7cb": "\u03dd", "\u2219": "\u2022",
     "\u25b7": "\u25b9", "\u25c1": "\u25c3", "\u2a06": "\u2294", "\u2662": "\u2666", "\u2661": "\u2665",
-    "\u20dd": "\u25cb", "\u27f2": "\u21ba", "\u27f3": "\u21bb",
+    "\u20dd": "\u25cb", "\u27ee": "{", "\u27ef": "}", "\u27f2": "\u21ba", "\u27f3": "\u21bb",
 }  # fmt: skip
 # The pieces that a tall or long sign is put together of, as fonts name them; those beyond \ue18f are the judge's own.
 PIECES = {
