@@ -14,7 +14,8 @@ from pathlib import Path
 import panflute as pf
 
 from fitnotes.document.tree import walk
-from fitnotes.draw import mathjax, mathml
+from fitnotes.draw import mathjax, mathml, mathtree
+from fitnotes.draw.mathtree import Untranslatable
 from fitnotes.draw.media import Media
 from fitnotes.passes.page import Page
 from fitnotes.store.files import digest
@@ -52,7 +53,7 @@ def convert(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> 
             continue
         try:
             found.append(Converted(maths.translate(tree)))
-        except signs.Untranslatable:
+        except Untranslatable:
             found.append(Converted())
     return found
 
@@ -90,7 +91,7 @@ class Kept:
 @functools.cache
 def _version() -> str:
     """What the conversion of a formula depends on, besides the formula."""
-    modules = (maths, tables, signs, mathjax, mathml)
+    modules = (maths, tables, signs, mathjax, mathml, mathtree)
     sources = (Path(module.__file__ or "").read_bytes() for module in modules)
     return digest(mathjax.version(), *(hashlib.sha256(source).hexdigest() for source in sources))
 

@@ -15,17 +15,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fitnotes.draw.mathjax import Node
+from fitnotes.draw.mathtree import ACCENTS, INVISIBLE, Untranslatable, check, core, length
 from fitnotes.targets.typst import tables
 from fitnotes.targets.typst.signs import (
     EMPTY,
     LEVELS,
     SCALES,
-    Untranslatable,
     colour,
     delimiter,
     em,
     escaped,
-    length,
     letter,
     operator,
     padding,
@@ -33,43 +32,9 @@ from fitnotes.targets.typst.signs import (
     words,
 )
 
-INVISIBLE = frozenset("\u2061\u2062\u2063\u2064")
-# What MathJax writes above a letter, and the accent of Unicode that Typst sets there.
-ACCENTS = {
-    "^": "\u0302", "\u02c6": "\u0302", "~": "\u0303", "\u02dc": "\u0303", "\u00af": "\u0304", "\u02c9": "\u0304",
-    "\u02d8": "\u0306", "\u02d9": "\u0307", "\u00a8": "\u0308", "\u02da": "\u030a", "\u02c7": "\u030c",
-    "`": "\u0300", "\u02cb": "\u0300", "\u00b4": "\u0301", "\u02ca": "\u0301", "\u20db": "\u20db",
-    "\u20dc": "\u20dc", "\u2192": "\u20d7", "\u2190": "\u20d6", "\u2194": "\u20e1", "\u21c0": "\u20d1",
-    "\u21bc": "\u20d0",
-}  # fmt: skip
 _OVER = {"\u23de": "overbrace", "\u23dc": "overparen", "\u23b4": "overbracket", "\u2015": "overline"}
 _UNDER = {"\u23df": "underbrace", "\u23dd": "underparen", "\u23b5": "underbracket", "\u2015": "underline"}
 _ARROWS = frozenset("\u2190\u2194\u21d0\u21d2\u21d4")  # no accents of the font
-
-
-# The attributes that are looked at, or mean nothing here; with any other one a formula becomes a picture.
-_ALWAYS = frozenset({"mathvariant", "data-mjx-texclass", "class", "id", "href", "data-cramped", "limits"})
-_KNOWN = {
-    "math": {"display"},
-    "mi": {"mathcolor", "mathsize", "autoOP"}, "mn": {"mathcolor", "mathsize"}, "mtext": {"mathcolor", "mathsize"},
-    "ms": {"mathcolor", "mathsize"},
-    "mo": {
-        "mathcolor", "mathsize", "stretchy", "largeop", "movablelimits", "fence", "symmetric", "form", "accent",
-        "minsize", "maxsize", "lspace", "rspace", "separator", "braketbar",
-    },
-    "mspace": {"width", "height", "depth", "mathbackground", "linebreak"},
-    "mstyle": {"displaystyle", "scriptlevel", "mathcolor", "mathbackground", "mathsize"},
-    "mfrac": {"linethickness", "numalign", "denomalign", "bevelled"},
-    "munder": {"accentunder"}, "mover": {"accent"}, "munderover": {"accent", "accentunder"},
-    "mpadded": {"width", "height", "depth", "lspace", "voffset", "mathbackground", "style"},
-    "menclose": {"notation", "data-padding"},
-    "mtable": {
-        "columnalign", "columnspacing", "rowspacing", "columnlines", "rowlines", "frame", "framespacing", "align",
-        "displaystyle", "side", "minlabelspacing", "useHeight", "width", "columnwidth", "data-width-includes-label",
-    },
-    "mtd": {"columnalign"},
-    "maction": {"actiontype", "selection"},
-}  # fmt: skip
 
 
 _EDGES = ('class("large', '"', "#")  # how the code of an edge begins, and of what has scripts at one
@@ -203,8 +168,7 @@ class _Writer:
         return made
 
     def _pieces(self, node: Node) -> list[Piece]:
-        if unknown := node.attributes.keys() - _KNOWN.get(node.kind, frozenset()) - _ALWAYS:
-            raise Untranslatable(f"{', '.join(sorted(unknown))} of <{node.kind}>")
+        check(node)
         if node.kind not in _WRITERS:
             raise Untranslatable(f"<{node.kind}>")
         return _WRITERS[node.kind](self, node)
@@ -247,7 +211,7 @@ class _Writer:
                 with self.unbroken():
                     pieces += self.pieces(child)
                 continue
-            sign = delimiter(_core(child).text)
+            sign = delimiter(core(child).text)
             if not sign:
                 code = "#h(0em)"
             elif i == 0:
@@ -384,7 +348,7 @@ class _Writer:
 
     def _munder(self, node: Node) -> list[Piece]:
         base, under = node.children
-        sign = _core(under)
+        sign = core(under)
         if _is_bracket(under, "top"):
             return [Piece(f'class("normal", underbracket({self.unit(base) or EMPTY}))')]
         if node.attributes.get("accentunder") and _is_sign(under):
@@ -399,7 +363,7 @@ class _Writer:
 
     def _mover(self, node: Node) -> list[Piece]:
         base, over = node.children
-        sign = _core(over)
+        sign = core(over)
         if _is_bracket(over, "bottom"):
             return [Piece(f'class("normal", overbracket({self.unit(base) or EMPTY}))')]
         if _is_sign(over) and node.attributes.get("accent"):
@@ -426,10 +390,10 @@ class _Writer:
             if limit.size == node.size and node.size:  # an accent is as large as what it stands over
                 code = self.sized(limit.size, functools.partial(self.unit, limit))
             parts.append(f"{name}: {code}")
-        core = _core(base)
-        if _is_sign(base) and core.attributes.get("stretchy") and "minsize" not in core.attributes:
+        sign = core(base)
+        if _is_sign(base) and sign.attributes.get("stretchy") and "minsize" not in sign.attributes:
             return [
-                Piece(f"attach(stretch({escaped(core.text)}, size: #100%), {', '.join(parts)})", edge=True)
+                Piece(f"attach(stretch({escaped(sign.text)}, size: #100%), {', '.join(parts)})", edge=True)
             ]
         code = self._base(base)
         kind = {2: "binary", 3: "relation"}.get(base.kind_of_atom)
@@ -545,23 +509,16 @@ _WRITERS: Mapping[str, Callable[[_Writer, Node], list[Piece]]] = {
 # What nodes are
 
 
-def _core(node: Node) -> Node:
-    """The sign that a node with nothing else in it is."""
-    while len(node.children) == 1 and node.kind in ("inferredMrow", "mrow", "TeXAtom", "mstyle"):
-        node = node.children[0]
-    return node
-
-
 def _is_sign(node: Node) -> bool:
-    return _core(node).kind == "mo"
+    return core(node).kind == "mo"
 
 
 def _is_not(node: Node) -> bool:
     """MathJax's ``\\not``: a stroke without width."""
-    inner = _core(node)
+    inner = core(node)
     if inner.kind != "mpadded" or str(inner.attributes.get("width")) != "0":
         return False
-    sign = _core(replace(inner, kind="mrow"))
+    sign = core(replace(inner, kind="mrow"))
     return sign.kind == "mtext" and sign.text == "\u29f8"
 
 
@@ -579,7 +536,7 @@ _HORIZONTAL = frozenset(
 
 def _stretches(node: Node) -> bool:
     """Whether it is a delimiter as tall as its row, or the place of one."""
-    sign = _core(node)
+    sign = core(node)
     if sign.kind != "mo" or "minsize" in sign.attributes or not sign.attributes.get("stretchy"):
         return False
     return sign.text not in _HORIZONTAL

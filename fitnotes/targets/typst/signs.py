@@ -7,39 +7,12 @@ import re
 import tinycss2.color3
 
 from fitnotes.draw.mathml import alphabets, variant_name
+from fitnotes.draw.mathtree import Untranslatable, length
 
 # How deep in scripts the sizes of nodes are: the first three are not in display style.
 LEVELS = (2, 1, 0, 0, 1, 2)
 SCALES = (1.0, 0.7, 0.5)  # how large text is at these levels
 EMPTY = '#""'  # nothing, where Typst wants something
-_EM = {
-    "em": 1, "ex": 0.431, "pt": 0.1, "px": 1 / 16, "pc": 1.2, "mu": 1 / 18, "in": 6.545, "cm": 2.577, "mm": 0.2577,
-}  # fmt: skip
-_NAMED = {
-    "veryverythinmathspace": 1, "verythinmathspace": 2, "thinmathspace": 3, "mediummathspace": 4,
-    "thickmathspace": 5, "verythickmathspace": 6, "veryverythickmathspace": 7,
-}  # fmt: skip
-
-
-class Untranslatable(Exception):
-    """Something of a formula has no form in Typst."""
-
-
-def length(value: object) -> float:
-    """A length of MathML in em.
-
-    >>> length("1.5em"), length("4pt"), length("thinmathspace") * 18
-    (1.5, 0.4, 3.0)
-    """
-    text = str(value).strip()
-    if text in _NAMED:
-        return _NAMED[text] / 18
-    if text.removeprefix("negative") in _NAMED:
-        return -_NAMED[text.removeprefix("negative")] / 18
-    match = re.fullmatch(r"([-+]?\d*\.?\d+)\s*([a-z]*)", text)
-    if match is None or match[2] not in {*_EM, ""}:
-        raise Untranslatable(f"a length of {text}")
-    return float(match[1]) * _EM.get(match[2], 0 if float(match[1]) == 0 else 1)
 
 
 def em(value: float) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fitnotes.draw.mathjax import Node
-from fitnotes.targets.typst.signs import EMPTY, LEVELS, SCALES, Untranslatable, em, length
+from fitnotes.draw.mathtree import Untranslatable, length
+from fitnotes.targets.typst.signs import EMPTY, LEVELS, SCALES, em
 
 # MathJax's words for a table that hangs on its first or on its last row.
 _HANGING = {"top": 0, "t": 0, "baseline 1": 0, "bottom": -1, "b": -1, "baseline -1": -1}
