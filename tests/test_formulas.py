@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import judge
 import pytest
@@ -10,9 +12,12 @@ from conftest import ROOT, needs
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from judge.drawing import PICTURE
+from judge.word import by_word, signs_apart
 from test_macros import SIUNITX
 
 from fitnotes.draw import mathjax
+from fitnotes.draw.mathtree import ACCENTS, INVISIBLE
+from fitnotes.targets.office import word
 from fitnotes.targets.typst import maths
 from fitnotes.targets.typst.formulas import Converted, Kept, convert, display
 from fitnotes.targets.typst.pdf import compile_typst
@@ -183,6 +188,70 @@ def test_generated_formulas_are_the_same_in_typst(formulas: list[tuple[str, bool
     wrong = told(judge.judge(formulas))
     assert {tex: found for tex, found in wrong.items() if any(" times, not " in one for one in found)} == {}
     assert len(wrong) <= 1, wrong  # a place or a size just beyond what another font may do
+
+
+# --------------------------------------------------------------------------------------------------
+# Word
+
+W = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+
+
+def signs_of(node: mathjax.Node) -> Iterator[str]:
+    """The signs that MathJax has in a formula."""
+    if node.text and node.kind in ("mi", "mn", "mo", "mtext", "ms"):
+        yield from (char for char in node.text if char not in INVISIBLE and not char.isspace())
+    for child in node.children[: 1 if node.kind == "maction" else None]:
+        yield from signs_of(child)
+
+
+def signs_in(omml: str) -> Iterator[str]:
+    """The signs that Word has in a formula."""
+    spaces = 'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math" xmlns:w="w"'
+    for element in ElementTree.fromstring(f"<x {spaces}>{omml}</x>").iter():
+        if element.tag == f"{W}t":
+            yield from (char for char in element.text or "" if char not in "\u200b&" and not char.isspace())
+        elif element.tag in (f"{W}chr", f"{W}begChr", f"{W}endChr"):
+            yield from element.get(f"{W}val", "")
+        elif element.tag == f"{W}d":
+            sign = element.find(f"{W}dPr/{W}sepChr")
+            yield from (sign.get(f"{W}val", "") if sign is not None else "") * (
+                len(element.findall(f"{W}e")) - 1
+            )
+        elif element.tag == f"{W}bar":
+            yield "\u2015"
+
+
+SAME_IN_WORD = str.maketrans(
+    ACCENTS
+    | {"\u2223": "|", "\u2225": "\u2016", "\u2329": "\u27e8", "\u232a": "\u27e9", "\u2212": "-", "&": ""}
+    | dict.fromkeys("\u00af\u02c9\u2015\u0304", "\u0304")
+)
+
+
+def in_order(signs: Iterator[str]) -> list[str]:
+    return sorted("".join(signs).translate(SAME_IN_WORD))
+
+
+@pytest.mark.parametrize(("name", "extra"), OTHERS)
+def test_word_has_every_sign_of_the_formulas_of_others(name: str, extra: list[str]) -> None:
+    asked = [(tex, True) for tex in judge.read(FORMULAS / f"{name}.txt")]
+    wrong = {}
+    for (tex, _), tree, (code, _) in zip(
+        asked, mathjax.trees(asked, extra), word.convert(asked, extra), strict=True
+    ):
+        if isinstance(tree, mathjax.Node) and code and in_order(signs_of(tree)) != in_order(signs_in(code)):
+            wrong[tex] = code
+    assert wrong == {}
+
+
+@pytest.mark.slow
+@needs("soffice")
+def test_formulas_of_all_notes_have_the_same_signs_in_word(tmp_path: Path) -> None:
+    formulas = judge.of_notes(sorted(NOTES), tmp_path)
+    drawn = zip(formulas, judge.by_mathjax(formulas), by_word(formulas), strict=True)
+    rows = [(tex, shown, signs) for (tex, _), shown, signs in drawn if not shown.error and signs is not None]
+    assert len(rows) > 0.9 * len(formulas)
+    assert {tex: told for tex, shown, signs in rows if (told := signs_apart(shown, signs))} == {}
 
 
 # --------------------------------------------------------------------------------------------------

@@ -1,33 +1,28 @@
-"""A note as a Word document: its own formulas where pandoc can make them, and a picture set by MathJax where not."""
+"""A note as a Word document: with its own formulas, and a picture set by MathJax where it has none."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import panflute as pf
 
 from fitnotes.document import nodes, pandoc
 from fitnotes.document.tree import Change, collect, walk
 from fitnotes.draw import mathjax, pictures
+from fitnotes.draw.mathtree import Untranslatable
 from fitnotes.draw.media import Media
 from fitnotes.draw.pictures import svg_to_png
 from fitnotes.passes.look import Look
 from fitnotes.passes.page import Page
 from fitnotes.passes.pipeline import FINISH, Step, compose, take
-from fitnotes.targets.office import DOCX
+from fitnotes.targets.office import DOCX, omml
 from fitnotes.targets.office.file import write_file
 from fitnotes.targets.registry import Job
 from fitnotes.tex import environments
 
 SIZE = 11  # pt, of the text in Word
 _BREAK = '<w:p><w:r><w:br w:type="page"/></w:r></w:p>'
-# What pandoc's conversion takes without a word and shows wrong (corpus/colour, corpus/array, corpus/matrices).
-_PICTURES = re.compile(
-    r"\\(?:color|smash|hline|cline|begin\{smallmatrix\})(?![A-Za-z])|\\begin\{array\}\s*\{[^}]*\|"
-)
 
 
 def _page_break(block: bool) -> Change:
@@ -42,17 +37,19 @@ def _with_numbers(tex: str) -> str:
     )
 
 
-def convertible(formulas: Sequence[tuple[str, bool]]) -> list[bool]:
-    """Whether pandoc can convert each (TeX, display?) itself."""
-    mark = "fitnotesformula"
-    blocks: list[dict[str, Any]] = []
-    for tex, display in formulas:
-        kind = {"t": "DisplayMath" if display else "InlineMath"}
-        blocks.append({"t": "Para", "c": [{"t": "Math", "c": [kind, tex]}]})
-        blocks.append({"t": "Para", "c": [{"t": "Str", "c": mark}]})
-    ast = json.dumps({"pandoc-api-version": [1, 23, 1], "meta": {}, "blocks": blocks})
-    parts = pandoc.write(ast, "html", ["--mathml", "--wrap=none"]).text.split(f"<p>{mark}</p>")
-    return ["<math" in part and not _PICTURES.search(f[0]) for f, part in zip(formulas, parts, strict=False)]
+def convert(formulas: Sequence[tuple[str, bool]], extra: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Each (TeX, display?) as Word's own formula, and the reason why MathJax has none; a picture has to show those
+    without either."""
+    found = []
+    for tree in mathjax.trees(formulas, extra):
+        if isinstance(tree, str):
+            found.append(("", tree))
+            continue
+        try:
+            found.append((omml.translate(tree), ""))
+        except Untranslatable:
+            found.append(("", ""))
+    return found
 
 
 def _word_formulas(page: Page) -> None:
@@ -68,24 +65,47 @@ def _word_formulas(page: Page) -> None:
         return
     formulas = list(found)
     extra = page.packages
-    wrong = dict(zip(formulas, mathjax.check(formulas, extra), strict=True))
-    fine = dict(zip(formulas, convertible(formulas), strict=True))
-    for formula, reason in wrong.items():
+    made = dict(zip(formulas, convert(formulas, extra), strict=True))
+    for formula, (_, reason) in made.items():
         if reason:
             page.formula_problem(found[formula], reason)
 
     def put(element: pf.Element) -> Change:
         formula = ready(element)
-        if wrong[formula]:
+        code, reason = made[formula]
+        if reason:
             return nodes.error(pf.Code(formula[0]))
-        if fine[formula]:
-            element.text = formula[0]
-            return None
+        if code:
+            return pf.RawInline(omml.paragraph(code) if formula[1] else code, format="openxml")
         svg, width, _ = mathjax.picture(mathjax.typeset([formula], extra)[0].svg, SIZE)
         url = page.media.add(svg_to_png(svg.encode(), 600), ".png", "formula")
         return pf.Image(pf.Str(formula[0]), url=url or "", attributes={"width": f"{min(width, 440):.1f}pt"})
 
     walk(page.doc, put, pf.Math, metadata=True)
+    _by_themselves(page)
+
+
+def _by_themselves(page: Page) -> None:
+    """Display formulas in paragraphs of their own, as Word has them."""
+
+    def is_display(element: pf.Element) -> bool:
+        if isinstance(element, pf.Span) and len(element.content) == 1:  # one with a label
+            return is_display(element.content[0])
+        return isinstance(element, pf.RawInline) and element.text.startswith(omml.PARAGRAPH)
+
+    def visit(element: pf.Element) -> Change:
+        content = list(element.content)
+        if len(content) < 2 or not any(map(is_display, content)):
+            return None
+        parts: list[list[pf.Element]] = [[]]
+        for item in content:
+            if is_display(item):
+                parts += [[item], []]
+            elif parts[-1] or not isinstance(item, (pf.Space, pf.SoftBreak)):
+                parts[-1].append(item)
+        return [type(element)(*part) for part in parts if part]
+
+    walk(page.doc, visit, pf.Para, pf.Plain)
 
 
 def _anchors(page: Page) -> None:
