@@ -14,6 +14,7 @@ from fitnotes.tex.macros import MacroError, Macros, brace_scripts, expand, learn
 from fitnotes.tex.packages import renewed
 from fitnotes.tex.portable import portable
 from fitnotes.tex.tokens import Reader, blank_comments, calls, packages, without_comments
+from fitnotes.tex.unicode import mathematical, unshown
 
 PREAMBLE = r"""
 \usepackage{amsmath}
@@ -293,6 +294,17 @@ def test_the_preamble_is_read_as_tex() -> None:
     once = "% \\newcommand{\\R}{1}\n\\newcommand{\\R}{2}"
     assert renewed(once) == once
     assert renewed("\\newcommand\\R1\\newcommand*{ \\R }{2}") == "\\newcommand\\R1\\renewcommand*{ \\R }{2}"
+
+
+def test_characters_mean_what_their_commands_mean() -> None:
+    """A prime on the line, or limits beside a sum, would be other mathematics than TeX's."""
+    assert portable("f\u2033_2 + f\u2019") == "f''_2 + f'"
+    assert portable("∑_{i} x \\text{it\u2019s ∑}") == "\\sum _{i} x \\text{it\u2019s ∑}"
+    assert portable("\u201cx\u201d") == "\\text{\u201c}x\\text{\u201d}"
+    assert mathematical("f\u2034 ≲ … \u2019 \u2013") == "f''' \\lesssim  \\ldots  ' \\text{\u2013}"
+    assert unshown(mathematical("ω ⊶ \\text{⊶} ü")) == "⊶"
+    native, ours = typeset([("\\sum_{i=1}^n f''_2", True), (portable("∑_{i=1}^n f\u2033_2"), True)])
+    assert native.svg == ours.svg
 
 
 SIUNITX = {

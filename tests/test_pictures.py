@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import re
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -353,6 +354,32 @@ def test_drawings_in_tikz(project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "\\draw plot file" in re.sub(
         r"<[^>]+>", "", (project / "_build" / "html" / "note.html").read_text()
     )
+
+
+DIAGRAMS = r"""
+$$\begin{tikzcd}[column sep=large, row sep=huge]
+A \arrow[r, "f"] \arrow[d, hook, "g"'] \arrow[dr, dashed, "h" description] & B \arrow[d, two heads, "k"] \\
+C \arrow[r, equal] \arrow[r, bend right, Rightarrow, "m"] & D \arrow[loop right, "n"]
+\end{tikzcd}$$
+
+$$\begin{tikzcd}
+P \ar[r, shift left, harpoon, "p"] \ar[r, shift right, harpoon', "q"'] & Q \rar[tail]{u} \dar[tail] & R \\
+S \ar[ur, phantom, "\lrcorner", very near start] \ar[r, mapsto, crossing over] & T \ar[r, no head, dotted, blue] & U
+\end{tikzcd}$$
+"""
+
+
+@needs("lualatex")
+def test_arrows_of_tikz_cd(project: Path) -> None:
+    """Those of its manual, in the browser, in Typst's PDF and in LaTeX's."""
+    (project / "note.md").write_text(DIAGRAMS)
+    for overrides in ((), (("pdf_engine", "lualatex"),)):
+        assert said(build(project, "html", "pdf", overrides=overrides)) == []
+        text = PdfReader(project / "_build" / "pdf" / "note.pdf").pages[0].extract_text()
+        assert set("ABCDPQRSTU") <= {*text}
+        assert set("fghkmnpqu") <= {*unicodedata.normalize("NFKC", text)}
+    (page,) = (project / "_build" / "html").glob("note.html")
+    assert page.read_text().count("<img") == 2
 
 
 @needs("pdflatex")

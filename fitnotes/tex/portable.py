@@ -7,6 +7,7 @@ import re
 
 from fitnotes.tex.environments import BALANCED
 from fitnotes.tex.macros import Macros, brace_scripts, replace_argument
+from fitnotes.tex.unicode import WORDS
 
 _SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456789+-ni", strict=True))
 _SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢⱼₖ", "0123456789+-nijk", strict=True))
@@ -26,6 +27,15 @@ _COLON = re.compile(r"\\(coloneq|Coloneq|eqcolon|Eqcolon)(?![A-Za-z])")
 # {\bf x} and {a \over b}, which LaTeX has better words for (corpus/old-style).
 _OLD_FONT = re.compile(r"\{\s*\\(bf|rm|it|cal|sf|tt)(?![A-Za-z])\s*" + BALANCED + r"\}")
 _OVER = re.compile(r"\{" + BALANCED + r"\\over(?![A-Za-z])" + BALANCED + r"\}")
+
+
+# Signs that MathJax would set otherwise than what they stand for: primes on the line, limits beside a sum.
+_COMMANDS = str.maketrans({
+    "\u2032": "'", "\u2033": "'" * 2, "\u2034": "'" * 3, "\u2057": "'" * 4, "\u2019": "'",
+    **{quote: rf"\text{{{quote}}}" for quote in "\u201c\u201d\u2018"},
+    "∑": r"\sum ", "∏": r"\prod ", "∐": r"\coprod ", "⋂": r"\bigcap ", "⋃": r"\bigcup ", "⋁": r"\bigvee ",
+    "⋀": r"\bigwedge ", "⨁": r"\bigoplus ", "⨂": r"\bigotimes ", "⨆": r"\bigsqcup ",
+})  # fmt: skip
 
 
 def _raised(match: re.Match[str]) -> str:
@@ -51,6 +61,8 @@ def portable(text: str) -> str:
     """An expanded formula without what only some engines read."""
     if not text.isascii():
         text = _RAISED.sub(_raised, text)
+        parts = WORDS.split(text)
+        text = "".join(part if n % 2 else part.translate(_COMMANDS) for n, part in enumerate(parts))
     if "\\" not in text:
         return text
     text = re.sub(r"\\bm(?![A-Za-z])", r"\\boldsymbol", text)

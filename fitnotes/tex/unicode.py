@@ -6,7 +6,10 @@ import re
 import unicodedata
 
 # What has no name to go by: characters, and the commands of LaTeX's mathematics for them, in the same order.
-_SIGNS = "∂∇≤≥≠≈≡≅∼∝∞∑∏∫√∈∉∋⊂⊃⊆⊇∪∩∅∀∃∧∨→←↔⇒⇐⇔↦↑↓↗↘‖∥⟨⟩⌊⌋⌈⌉∘⊙⊗⊕⊤⊥−∗⋅⋯⋮⋱′″ℓℏ✓✔✗✘★☆□■△▽◯●≪≫∖∣⊢⊨"
+_SIGNS = (
+    "∂∇≤≥≠≈≡≅∼∝∞∑∏∫√∈∉∋⊂⊃⊆⊇∪∩∅∀∃∧∨→←↔⇒⇐⇔↦↑↓↗↘‖∥⟨⟩⌊⌋⌈⌉∘⊙⊗⊕⊤⊥−∗⋅⋯⋮⋱′″ℓℏ✓✔✗✘★☆□■△▽◯●≪≫"
+    "∖∣⊢⊨≲≳⊔⊓∮∬∭⟶⟵⟹⟸⟺⟷≺≻⪯⪰⊲⊳ℑℜ∠♯♭♮⊎⋂⋃⋁⋀⨁⨂∐⊣⊊⊋∄⋄≐≍↪↩⇀↼⇌⟼↙↖"
+)
 _LATIN_1 = {
     "±": r"\pm",
     "×": r"\times",
@@ -23,6 +26,11 @@ _COMMANDS = r"""
 \parallel \langle \rangle \lfloor \rfloor \lceil \rceil \circ \odot \otimes \oplus \top \perp - \ast
 \cdot \cdots \vdots \ddots ' '' \ell \hbar \checkmark \checkmark \times \times \star \star \square
 \blacksquare \triangle \triangledown \bigcirc \bullet \ll \gg \setminus \mid \vdash \models
+\lesssim \gtrsim \sqcup \sqcap \oint \iint \iiint \longrightarrow \longleftarrow \Longrightarrow \Longleftarrow
+\Longleftrightarrow \longleftrightarrow \prec \succ \preceq \succeq \lhd \rhd \Im \Re \angle \sharp \flat \natural
+\uplus \bigcap \bigcup \bigvee \bigwedge \bigoplus \bigotimes \coprod \dashv \subsetneq \supsetneq \nexists \diamond
+\doteq \asymp \hookrightarrow \hookleftarrow \rightharpoonup \leftharpoonup \rightleftharpoons \longmapsto \swarrow
+\nwarrow
 """.split()  # noqa: SIM905
 _TABLE = dict(zip(_SIGNS, _COMMANDS, strict=True)) | _LATIN_1
 _GREEK = """
@@ -94,6 +102,24 @@ def declarations(tex: str) -> str:
 _IN_TEXT = frozenset("‐‑‒–—―‘’‚“”„†‡•…‰‹›€™ ")
 
 
+_AS_MATHS = {
+    "’": "'",
+    "\u2034": "'" * 3,
+    "\u2057": "'" * 4,
+    "…": r"\ldots ",
+    "•": r"\bullet ",
+    "†": r"\dagger ",
+    "‡": r"\ddagger ",
+}
+# The arguments in which characters are text.
+WORDS = re.compile(r"(\\(?:label|ref|eqref|cref|tag|text\w*|mbox|operatorname\*?)\s*\{[^{}]*\})")
+
+
+def unshown(tex: str) -> str:
+    """The characters of a formula that `mathematical` has written for which LaTeX's fonts have nothing."""
+    return "".join(re.sub(r"[\x00-\x7f]", "", part) for part in WORDS.split(tex)[::2])
+
+
 def mathematical(tex: str) -> str:
     r"""A formula with LaTeX's commands in the place of characters that its fonts do not have.
 
@@ -106,13 +132,17 @@ def mathematical(tex: str) -> str:
         return tex
 
     def command(match: re.Match[str]) -> str:
+        if match[0] in _AS_MATHS:
+            return _AS_MATHS[match[0]]
+        if match[0] in _IN_TEXT:
+            return f"\\text{{{match[0]}}}"
         shown = latex(match[0])
         if shown is None:
             return _styled(match[0])
         inner = shown.removeprefix("\\ensuremath{").removesuffix("}")
         return inner + (" " if inner[-1:].isalpha() and inner.startswith("\\") else "")
 
-    parts = re.split(r"(\\(?:label|ref|eqref|cref|tag|text\w*|mbox)\s*\{[^{}]*\})", tex)
+    parts = WORDS.split(tex)
     return "".join(part if n % 2 else re.sub(r"[^\x00-\x7f]", command, part) for n, part in enumerate(parts))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fitnotes.draw import mathjax
 from fitnotes.passes.page import Page, Placed
 from fitnotes.targets.latex import places
-from fitnotes.tex import environments
+from fitnotes.tex import environments, unicode
 from fitnotes.tex.macros import MacroError, expand, learn
 from fitnotes.tex.packages import ALPHABETS
 from fitnotes.tex.portable import portable
@@ -34,18 +34,21 @@ def expanded(page: Page, tex: str) -> str | None:
 
 
 def beforehand(page: Page, text: str) -> str:
-    """The LaTeX with pictures for the formulas whose alphabets lack what they are asked for."""
+    """The LaTeX with pictures for the formulas whose alphabets or fonts lack what they are asked for."""
     if packages(page.preamble.tex) & ALPHABETS:
         return text
     named = re.compile(r"\\math(?:cal|scr|bb)(?![A-Za-z])")
     suspects = {name for name, macro in page.preamble.macros.commands.items() if named.search(macro.body)}
     suspects |= {"\\mathcal", "\\mathscr", "\\mathbb", "\\cal"}
     for number, placed in enumerate(page.placed):
-        names = re.findall(r"\\[A-Za-z]+", placed.text) if placed.kind else []
-        if not suspects.intersection(names):
+        if not placed.kind:
             continue
-        if wrong := _CAPITALS.search(expanded(page, placed.text) or ""):
-            text = shown(page, text, [number], "", f"{wrong[0]}: LaTeX's font has capitals only")
+        if signs := unicode.unshown(placed.text):
+            text = shown(page, text, [number], "", f"{signs[0]}: LaTeX's fonts have no such sign")
+        elif suspects.intersection(re.findall(r"\\[A-Za-z]+", placed.text)):
+            wrong = _CAPITALS.search(expanded(page, placed.text) or "")
+            if wrong:
+                text = shown(page, text, [number], "", f"{wrong[0]}: LaTeX's font has capitals only")
     return text
 
 

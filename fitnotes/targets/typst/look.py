@@ -85,7 +85,7 @@ def _mend(page: Page) -> None:
             # What begins a list, a heading or a term, where it stands first: pandoc sees that at the start of a
             # paragraph alone, not in cells, notes, links or other brackets.
             return (
-                pf.RawInline(_escaped(element.text), format="typst") if _MARKER.match(element.text) else None
+                pf.RawInline(_escaped(element.text), format="typst") if _READ.search(element.text) else None
             )
         if isinstance(element, pf.LineBreak):
             # The end of a line would end a heading.
@@ -127,7 +127,8 @@ def _in_heading(element: pf.Element) -> bool:
     return above is not None
 
 
-_MARKER = re.compile(r"(?:[+\-/]|=+|\d+\.)(?:\s|$)")
+# What Typst would read in a text: the start of a list or a heading, and its short hands for dashes, dots and quotes.
+_READ = re.compile(r"^(?:[+\-/]|=+|\d+\.)(?:\s|$)|['\"]|--|-\?|\.\.\.")
 
 
 def _escaped(text: str) -> str:
