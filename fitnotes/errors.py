@@ -69,6 +69,7 @@ CODES: dict[str, Code] = {
     "list-blank-line": Code(WARNING, "a list without an empty line before it (fixed)", fixed=True),
     "environment-in-dollars": Code(HINT, "`$$\\begin{align}…$$`: LaTeX alone would stop at it"),
     "rows-outside": Code(HINT, "`\\\\` in a display formula outside an environment"),
+    "unread-fence": Code(WARNING, "```` ```{r} ````, `{figure}`: a fence that nothing here reads; it is shown as code"),
     "raw-tex": Code(WARNING, "TeX in prose that only LaTeX targets understand"),
     "raw-html": Code(WARNING, "HTML that only HTML targets understand"),
     "preamble": Code(HINT, "a command in the header that does something in LaTeX only"),

@@ -13,6 +13,7 @@ from fitnotes.errors import Problem, UsageError
 from fitnotes.settings import CONVERTERS, FOLDER_KEYS, Settings, merge
 from fitnotes.source.block import Block, split_spec
 from fitnotes.source.fences import LINE
+from fitnotes.source.foreign import UNREAD
 from fitnotes.source.languages import DRAWN, PYTHON, READ
 from fitnotes.source.mark import unclosed_fence, unmark
 from fitnotes.source.note import Note
@@ -72,7 +73,7 @@ def read_document(
     if LINE in ast:
         _refuse_leaked_marks(doc, note)
     settings = note_settings(doc, note, base, overrides)
-    blocks = number_blocks(doc, note, settings)
+    blocks = number_blocks(doc, note, settings, problems)
     return Document(note, ast, tuple(blocks), settings, tuple(problems), _read=[doc])
 
 
@@ -137,12 +138,15 @@ def _runs(execute: str, classes: list[str]) -> bool:
     return execute == "all" or (execute == "marked" and "run" in classes)
 
 
-def number_blocks(doc: pf.Doc, note: Note, settings: Settings) -> list[Block]:
-    """Numbers what runs, in document order, and cleans the marks out of everything else.
+def number_blocks(
+    doc: pf.Doc, note: Note, settings: Settings, problems: list[Problem] | None = None
+) -> list[Block]:
+    """Numbers what runs, in document order, and cleans the marks out of everything else. What is not read goes to
+    ``problems``.
 
     Changes ``doc``. Raises UsageError for a wrong option.
     """
-    numbering = _Numbering(note, settings)
+    numbering = _Numbering(note, settings, [] if problems is None else problems)
     walk(doc, numbering.visit, pf.CodeBlock, pf.Code, pf.RawBlock, pf.RawInline)
     return numbering.blocks
 
@@ -150,8 +154,9 @@ def number_blocks(doc: pf.Doc, note: Note, settings: Settings) -> list[Block]:
 class _Numbering:
     """The blocks and expressions of a note, as they come by in its order."""
 
-    def __init__(self, note: Note, settings: Settings) -> None:
+    def __init__(self, note: Note, settings: Settings, problems: list[Problem]) -> None:
         self.note = note
+        self.problems = problems
         self.execute = settings.execute
         self.defaults = default_options(settings)
         self.blocks: list[Block] = []
@@ -173,6 +178,8 @@ class _Numbering:
         if mark is not None and mark.isdigit():
             self._line = int(mark)
         element.text = unmark(element.text, self._source)
+        if unread := element.attributes.pop(UNREAD, None):
+            self._say_unread(unread)
         language = next((c for c in element.classes if c in READ), "")
         if language and element.classes[0] != language:
             others = (c for c in element.classes if c not in (language, "sourceCode"))
@@ -191,6 +198,10 @@ class _Numbering:
             element, Block(len(self.blocks), self._count, "\n" * taken + "\n".join(code), line, options)
         )
         return None
+
+    def _say_unread(self, name: str) -> None:
+        message = f"nothing here reads ```{{{name}}}: it is shown as code"
+        self.problems.append(Problem("unread-fence", message, self.note.shown, self._line or None))
 
     def _options(self, element: pf.Element, line: int | None) -> tuple[Options, list[str]]:
         """The options of a block, and the lines of its code without those that hold options."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from fitnotes.source import myst
+from fitnotes.source import foreign, myst, roles
 from fitnotes.source.dollars import is_kramdown, tightened, without_code
 from fitnotes.source.fences import LINE, Fence, author_fence, fence_at, fence_info, header_end
 from fitnotes.source.prose import Display, mark_prose
@@ -74,6 +74,7 @@ def _mark(text: str) -> tuple[str, int | None]:
         fence = fence_at(lines, n)
         if fence is None:
             lines[n] = shorthands.write_out(lines[n])
+            roles.rewrite(lines, n, in_display=display != Display.CLOSED)
             inside = display
             display = mark_prose(lines, n, display)
             if inside == display == Display.CLOSED and not re.match(r" {4}|\t", lines[n]):
@@ -82,6 +83,9 @@ def _mark(text: str) -> tuple[str, int | None]:
         display = Display.CLOSED
         if fence.info.strip() == "math" and (end := _math_fence(lines, fence)) is not None:
             n = end
+            continue
+        if foreign.rewrite(lines, fence):
+            n = fence.end or n
             continue
         marked = fence_info(fence.info.strip(), n + 1)
         if fence.end is None:

@@ -19,7 +19,10 @@ _TITLES = {
     "danger": "Danger",
     "error": "Error",
 }
-_OTHERS = {"tab-set": "panel-tabset", "tab-item": "tab-item", "dropdown": "callout-note"}
+_OTHERS = {
+    "tab-set": "panel-tabset", "tab-item": "tab-item", "dropdown": "callout-note", "exercise": "exercise",
+    "solution": "solution",
+}  # fmt: skip
 _OPENING = re.compile(
     r"^(?P<indent>[ \t]*)(?P<fence>:{3,}|`{3,}|~{3,})[ \t]*\{(?P<name>[\w:-]+)\}[ \t]*(?P<argument>[^`]*)$"
 )
@@ -32,6 +35,8 @@ def rewrite(lines: list[str], n: int) -> int:
     Returns the last line that needs no further look: ``n - 1`` if there is no directive here.
     """
     match = _OPENING.match(lines[n])
+    if match and match["name"] in _GATES:
+        return _gate(lines, n, match)
     if match is None or (classes := _classes(match["name"])) is None:
         return n - 1
     close = None
@@ -52,6 +57,25 @@ def rewrite(lines: list[str], n: int) -> int:
     return last
 
 
+_GATES = ("exercise-start", "exercise-end", "solution-start", "solution-end")
+
+
+def _gate(lines: list[str], n: int, match: re.Match[str]) -> int:
+    """A directive that only says where something starts or ends: what is between is not in it."""
+    end = re.compile(rf"^[ \t]*{match['fence'][0]}{{{len(match['fence'])},}}[ \t]*$")
+    close = next((at for at in range(n + 1, len(lines)) if end.match(lines[at])), None)
+    if close is None:
+        return n - 1
+    kind, _, side = match["name"].partition("-")
+    found = (_OPTION.match(line) for line in lines[n + 1 : close])
+    options = {option[1]: option[2] for option in found if option}
+    for at in range(n, close + 1):
+        lines[at] = ""
+    opening = f"{{{_attributes(kind, f'.{kind}', match['argument'], options)}}}"
+    lines[n] = f"{match['indent']}::: {opening}" if side == "start" else f"{match['indent']}:::"
+    return close
+
+
 def _classes(name: str) -> str | None:
     if name in _ADMONITIONS:
         return f".callout-{_ADMONITIONS[name]}"
@@ -67,9 +91,11 @@ def _attributes(name: str, classes: str, argument: str, options: dict[str, str])
     if label and re.fullmatch(r"[\w:.-]+", label):
         words.append(f"#{label}")
     title = argument.strip() or _TITLES.get(name, "")
+    if name == "solution":  # whose argument is the label of its exercise
+        title = ""
     if title:
         quoted = title.replace("\\", "\\\\").replace('"', '\\"')
-        words.append(f'{"name" if name.startswith("prf:") else "title"}="{quoted}"')
+        words.append(f'{"name" if name.startswith("prf:") or name == "exercise" else "title"}="{quoted}"')
     if name == "dropdown" or "dropdown" in options.get("class", ""):
         words.append(f'collapse="{"false" if "open" in options else "true"}"')
     if options.get("nonumber", "x") in ("", "true"):
