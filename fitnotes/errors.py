@@ -69,6 +69,8 @@ CODES: dict[str, Code] = {
     "list-blank-line": Code(WARNING, "a list without an empty line before it (fixed)", fixed=True),
     "environment-in-dollars": Code(HINT, "`$$\\begin{align}…$$`: LaTeX alone would stop at it"),
     "rows-outside": Code(HINT, "`\\\\` in a display formula outside an environment"),
+    "foreign-option": Code(WARNING, "an option of Quarto or knitr that means nothing here"),
+    "footnote": Code(WARNING, "`[^x]`, `[words][x]`: a note or a link that is defined nowhere, shown as text"),
     "unread-fence": Code(WARNING, "```` ```{r} ````, `{figure}`: a fence that nothing here reads; it is shown as code"),
     "raw-tex": Code(WARNING, "TeX in prose that only LaTeX targets understand"),
     "raw-html": Code(WARNING, "HTML that only HTML targets understand"),

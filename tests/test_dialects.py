@@ -207,3 +207,46 @@ def test_myst_is_read_as_myst(target: str, fitnotes: Run, write, project: Path) 
     for gone in ("(euler)", "(short)", "(intro)=", ":label:", "single: thing", "exercise-end", "{eq}"):
         assert gone not in text
     assert "{nosuch}" in text
+
+
+def test_references_to_nothing_are_said(fitnotes: Run, write) -> None:
+    write(
+        "note.md",
+        "A note[^gone] and one[^here], a [link][nowhere], [another one][Nowhere too].\n\n"
+        "Fine: [text][ok], `[^code]`, an array a[i][j], \\[^escaped], $x[^2]$, [x][], f(x)[0][1].\n\n"
+        "[ok]: https://example.org/\n[^here]: Words.\n",
+    )
+    done = fitnotes("build", "note.md", "--to", "gfm")
+    said = re.findall(r"note\.md:(\d+): warning: the (\w+ \S+)", done.stderr)
+    assert said == [("1", "footnote [^gone]"), ("1", "link [nowhere]"), ("1", "link [Nowhere")]
+    assert done.stderr.count("warning") == 3
+
+
+def test_options_of_others_do_not_stop_a_note(fitnotes: Run, write) -> None:
+    code = "```{python}\n#| fig-height: 2\n#| code-fold: true\nprint(1)\n```\n\n"
+    code += "```{.python .input  n=1}\nprint(2)\n```\n"
+    write("note.md", code)
+    done = fitnotes("build", "note.md", "--to", "gfm")
+    expected = "note.md:2: warning: options fig-height, code-fold mean nothing here\n"
+    assert (done.returncode, done.stderr) == (0, expected)
+    write("note.md", code.replace("code-fold", "code-fodl"))
+    assert fitnotes("build", "note.md", "--to", "gfm").returncode == 2
+
+
+def test_the_header_is_found_below_comments(fitnotes: Run, write, project: Path) -> None:
+    header = "---\ntitle: Here\nheader-includes: |\n  \\newcommand{\\R}{\\mathbb{R}}\n  \\newcommand{\\R}{2}\n---\n"
+    for n, above in enumerate(
+        ("", "\n\n", "<!-- one -->\n", "<!-- two\nlines -->\n\n", "\n<!-- a --> \n<!-- b -->\n\n\n")
+    ):
+        write(
+            "note.md",
+            f"{above}{header}\nText $\\R$.\n\n---\nlang: de\nauthor: Me\n---\n\nEnd.\n\n---\n\nA rule.\n",
+        )
+        done = fitnotes("build", "note.md", "--to", "html")
+        assert re.search(rf"note\.md:{5 + above.count(chr(10))}: .*\\R", done.stderr), (n, done.stderr)
+        page = (project / "_build" / "html" / "note.html").read_text(encoding="utf-8")
+        assert "<title>Here" in page
+        assert 'lang="de"' in page
+        assert "Me" in page
+        assert page.count("<hr") == 1
+        assert "header-includes" not in page

@@ -16,12 +16,13 @@ from fitnotes.source.fences import LINE
 from fitnotes.source.foreign import UNREAD
 from fitnotes.source.languages import DRAWN, PYTHON, READ
 from fitnotes.source.mark import unclosed_fence, unmark
-from fitnotes.source.note import Note
+from fitnotes.source.note import Cursor, Note
 from fitnotes.source.options import (
     OptionProblem,
     Options,
     default_options,
     header_options,
+    is_foreign,
     option_error,
     parse_options,
 )
@@ -74,6 +75,8 @@ def read_document(
         _refuse_leaked_marks(doc, note)
     settings = note_settings(doc, note, base, overrides)
     blocks = number_blocks(doc, note, settings, problems)
+    if _UNDEFINED.search(ast):
+        _say_undefined(doc, note, problems)
     return Document(note, ast, tuple(blocks), settings, tuple(problems), _read=[doc])
 
 
@@ -87,6 +90,30 @@ def _refuse_leaked_marks(doc: pf.Doc, note: Note) -> None:
                 "pandoc does not read this fence as a block", path=note.shown,
                 line=int(line[1]) if line else None, hint="leave an empty line above it",
             )  # fmt: skip
+
+    walk(doc, look, pf.Str)
+
+
+# What is left of a reference to a footnote or to a link that is defined nowhere; a[i][j] is none.
+_UNDEFINED = re.compile(r"\[\^[^\]\s\"]+\]|\]\[[^\]\s\"]+")
+_LINK = re.compile(r"(?<![\w\])\\])\[[^\[\]\n]+\](\[[^\[\]\n]+\])")
+
+
+def _say_undefined(doc: pf.Doc, note: Note, problems: list[Problem]) -> None:
+    cursor = Cursor(note)
+
+    def look(element: pf.Element) -> None:
+        for match in _UNDEFINED.finditer(element.text):
+            what, name = "footnote", match[0]
+            if not name.startswith("[^"):
+                names = (link[1] for link in _LINK.finditer(note.text))
+                what, name = "link", next((name for name in names if name.startswith(match[0][1:])), "")
+            if not name or name not in note.text or f"\\{name}" in note.text:  # or written so that it is text
+                continue
+            message = f"the {what} {name} is defined nowhere; it is shown as text"
+            problems.append(
+                Problem("footnote", message, note.shown, cursor.line_of(name), f"add a line {name}: …")
+            )
 
     walk(doc, look, pf.Str)
 
@@ -203,12 +230,19 @@ class _Numbering:
         message = f"nothing here reads ```{{{name}}}: it is shown as code"
         self.problems.append(Problem("unread-fence", message, self.note.shown, self._line or None))
 
+    def _say_foreign(self, keys: list[str], line: int | None) -> None:
+        if keys:
+            several = "s" * (len(keys) > 1)
+            message = f"option{several} {', '.join(keys)} mean{'' if several else 's'} nothing here"
+            self.problems.append(Problem("foreign-option", message, self.note.shown, line))
+
     def _options(self, element: pf.Element, line: int | None) -> tuple[Options, list[str]]:
         """The options of a block, and the lines of its code without those that hold options."""
         lines = element.text.split("\n")
         try:
             header, taken = header_options(element.text)
             given = {**element.attributes, **header}
+            self._say_foreign([key for key in given if is_foreign(key) and key != "n"], line)
             return parse_options(given, element.identifier, element.classes, self.defaults), lines[taken:]
         except OptionProblem as problem:
             # In the #| lines at the top of the code, or in the fence above it.

@@ -39,13 +39,28 @@ class Fence:
         return range(self.start + 1, self.end)
 
 
-def header_end(lines: list[str]) -> int:
-    """How many lines the YAML header at the top takes (0: there is none)."""
-    if not lines or lines[0].rstrip() != "---":
-        return 0
-    for n, line in enumerate(lines[1:], 2):
-        if line.rstrip() in ("---", "..."):
-            return n
+def header_end(lines: Sequence[str]) -> int:
+    """How many lines the YAML header takes, with the empty lines and comments above it (0: there is none)."""
+    first = header_start(lines)
+    return metadata_end(lines, first) if first is not None else 0
+
+
+def header_start(lines: Sequence[str]) -> int | None:
+    """The line with which the header begins; comments and empty lines may stand above it."""
+    comment = False
+    for n, line in enumerate(lines):
+        if comment or line.lstrip().startswith("<!--"):
+            comment = "-->" not in line
+        elif line.strip():
+            return n if line.rstrip() == "---" else None
+    return None
+
+
+def metadata_end(lines: Sequence[str], start: int) -> int:
+    """The line behind the YAML that begins with the ``---`` of line ``start``; 0 if it does not end."""
+    for n in range(start + 1, len(lines)):
+        if lines[n].rstrip() in ("---", "..."):
+            return n + 1
     return 0
 
 

@@ -11,7 +11,16 @@ import re
 
 from fitnotes.source import foreign, myst, roles
 from fitnotes.source.dollars import is_kramdown, tightened, without_code
-from fitnotes.source.fences import LINE, Fence, author_fence, fence_at, fence_info, header_end
+from fitnotes.source.fences import (
+    LINE,
+    Fence,
+    author_fence,
+    fence_at,
+    fence_info,
+    header_end,
+    header_start,
+    metadata_end,
+)
 from fitnotes.source.prose import Display, mark_prose
 
 _INDENT = re.compile(r"[ \t>]*")
@@ -64,9 +73,14 @@ def _mark(text: str) -> tuple[str, int | None]:
     in_comment = False
     unclosed = None
     n = header_end(lines) - 1
+    for above in range(header_start(lines) or 0 if n >= 0 else 0):
+        lines[above] = ""  # pandoc wants nothing above a header
     while (n := n + 1) < len(lines):
         if in_comment or lines[n].lstrip().startswith("<!--"):
             in_comment = "-->" not in lines[n]
+            continue
+        if (behind := _metadata(lines, n)) > n:
+            n = behind - 1
             continue
         if (last := myst.rewrite(lines, n)) >= n:
             n, display = last, Display.CLOSED
@@ -96,6 +110,21 @@ def _mark(text: str) -> tuple[str, int | None]:
         n = fence.end
     _tighten(lines, prose)
     return "\n".join(lines), unclosed
+
+
+_KEY = re.compile(r"[a-z][\w-]*:(?:\s|$)|\s|#|-\s|$")
+
+
+def _metadata(lines: list[str], n: int) -> int:
+    """The line behind a block of metadata further down in a note; n if there is none, but a rule
+    (test_dialects.py: test_the_header_is_found_below_comments)."""
+    if lines[n].rstrip() != "---" or not n or lines[n - 1].strip() or not lines[n + 1 : n + 2]:
+        return n
+    end = metadata_end(lines, n)
+    inside = lines[n + 1 : end - 1]
+    if not end or not inside or not re.match(r"[a-z][\w-]*:", inside[0]) or not all(map(_KEY.match, inside)):
+        return n
+    return end if all(line.strip() for line in inside) else n
 
 
 def _tighten(lines: list[str], prose: list[int]) -> None:

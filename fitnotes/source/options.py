@@ -97,6 +97,16 @@ OPTION_NAMES = frozenset(f.name for f in fields(Options))
 
 # Attributes that belong to pandoc's own code blocks, not to us; they stay on the shown code.
 PANDOC_ATTRIBUTES = frozenset({"startFrom", "start-from", "filename", "style"})
+# Options of Quarto, knitr and notedown that mean nothing here: a note that has them is built, and they are said.
+FOREIGN_OPTIONS = frozenset({
+    "n", "code-fold", "code-summary", "code-line-numbers", "code-overflow", "code-annotations", "code-tools",
+    "fig-align", "fig-pos", "fig-env", "fig-format", "fig-dpi", "fig-asp", "fig-height", "fig-link", "fig-scap",
+    "fig-show", "fig-keep", "fig-process", "fig-path", "out-height", "out-extra", "cache", "cache-lazy", "cache-vars",
+    "message", "tags", "classes", "class-source", "class-output", "collapse", "comment", "prompt", "tidy", "dev",
+    "dpi", "dependson", "layout", "layout-nrow", "layout-align", "layout-valign", "tbl-colwidths", "tbl-subcap",
+    "cap-location", "fig-cap-location", "tbl-cap-location", "renderings", "panel", "column", "fig-column", "engine",
+    "strip-white", "purl", "render", "split", "autodep", "slideshow", "jupyter", "id",
+})  # fmt: skip
 
 
 def header_options(code: str) -> tuple[dict[str, object], int]:
@@ -145,7 +155,7 @@ def parse_options(
     for key, value in attributes.items():
         name = key.replace("-", "_").replace(".", "_")
         name = _ALIASES.get(name, name)
-        if key in PANDOC_ATTRIBUTES:
+        if key in PANDOC_ATTRIBUTES or is_foreign(key):
             continue
         if name not in OPTION_NAMES:
             known = (n.replace("_", "-") for n in OPTION_NAMES)
@@ -165,6 +175,10 @@ def parse_options(
     if "no-run" in classes:
         values["eval"] = False
     return replace(defaults, **values)
+
+
+def is_foreign(key: str) -> bool:
+    return key.replace("_", "-").replace(".", "-") in FOREIGN_OPTIONS
 
 
 def default_options(settings: Settings) -> Options:

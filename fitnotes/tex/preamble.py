@@ -16,7 +16,7 @@ import panflute as pf
 from fitnotes.document.tree import collect
 from fitnotes.errors import Problem
 from fitnotes.settings import display_path
-from fitnotes.source.fences import header_end
+from fitnotes.source.fences import header_end, header_start
 from fitnotes.source.note import Note
 from fitnotes.store.inputs import file_hash
 from fitnotes.tex import siunitx
@@ -145,11 +145,12 @@ def _header_node(note: Note, key: str) -> Any:
     import yaml
 
     lines = note.text.split("\n")
-    end = header_end(lines)
-    if not end:
+    start, end = header_start(lines), header_end(lines)
+    if start is None or not end:
         return None
+    inside = ["" if n <= start else line for n, line in enumerate(lines[: end - 1])]
     try:
-        root = yaml.compose("\n".join(lines[1 : end - 1]), Loader=yaml.SafeLoader)
+        root = yaml.compose("\n".join(inside[1:]), Loader=yaml.SafeLoader)
     except yaml.YAMLError:
         return None  # pandoc is more lenient
     if not isinstance(root, yaml.MappingNode):
