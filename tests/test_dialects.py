@@ -250,3 +250,29 @@ def test_the_header_is_found_below_comments(fitnotes: Run, write, project: Path)
         assert "Me" in page
         assert page.count("<hr") == 1
         assert "header-includes" not in page
+
+
+PIECES = [
+    "[", "[0,1), ", "[a](", "![", "*", "**a ", "_", "`", "$", "$$\n", "\\begin{a}\n", "\\begin{tabular}{l}\n x \\\\\n",
+    "\\foo{", "<div>\n", "<b>", "::: a\n", "[^a", "~", "^", "> ", "- ", "1. ", "| a ", "{", "\\(", "\\[", "<!--", "@a [",
+    "- a\n  ```\n", "[[", "[a][", "![a](b ", "$\\begin{a}", "```{r}\n", "term\n: ", "x", " ", "\n", "\n\n",
+]  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=3), st.integers(20, 60))
+def test_reading_ends(pieces: list[str], count: int) -> None:
+    """Whatever has no end in a note, in whatever order: pandoc comes to one."""
+    text = "".join(pieces) * count
+    assert pandoc.run(["-f", pandoc.READER, "-t", "json"], mark(text), limit=20).text
+    assert mark(text).count("\n") == text.count("\n")
+
+
+def test_half_open_intervals_are_text() -> None:
+    """Pandoc takes minutes over twenty of them in a paragraph."""
+    text = "On [0,1), [1,2) and [the page](a.md), [2,3), $[3,4)$, `[4,5)`, [5,6), [6,7) it is *so*."
+    html = pandoc.run(["-f", pandoc.READER, "-t", "html"], mark(text), limit=20).text
+    shown = re.sub(r"<[^>]+>", "", html).strip()
+    assert shown == "On [0,1), [1,2) and the page, [2,3), [3,4), [4,5), [5,6), [6,7) it is so."
+    assert '<a href="a.md">the page</a>' in html
+    assert mark("[a] and [b](c) and [d") == "[a] and [b](c) and [d"

@@ -64,19 +64,30 @@ class Output:
 
 
 def run(
-    args: Sequence[str], text: str = "", *, cwd: Path | None = None, env: dict[str, str] | None = None
+    args: Sequence[str],
+    text: str = "",
+    *,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    limit: float | None = None,
 ) -> Output:
-    """Runs pandoc on ``text``. Raises ConversionError with pandoc's own message."""
+    """Runs pandoc on ``text``, for ``limit`` seconds at most. Raises ConversionError with pandoc's own message."""
     # Filters run under the Python that PATH gives: it has to be the one that has fitnotes.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    done = subprocess.run(
-        [program(), *args],
-        input=text.encode("utf-8", "replace"),
-        capture_output=True,
-        cwd=cwd,
-        env={**(env or {}), **os.environ, "PATH": path},
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [program(), *args],
+            input=text.encode("utf-8", "replace"),
+            capture_output=True,
+            cwd=cwd,
+            env={**(env or {}), **os.environ, "PATH": path},
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ConversionError(
+            f"pandoc has not read it after {limit:.0f} s: something in it never ends"
+        ) from None
     stderr = done.stderr.decode("utf-8", "replace")
     if done.returncode:
         raise ConversionError(f"pandoc: {stderr.strip() or f'exit status {done.returncode}'}")
@@ -95,7 +106,8 @@ def read(note: Note) -> tuple[str, list[Problem]]:
     if "://" not in note.text and "mailto:" not in note.text:  # looking for them takes a third of the time
         reader = reader.replace("+autolink_bare_uris", "")
     try:
-        output = run(["-f", reader, "-t", "json"], note.marked)
+        # It reads a megabyte in some 15 s; what has no end may take twice as long with each more of it.
+        output = run(["-f", reader, "-t", "json"], note.marked, limit=30 + len(note.marked) / 20_000)
     except ConversionError as error:
         place = re.search(r"YAML parse exception at line (\d+)", error.message)
         if place is None and "YAML metadata" in error.message:

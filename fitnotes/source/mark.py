@@ -8,6 +8,7 @@ code block; `unmark` takes the marks back out of anything it read as literal tex
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from fitnotes.source import foreign, myst, roles
 from fitnotes.source.dollars import is_kramdown, tightened, without_code
@@ -108,6 +109,8 @@ def _mark(text: str) -> tuple[str, int | None]:
         if marked is not None:
             lines[n] = f"{fence.prefix}{fence.ticks} {marked}"
         n = fence.end
+    _close_environments(lines, prose)
+    _close_brackets(lines, prose)
     _tighten(lines, prose)
     return "\n".join(lines), unclosed
 
@@ -127,21 +130,74 @@ def _metadata(lines: list[str], n: int) -> int:
     return end if all(line.strip() for line in inside) else n
 
 
+_MANY_OPEN = 3  # environments without an end, from which on pandoc looks for it again and again
+_ENVIRONMENT = re.compile(r"\\(begin|end)\{([A-Za-z]+\*?)\}")
+
+
+def _close_environments(lines: list[str], prose: list[int]) -> None:
+    """Where many environments of TeX have no end, their beginnings as text: pandoc looks for the end of each inside all
+    others, in a time that doubles with every one (test_dialects.py: test_reading_ends)."""
+    open_: dict[str, list[tuple[int, int]]] = {}
+    for n in prose:
+        if "\\begin" not in lines[n] and "\\end" not in lines[n]:
+            continue
+        for match in _ENVIRONMENT.finditer(lines[n]):
+            places = open_.setdefault(match[2], [])
+            if match[1] == "begin":
+                places.append((n, match.start()))
+            elif places:
+                places.pop()
+    unclosed = [place for places in open_.values() for place in places]
+    if len(unclosed) < _MANY_OPEN:
+        return
+    for n, at in sorted(unclosed, reverse=True):
+        lines[n] = f"{lines[n][:at]}\\{lines[n][at:]}"
+
+
+_NO_BRACKETS = re.compile(
+    r"(?s)(`+)(?!`).*?(?<!`)\1(?!`)|\$\$.*?\$\$|\$[^$]*\$|\\\(.*?\\\)|\\\[.*?\\\]|\\.|<!--.*?-->"
+)
+
+
+def _close_brackets(lines: list[str], prose: list[int]) -> None:
+    """Where many brackets of a paragraph have no end, as in half-open intervals, they are characters: pandoc tries each
+    of them as the start of a link, in a time that doubles with every one (test_dialects.py: test_reading_ends)."""
+    for part in _paragraphs(lines, prose):
+        text = "\n".join(lines[n] for n in part)
+        if text.count("[") < _MANY_OPEN:
+            continue
+        seen = _NO_BRACKETS.sub(lambda match: " " * len(match[0]), text)
+        open_: list[int] = []
+        for match in re.finditer(r"[\[\]]", seen):
+            if match[0] == "[":
+                open_.append(match.start())
+            elif open_:
+                open_.pop()
+        if len(open_) < _MANY_OPEN:
+            continue
+        for at in reversed(open_):
+            text = f"{text[:at]}&#91;{text[at + 1 :]}"
+        lines[part[0] : part[-1] + 1] = text.split("\n")
+
+
+def _paragraphs(lines: list[str], prose: list[int]) -> Iterator[list[int]]:
+    """The lines of prose, paragraph by paragraph."""
+    start = 0
+    for i, n in enumerate(prose):
+        if i + 1 == len(prose) or prose[i + 1] != n + 1 or not lines[n].strip():
+            yield prose[start : i + 1]
+            start = i + 1
+
+
 def _tighten(lines: list[str], prose: list[int]) -> None:
     """Formulas between dollars as pandoc reads them, paragraph by paragraph."""
     if not any("$" in lines[n] for n in prose):
         return
     kramdown = is_kramdown(without_code("\n".join(lines[n] for n in prose)))
-    start = 0
-    for i, n in enumerate(prose):
-        last = i + 1 == len(prose) or prose[i + 1] != n + 1 or not lines[n].strip()
-        if not last:
-            continue
-        part = prose[start : i + 1]
-        start = i + 1
+    for part in _paragraphs(lines, prose):
         text = "\n".join(lines[at] for at in part)
         if "$" in text:
-            lines[part[0] : n + 1] = tightened(text, kramdown=kramdown).split("\n")
+            lines[part[0] : part[-1] + 1] = tightened(text, kramdown=kramdown).split("\n")
 
 
 def _math_fence(lines: list[str], fence: Fence) -> int | None:
