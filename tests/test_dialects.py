@@ -254,8 +254,8 @@ def test_the_header_is_found_below_comments(fitnotes: Run, write, project: Path)
 
 PIECES = [
     "[", "[0,1), ", "[a](", "![", "*", "**a ", "_", "`", "$", "$$\n", "\\begin{a}\n", "\\begin{tabular}{l}\n x \\\\\n",
-    "\\foo{", "<div>\n", "<b>", "::: a\n", "[^a", "~", "^", "> ", "- ", "1. ", "| a ", "{", "\\(", "\\[", "<!--", "@a [",
-    "- a\n  ```\n", "[[", "[a][", "![a](b ", "$\\begin{a}", "```{r}\n", "term\n: ", "x", " ", "\n", "\n\n",
+    "\\foo{", "<div>\n", "<b>", "::: a\n", "[^a", "~", "^", "> ", "- ", "1. ", "| a ", "{", "\\(", "\\[", "<!--",
+    "@a [", "- a\n  ```\n", "[[", "[a][", "![a](b ", "$\\begin{a}", "```{r}\n", "term\n: ", "x", " ", "\n", "\n\n",
 ]  # fmt: skip
 
 
@@ -271,8 +271,8 @@ def test_reading_ends(pieces: list[str], count: int) -> None:
 def test_half_open_intervals_are_text() -> None:
     """Pandoc takes minutes over twenty of them in a paragraph."""
     text = "On [0,1), [1,2) and [the page](a.md), [2,3), $[3,4)$, `[4,5)`, [5,6), [6,7) it is *so*."
-    html = pandoc.run(["-f", pandoc.READER, "-t", "html"], mark(text), limit=20).text
-    shown = re.sub(r"<[^>]+>", "", html).strip()
+    html = pandoc.run(["-f", pandoc.READER, "-t", "html"], mark(text), limit=20).text.replace("&#91;", "[")
+    shown = " ".join(re.sub(r"<[^>]+>", "", html).split()).replace("[3, 4)", "[3,4)")
     assert shown == "On [0,1), [1,2) and the page, [2,3), [3,4), [4,5), [5,6), [6,7) it is so."
     assert '<a href="a.md">the page</a>' in html
     assert mark("[a] and [b](c) and [d") == "[a] and [b](c) and [d"
