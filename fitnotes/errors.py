@@ -13,8 +13,12 @@ written. Its code says how severe it is and which exit code it ends with; nobody
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
+
+T = TypeVar("T")
+_FEW, _SHOWN = 3, 5  # so many more of one cause are said apart; so many lines are named
 
 INTERRUPTED = 130
 
@@ -117,6 +121,25 @@ def located(message: str, path: str | None, line: int | None) -> str:
     if path is None:
         return message
     return f"{path}:{line}: {message}" if line else f"{path}: {message}"
+
+
+def gathered(
+    found: Iterable[T], cause: Callable[[T], object], line: Callable[[T], int | None]
+) -> list[tuple[T, str]]:
+    """Each thing found, where it is first found, with the lines where others of its cause are; a few of one cause stay
+    as they are."""
+    causes: dict[object, list[T]] = {}
+    for one in found:
+        causes.setdefault(cause(one), []).append(one)
+    told: list[tuple[T, str]] = []
+    for same in causes.values():
+        lines = list(dict.fromkeys(n for one in same[1:] if (n := line(one))))
+        if len(lines) < _FEW:
+            told += [(one, "") for one in same]
+            continue
+        more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+        told.append((same[0], f" (again in lines {', '.join(map(str, lines[:_SHOWN]))}{more})"))
+    return told
 
 
 class FitnotesError(Exception):

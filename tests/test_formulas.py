@@ -244,6 +244,20 @@ def test_word_has_every_sign_of_the_formulas_of_others(name: str, extra: list[st
     assert wrong == {}
 
 
+def test_words_formulas_are_well_formed() -> None:
+    """An ampersand in aligned rows would be a mark of alignment; nothing at all would be a dotted box."""
+    asked = [
+        r"\begin{aligned} a &= \text{if }p\text{ \&\& }q\end{aligned}", r"\begin{aligned} a &= b \\ &< c \end{aligned}",
+        "{}", r"\displaystyle", r'a < b \& c > \text{"x" \& y}', r"\enclose{updiagonalstrike horizontalstrike}{x}",
+    ]  # fmt: skip
+    made = [code for code, _ in word.convert([(tex, True) for tex in asked])]
+    assert made[0] == ""
+    assert made[1].count("<m:t>&amp;</m:t>") == 2
+    assert all("\u200b" in code for code in made[2:4])
+    assert made[5].index("strikeH") < made[5].index("strikeBLTR")
+    assert [*signs_in(made[4])] == [*'a<b&c>"x"&y'.replace("&", "")]
+
+
 @pytest.mark.slow
 @needs("soffice")
 def test_formulas_of_all_notes_have_the_same_signs_in_word(tmp_path: Path) -> None:

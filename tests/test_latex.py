@@ -59,10 +59,11 @@ def test_messages_have_the_line_of_the_note(seed: int, fitnotes: Run, write, pro
         blocks.append(block)
     write("note.md", "\n\n".join(blocks) + "\n")
     done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")
-    said = [
-        int(n)
-        for n in re.findall(r"note\.md:(\d+): warning: pdflatex: it does not know \\enclose", done.stderr)
-    ]
+    ((first, again),) = re.findall(
+        r"note\.md:(\d+): warning: pdflatex: it does not know \\enclose: the formula is a picture(?: \((.*)\))?",
+        done.stderr,
+    )
+    said = [int(n) for n in (first, *re.findall(r"\d+", again))]
     assert sorted(said) == wanted, done.stderr
     assert done.returncode == 0
 
@@ -227,3 +228,47 @@ def test_alphabets_show_what_the_browser_shows(fitnotes: Run, write, project: Pa
         assert "˜" not in text
         for wrong in "⊮⊣∞⊪":
             assert wrong not in text
+
+
+def test_wrong_formulas_are_shown_as_written_and_the_page_goes_on(
+    fitnotes: Run, write, project: Path
+) -> None:
+    write(
+        "note.md",
+        "A $\\def\\x{\\x} \\x$.\n\nB $a^b^c$.\n\nC $\\left( a$ and $a}$.\n\nD $x⁻¹$, $x¹²₁$, $9°′$.\n\nEnd.\n",
+    )
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")
+    assert done.returncode == 1
+    said = re.findall(r"note\.md:(\d+): (.*)", done.stderr)
+    assert [line for line, _ in said] == ["1", "3", "5", "5"], said
+    assert "calls itself" in said[0][1]
+    text = words(project / "_build" / "pdf" / "note.pdf")
+    assert "End." in text
+    assert "a^b^c" in text
+
+
+def test_marks_are_nowhere_in_what_is_written(fitnotes: Run, write, project: Path) -> None:
+    """Where pandoc makes text of a formula, for a bookmark or a description, there is no mark."""
+    header = "---\nheader-includes: \\newcommand{\\R}{\\mathbb{R}}\ntitle: On $\\R$\n---\n\n"
+    write("note.md", f"{header}# Head $\\R$\n\n## Two $\\mathbb{{R}}$\n\n![Cap $\\alpha\\beta^2$](a.svg)\n")
+    write(
+        "a.svg",
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>',
+    )
+    done = fitnotes("build", "note.md", "--to", "tex", "--to", "pdf", "--pdf-engine", "lualatex")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "fitnotesat" not in (project / "_build" / "tex" / "note.tex").read_text(encoding="utf-8")
+    assert b"fitnotesat" not in (project / "_build" / "pdf" / "note.pdf").read_bytes()
+
+
+def test_pictures_in_arguments_and_wide_ones(fitnotes: Run, write, project: Path) -> None:
+    write(
+        "note.md",
+        f"## Head ${BAD}$\n\nA note.^[with ${BAD}$] **bold ${BAD}$** and [link ${BAD}$](https://a.b).\n\n"
+        f"$$ {WIDE} $$\n\nText.\n\n$$\\enclose{{circle}}{{ {WIDE} }}$$\n\n"
+        "$\\href{http://a.b?c=1&d=2}{\\enclose{circle}{x}}$\n",
+    )
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")
+    assert done.returncode == 0, done.stderr
+    assert "the formula is a picture (again in lines 3, 9, 11)" in done.stderr
+    assert max(right for right, _ in ink(project / "_build" / "pdf" / "note.pdf")) < EDGE

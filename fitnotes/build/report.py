@@ -8,13 +8,19 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TextIO
 
 from fitnotes.build.request import Outcome
 from fitnotes.build.sources import Source
-from fitnotes.errors import Problem
+from fitnotes.errors import Problem, gathered
 from fitnotes.execute.run import Told
 from fitnotes.settings import display_path
+
+
+def _cause(problem: Problem) -> object:
+    """Many formulas may have the one command that MathJax does not know."""
+    return problem.path, problem.code, problem.hint, problem.message.rpartition("MathJax says: ")[2]
 
 
 class Plain:
@@ -54,8 +60,8 @@ class Plain:
         with self._lock:
             if self.explain and outcome.status != "skipped":
                 self.explained(outcome)
-            for problem in outcome.problems:
-                self.problem(problem)
+            for problem, again in gathered(outcome.problems, _cause, lambda one: one.line):
+                self.problem(replace(problem, message=problem.message + again) if again else problem)
             if outcome.status == "skipped" or self.verbosity < 0:
                 return
             if outcome.status == "cached" and self.verbosity < 1:

@@ -300,6 +300,7 @@ def picture(svg: str, font_size: float) -> tuple[str, float, float]:
     ex = 0.442 * font_size
     start = svg.index("<svg")
     svg = svg[start : svg.rindex("</svg>") + 6]  # it may hold others, for stretched signs
+    svg = re.sub(r"&(?!#?\w+;)", "&amp;", svg)  # of addresses, which MathJax writes as they are
     size = re.search(r'width="([\d.]+)ex" height="([\d.]+)ex"', svg)
     align = re.search(r"vertical-align:\s*(-?[\d.]+)ex", svg)
     width = float(size[1]) * ex if size else 0.0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
 
 from fitnotes.build.sources import Source, find_sources
-from fitnotes.errors import CODES, FitnotesError, located
+from fitnotes.errors import CODES, FitnotesError, gathered, located
 from fitnotes.execute.slots import cores
 from fitnotes.lint.check import Linter, failing
 from fitnotes.lint.source import Finding
@@ -44,8 +44,8 @@ def lint_files(paths: Sequence[Path], *, fix: bool, form: str) -> int:
     if form == "json":
         click.echo(json.dumps([_record(finding) for finding in found], ensure_ascii=False, indent=1))
     else:
-        for finding, lines in _causes(found):
-            click.echo(f"{located_column(finding)}: {finding.code} {finding.message}{_also(lines)}")
+        for finding, again in gathered(found, _cause, lambda one: one.line):
+            click.echo(f"{located_column(finding)}: {finding.code} {finding.message}{again}")
             if finding.hint:
                 click.echo(f"  {finding.hint}")
         click.echo(_summary(found, mended if fix else None, len(files)), err=True)
@@ -56,29 +56,9 @@ def located_column(finding: Finding) -> str:
     return f"{located('', finding.path, finding.line).rstrip(': ')}:{finding.column}"
 
 
-def _causes(found: Sequence[Finding]) -> Iterator[tuple[Finding, list[int]]]:
-    """Each cause once, where it is first found, and the lines of a note where it is found again."""
-    again: dict[tuple[str, str, str], list[int]] = {}
-    first: list[tuple[Finding, list[int]]] = []
-    for finding in found:
-        # Many formulas may have the one command that MathJax does not know.
-        cause = finding.message.rpartition("MathJax says: ")[2]
-        lines = again.get((finding.path, finding.code, cause))
-        if lines is None:
-            lines = again[finding.path, finding.code, cause] = []
-            first.append((finding, lines))
-        else:
-            lines.append(finding.line)
-    return iter(first)
-
-
-def _also(lines: Sequence[int], most: int = 5) -> str:
-    """Where something is found again."""
-    if not lines:
-        return ""
-    places = list(dict.fromkeys(lines))
-    more = f" and {len(places) - most} more" if len(places) > most else ""
-    return f" (again in line{'s' * (len(places) > 1)} {', '.join(map(str, places[:most]))}{more})"
+def _cause(finding: Finding) -> object:
+    """Many formulas may have the one command that MathJax does not know."""
+    return finding.path, finding.code, finding.message.rpartition("MathJax says: ")[2]
 
 
 def _record(finding: Finding) -> dict[str, object]:

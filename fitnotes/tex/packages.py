@@ -19,7 +19,9 @@ _MATHTOOLS = (
     r"|underbracket|overbracket|smashoperator|adjustlimits|shortintertext|xleftrightarrow|xrightleftharpoons|mathmbox"
     r"|cramped)|\\begin\{(?:[dr]cases|drcases|[bpvBV]?matrix\*|multlined)"
 )
-_LINKS = r"\\(?:href|url|citedon|hyperref|hypertarget|phantomsection|(?:eq|auto)?ref)\b|\\section"
+_LINKS = (
+    r"\\(?:href|url|citedon|hyperref|hypertarget|phantomsection|(?:eq|auto)?ref|texorpdfstring)\b|\\section"
+)
 _GREEK = (
     r"\\up(?:alpha|beta|gamma|delta|epsilon|pi|mu|omega|sigma|theta|lambda|phi|psi|rho|tau|nu|eta|xi|zeta)\b"
 )

@@ -7,12 +7,7 @@ import re
 
 from fitnotes.tex.environments import BALANCED
 from fitnotes.tex.macros import Macros, brace_scripts, replace_argument
-from fitnotes.tex.unicode import WORDS
-
-_SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456789+-ni", strict=True))
-_SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢⱼₖ", "0123456789+-nijk", strict=True))
-_RAISED = re.compile(f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+")
-
+from fitnotes.tex.unicode import WORDS, raised
 
 _RUSSIAN = re.compile(r"\\(tg|ctg|cosec|arctg|arcctg|sh|ch|th|cth)(?![A-Za-z])")  # as Babel has them
 _SIGNS = {"vcentcolon": ":", "llbracket": "[\\![", "rrbracket": "]\\!]"}
@@ -38,12 +33,6 @@ _COMMANDS = str.maketrans({
 })  # fmt: skip
 
 
-def _raised(match: re.Match[str]) -> str:
-    """``x²`` as ``x^{2}``."""
-    table, sign = (_SUPER, "^") if match[0][0] in _SUPER else (_SUB, "_")
-    return f"{sign}{{{''.join(table[char] for char in match[0])}}}"
-
-
 def _words_apart(command: str, inside: str) -> str:
     """``\\text{for $x>0$}`` as words and formulas side by side, which every converter reads
     (corpus/text-maths)."""
@@ -60,7 +49,7 @@ def _words_apart(command: str, inside: str) -> str:
 def portable(text: str) -> str:
     """An expanded formula without what only some engines read."""
     if not text.isascii():
-        text = _RAISED.sub(_raised, text)
+        text = raised(text)
         parts = WORDS.split(text)
         text = "".join(part if n % 2 else part.translate(_COMMANDS) for n, part in enumerate(parts))
     if "\\" not in text:

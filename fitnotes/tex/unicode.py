@@ -16,7 +16,7 @@ _LATIN_1 = {
     "÷": r"\div",
     "¬": r"\neg",
     "·": r"\cdot",
-    "°": r"^{\circ}",
+    "°": r"{^{\circ}}",
     "µ": r"\mu",
 }
 _COMMANDS = r"""
@@ -37,10 +37,35 @@ _GREEK = """
 alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi
 psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
 """.split()  # noqa: SIM905
-_VARIANTS = {"ς": "varsigma", "ϑ": "vartheta", "ϕ": "phi", "ϖ": "varpi", "ϱ": "varrho", "ϵ": "epsilon"}
+_VARIANTS = {
+    "ε": "varepsilon",
+    "φ": "varphi",
+    "ϰ": "varkappa",
+    "ς": "varsigma",
+    "ϑ": "vartheta",
+    "ϕ": "phi",
+    "ϖ": "varpi",
+    "ϱ": "varrho",
+    "ϵ": "epsilon",
+}
 _DOUBLE_STRUCK = dict(zip("ℂℕℚℝℤℙ", "CNQRZP", strict=True))
 # Greek capitals that look like Latin ones have no command of their own.
 _LATIN = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo", strict=True))
+
+
+_SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456789+-ni", strict=True))
+_SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙᵢⱼₖ", "0123456789+-nijk", strict=True))
+_RAISED = re.compile(f"[{''.join(_SUPER)}]+|[{''.join(_SUB)}]+")
+
+
+def raised(tex: str) -> str:
+    """A formula with its small characters as one script each: ``x⁻¹`` is ``x^{-1}``."""
+
+    def script(match: re.Match[str]) -> str:
+        table, sign = (_SUPER, "^") if match[0][0] in _SUPER else (_SUB, "_")
+        return f"{sign}{{{''.join(table[char] for char in match[0])}}}"
+
+    return _RAISED.sub(script, tex)
 
 
 def latex(char: str) -> str | None:
@@ -142,7 +167,7 @@ def mathematical(tex: str) -> str:
         inner = shown.removeprefix("\\ensuremath{").removesuffix("}")
         return inner + (" " if inner[-1:].isalpha() and inner.startswith("\\") else "")
 
-    parts = WORDS.split(tex)
+    parts = WORDS.split(raised(tex))
     return "".join(part if n % 2 else re.sub(r"[^\x00-\x7f]", command, part) for n, part in enumerate(parts))
 
 

@@ -12,6 +12,7 @@ from fitnotes.document.read import plain as plain_value
 from fitnotes.document.tree import dump
 from fitnotes.passes import theorems
 from fitnotes.passes.page import Page
+from fitnotes.targets.latex.places import only_in_formulas
 from fitnotes.tex import packages
 from fitnotes.tex.numbering import within
 
@@ -35,7 +36,7 @@ def latex(page: Page, args: Sequence[str], *, plain: bool = False, beamer: bool 
     ]
     output = pandoc.write(dump(page.doc), "latex", args, cwd=page.note.path.parent)
     page.converter_warnings(output.warnings)
-    text = _uncounted(output.text)
+    text = _uncounted(only_in_formulas(output.text))
     own = page.preamble.tex
     if geometry is not None:
         own = f"\\usepackage[{_options(geometry)}]{{geometry}}\n{own}"

@@ -15,12 +15,16 @@ from fitnotes.tex.portable import portable
 from fitnotes.tex.tokens import packages
 
 SIZE = 11  # pt, as in the template
-# Alphabets of capitals: in the place of anything else their fonts have other signs, and LaTeX says nothing
+# Alphabets of letters: in the place of anything else their fonts have other signs, and LaTeX says nothing
 # (test_latex.py: test_alphabets_show_what_the_browser_shows). \\mathbb has the k, and a 1 from elsewhere.
-_CAPITALS = re.compile(
-    r"\\(?:mathcal|mathscr)\s*(?:\{[^{}\\]*[^A-Z\s{}\\][^{}]*\}|[a-z0-9])"
-    r"|\\mathbb\s*(?:\{(?!1\})[^{}\\]*[^A-Zk\s{}\\][^{}]*\}|[a-jl-z02-9])"
-)
+_LETTERS = r"\s*(?:\{" + environments.BALANCED + r"\}|(\\[A-Za-z]+|[^\s{}\\]))"
+_ALPHABET = re.compile(r"\\(mathcal|mathscr|mathbb|mathfrak)(?![A-Za-z])" + _LETTERS)
+_HAS = {
+    "mathcal": "[A-Z\\s]*",
+    "mathscr": "[A-Z\\s]*",
+    "mathbb": "[A-Zk\\s]*|1",
+    "mathfrak": "[A-Za-z0-9\\s]*",
+}
 
 
 def expanded(page: Page, tex: str) -> str | None:
@@ -37,40 +41,60 @@ def beforehand(page: Page, text: str) -> str:
     """The LaTeX with pictures for the formulas whose alphabets or fonts lack what they are asked for."""
     if packages(page.preamble.tex) & ALPHABETS:
         return text
-    named = re.compile(r"\\math(?:cal|scr|bb)(?![A-Za-z])")
+    named = re.compile(r"\\math(?:cal|scr|bb|frak)(?![A-Za-z])")
     suspects = {name for name, macro in page.preamble.macros.commands.items() if named.search(macro.body)}
-    suspects |= {"\\mathcal", "\\mathscr", "\\mathbb", "\\cal"}
+    suspects |= {"\\mathcal", "\\mathscr", "\\mathbb", "\\mathfrak", "\\cal"}
     for number, placed in enumerate(page.placed):
         if not placed.kind:
             continue
-        if signs := unicode.unshown(placed.text):
+        if expanded(page, placed.text) is None:  # LaTeX would go on for ever
+            page.say("macro", "formula: a macro in it calls itself without end", placed.line)
+            text = as_written(text, number, placed)
+        elif signs := unicode.unshown(placed.text):
             text = shown(page, text, [number], "", f"{signs[0]}: LaTeX's fonts have no such sign")
         elif suspects.intersection(re.findall(r"\\[A-Za-z]+", placed.text)):
-            wrong = _CAPITALS.search(expanded(page, placed.text) or "")
+            wrong = _other_letters(expanded(page, placed.text) or "")
             if wrong:
-                text = shown(page, text, [number], "", f"{wrong[0]}: LaTeX's font has capitals only")
+                text = shown(page, text, [number], "", f"{wrong}: LaTeX's font has other signs there")
     return text
+
+
+def _other_letters(tex: str) -> str:
+    """What a formula asks of an alphabet that LaTeX's font does not have."""
+    for match in _ALPHABET.finditer(tex):
+        if not re.fullmatch(_HAS[match[1]], match[2] if match[2] is not None else match[3]):
+            return match[0]
+    return ""
+
+
+def as_written(text: str, number: int, placed: Placed) -> str:
+    """The LaTeX with a formula as its author wrote it, for one that is wrong."""
+    shown = "".join(f"\\char{ord(char)}\\relax " if not char.isalnum() else char for char in placed.text)
+    text = places.replaced(text, number, placed, f"\\textcolor{{red!70!black}}{{\\texttt{{{shown}}}}}")
+    return _with_package(text, "xcolor")
 
 
 def shown(page: Page, text: str, numbers: Sequence[int], unknown: str, reason: str) -> str:
     """The LaTeX with pictures for the formulas of those numbers, and for all others that have the command ``unknown``,
-    which is said with the ``reason``; as it is, if the first cannot be one."""
+    which is said with the ``reason``; those that cannot be one stay."""
     if unknown:
         has = re.compile(re.escape(unknown) + "(?![A-Za-z@])")
         others = [n for n, placed in enumerate(page.placed) if placed.kind and has.search(placed.text)]
         numbers = list(dict.fromkeys([*numbers, *others]))
     for number in numbers:
         placed = page.placed[number]
-        picture = _picture(page, placed) if places.mark(number) in text else None
+        picture = _picture(page, placed) if places.stands(text, number, placed) else None
         if picture is None:
-            if number == numbers[0]:
-                return text
             continue
         page.say("latex", f"{reason}: the formula is a picture", places.Spot(placed).line(page, unknown))
         text = places.replaced(text, number, placed, picture)
-    if "{graphicx}" in text:
+    return _with_package(text, "graphicx")
+
+
+def _with_package(text: str, name: str) -> str:
+    if re.search(rf"\\usepackage(?:\[[^\]]*\])?\{{{name}\}}", text):
         return text
-    return text.replace("\\begin{document}", "\\usepackage{graphicx}\n\\begin{document}", 1)
+    return text.replace("\\begin{document}", f"\\usepackage{{{name}}}\n\\begin{{document}}", 1)
 
 
 def _picture(page: Page, placed: Placed) -> str | None:
@@ -89,7 +113,11 @@ def _picture(page: Page, placed: Placed) -> str | None:
         return None
     svg, width, depth = mathjax.picture(made.svg, SIZE)
     address = page.media.add(svg.encode(), ".svg", "formula")
-    graphic = f"\\includegraphics[width={width:.2f}pt]{{{address}}}"
+    if address is None:
+        return None
+    size = f"{width:.2f}pt"
+    most = f"\\ifdim{size}>\\linewidth\\linewidth\\else{size}\\fi" if width > 150 else size
+    graphic = f"\\includegraphics[width={most}]{{{address}}}"
     if not display:
         return f"\\raisebox{{{-depth:.2f}pt}}{{{graphic}}}"
     ends = "".join(f"\\label{{{label}}}" for label in labels)

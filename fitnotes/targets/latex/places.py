@@ -10,6 +10,8 @@ from fitnotes.passes.page import Page, Placed
 
 NAME = "fitnotesat"
 MARK = re.compile(rf"\\{NAME}\{{(\d+)\}}")
+# As pandoc writes it where it makes a formula text: bookmarks, descriptions.
+_AS_TEXT = re.compile(rf"\\textbackslash\s*(?:\{{\}})?{NAME}\\\{{\d+\\\}}")
 DEFINITION = f"\\def\\{NAME}#1{{}}"  # on the first line, so that lines keep their numbers
 
 
@@ -21,6 +23,11 @@ def marked(page: Page, placed: Placed) -> str:
 
 def mark(number: int) -> str:
     return f"\\{NAME}{{{number}}}"
+
+
+def only_in_formulas(text: str) -> str:
+    """The LaTeX that pandoc has written, with marks where they print nothing only."""
+    return _AS_TEXT.sub("", text)
 
 
 def without_marks(text: str) -> str:
@@ -70,7 +77,8 @@ def at_line(page: Page, text: str, line: int, words: str = "") -> Spot:
     if last is None or int(last[1]) >= len(page.placed):
         return Spot(words=words)
     placed = page.placed[int(last[1])]
-    return Spot(placed, int(last[1]), offset <= last.end() + len(placed.text), words)
+    ended = last.end() + len(placed.text) + len("\\)")  # at which LaTeX sees what is missing
+    return Spot(placed, int(last[1]), offset <= ended, words)
 
 
 def replaced(text: str, number: int, placed: Placed, new: str) -> str:
@@ -78,4 +86,9 @@ def replaced(text: str, number: int, placed: Placed, new: str) -> str:
     whole = mark(number) + placed.text
     left, right = {"InlineMath": ("\\(", "\\)"), "DisplayMath": ("\\[", "\\]")}[placed.kind]
     delimited = f"{left}{whole}{right}"
-    return text.replace(delimited if delimited in text else whole, new, 1)
+    return text.replace(delimited if delimited in text else whole, mark(number) + new, 1)
+
+
+def stands(text: str, number: int, placed: Placed) -> bool:
+    """Whether a formula is still there as it was written."""
+    return mark(number) + placed.text in text

@@ -28,11 +28,15 @@ def repaired(log: str, text: str, page: Page, engine: str) -> str | None:
         return text.replace("\\begin{document}", f"{lines}\n\\begin{{document}}", 1)
 
     unknown = _unknown(log) if reason.startswith("Undefined control sequence") else ""
-    if at.placed and at.placed.kind and at.inside:
+    numbers = _culprits(page, text, at, unknown)
+    if numbers:
         what = f"does not know {unknown}" if unknown else f"stops ({reason.rstrip('.')})"
-        shown = pictures.shown(page, text, [at.number], unknown, f"{engine}: it {what}")
+        shown = pictures.shown(page, text, numbers, unknown, f"{engine}: it {what}")
         if shown != text:
             return shown
+        if not unknown:  # MathJax does not take it either
+            say(f"{reason.rstrip('.')}: the formula is shown as it is written", "", wrong=True)
+            return pictures.as_written(text, numbers[0], page.placed[numbers[0]])
     if reason.startswith("Undefined control sequence"):
         if not unknown or unknown in ("\\begin", "\\end"):
             return None
@@ -62,6 +66,19 @@ def repaired(log: str, text: str, page: Page, engine: str) -> str | None:
         name = re.escape(match[1])
         return re.sub(rf"\\renewcommand(\*?\s*\{{?\s*{name}(?![A-Za-z]))", r"\\newcommand\1", text, count=1)
     return None
+
+
+def _culprits(page: Page, text: str, at: places.Spot, unknown: str) -> list[int]:
+    """The formula at which LaTeX has stopped. One in an argument, of a heading or a footnote, has ended by then: it is
+    the last that has the unknown command."""
+    if at.placed and at.placed.kind and at.inside:
+        return [at.number]
+    if not unknown:
+        return []
+    has = re.compile(re.escape(unknown) + "(?![A-Za-z@])")
+    last = next((n for n in range(at.number, -1, -1) if has.search(page.placed[n].text)), -1)
+    placed = page.placed[last] if last >= 0 else None
+    return [last] if placed and placed.kind and places.stands(text, last, placed) else []
 
 
 def without_invalid(log: str, text: str, page: Page, engine: str) -> str:

@@ -18,6 +18,7 @@ from fitnotes.draw.mathjax import Node
 from fitnotes.draw.mathtree import ACCENTS, INVISIBLE, Untranslatable, check, core, length
 
 _NOTHING = "<m:r><m:t>\u200b</m:t></m:r>"  # Word shows a dotted box in the place of nothing
+_MARK = "<m:r><m:t>&amp;</m:t></m:r>"  # where the rows of an eqArr are aligned
 _SPACES = (
     (1.0, "\u2003"), (0.5, "\u2002"), (1 / 3, "\u2004"), (0.25, "\u2005"), (2 / 9, "\u205f"), (1 / 6, "\u2009"),
     (1 / 18, "\u200a"),
@@ -39,8 +40,9 @@ _APART = (_BINARY, _RELATION, _PUNCTUATION)
 
 
 def translate(root: Node) -> str:
-    """The formula that MathJax has made a tree of, as ``m:oMath``. Raises Untranslatable."""
-    return f"<m:oMath>{_Writer('').row([root])}</m:oMath>"
+    """The formula that MathJax has made a tree of, as ``m:oMath``; with nothing in it, it would be a dotted box. Raises
+    Untranslatable."""
+    return f"<m:oMath>{_Writer('').row([root]) or _NOTHING}</m:oMath>"
 
 
 PARAGRAPH = "<m:oMathPara>"
@@ -346,8 +348,8 @@ class _Writer:
 
     def _menclose(self, node: Node) -> str:
         notations = {*str(node.attributes.get("notation", "longdiv")).split()}
-        strikes = {"updiagonalstrike": "strikeBLTR", "downdiagonalstrike": "strikeTLBR", "horizontalstrike": "strikeH",
-                   "verticalstrike": "strikeV"}  # fmt: skip
+        strikes = {"horizontalstrike": "strikeH", "verticalstrike": "strikeV", "updiagonalstrike": "strikeBLTR",
+                   "downdiagonalstrike": "strikeTLBR"}  # fmt: skip
         sides = {"top": "hideTop", "bottom": "hideBot", "left": "hideLeft", "right": "hideRight"}
         if not notations or notations - {*strikes, *sides, "box"}:
             raise Untranslatable(f"a frame of {' '.join(sorted(notations))}")
@@ -371,8 +373,11 @@ class _Writer:
         columns = max((len(row) for row in rows), default=0)
         aligns = [aligns[min(n, len(aligns) - 1)] for n in range(columns)]
         if _is_aligned(aligns, str(said.get("columnspacing", ""))):
-            lines = ("&amp;".join(self.row([cell]) for cell in row) for row in rows)
-            return "<m:eqArr>" + "".join(f"<m:e>{_aligned(line)}</m:e>" for line in lines) + "</m:eqArr>"
+            written = [[self.row([cell]) for cell in row] for row in rows]
+            if any("&amp;" in cell for row in written for cell in row):
+                raise Untranslatable("an ampersand in rows that are aligned by such")
+            lines = (_MARK.join(row) or _NOTHING for row in written)
+            return "<m:eqArr>" + "".join(f"<m:e>{line}</m:e>" for line in lines) + "</m:eqArr>"
         kinds = "".join(
             f'<m:mc><m:mcPr><m:count m:val="1"/><m:mcJc m:val="{align}"/></m:mcPr></m:mc>' for align in aligns
         )
@@ -517,11 +522,6 @@ def _is_aligned(aligns: Sequence[str], spacing: str) -> bool:
     """Whether rows are aligned at their signs, as in align."""
     pairs = all(align == ("right", "left")[n % 2] for n, align in enumerate(aligns))
     return pairs and (len(aligns) == 1 or spacing.split()[:1] in (["0"], ["0em"]))
-
-
-def _aligned(line: str) -> str:
-    """A row of an eqArr, whose & stand in runs of their own."""
-    return re.sub("&amp;(?=<m:|$|&amp;)", "<m:r><m:t>&amp;</m:t></m:r>", line) or _NOTHING
 
 
 def _bar(place: str, body: str) -> str:
