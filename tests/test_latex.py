@@ -148,6 +148,7 @@ EDGE = 595.3 - 2.6 / 2.54 * 72 + 2  # of the text on A4
         f"\\begin{{equation}} {WIDE} \\end{{equation}}",
         f"\\begin{{align}} x &= {WIDE} \\\\ y &= z \\end{{align}}",
         f"$$ {WIDE} \\tag{{T}}$$",
+        f"$$ {WIDE} $$ {{#eq-m}}",
         f"- In a list\n\n  $${WIDE}$$",
         f"\\begin{{gather*}} {WIDE} \\\\ {WIDE[:40]} \\end{{gather*}}",
     ],
@@ -245,6 +246,14 @@ def test_wrong_formulas_are_shown_as_written_and_the_page_goes_on(
     text = words(project / "_build" / "pdf" / "note.pdf")
     assert "End." in text
     assert "a^b^c" in text
+
+
+def test_a_formula_that_never_ends_has_its_line(fitnotes: Run, write, project: Path) -> None:
+    write("note.md", "Fine $x$.\n\nBad $\\frac{1}{$ here.\n\nEnd $y$.\n")
+    done = fitnotes("build", "note.md", "--to", "pdf", "--pdf-engine", "pdflatex")
+    assert re.findall(r"note\.md:(\d+): formula: MathJax says", done.stderr) == ["3"], done.stderr
+    assert done.returncode == 1
+    assert "End" in words(project / "_build" / "pdf" / "note.pdf")
 
 
 def test_marks_are_nowhere_in_what_is_written(fitnotes: Run, write, project: Path) -> None:

@@ -260,7 +260,8 @@ class _Formulas:
             if "math" not in element.classes:
                 return None
             return _span_formula(element, lambda tex: self.display(tex, None))
-        line = self.cursor.line_of(element.text)
+        # Without the label that stood behind it (`_equation_labels`).
+        line = self.cursor.line_of(re.sub(r"\\label\{[^{}]*\}\Z", "", element.text))
         if isinstance(element, pf.Math):
             return self._formula(element, line)
         return self._raw(element, line) if nodes.is_raw_tex(element) else None

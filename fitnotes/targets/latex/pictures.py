@@ -67,6 +67,20 @@ def _other_letters(tex: str) -> str:
     return ""
 
 
+def refused(page: Page, text: str) -> dict[int, str]:
+    """The formulas that MathJax does not take either, by number, with its reasons."""
+    numbers = [n for n, placed in enumerate(page.placed) if placed.kind and places.stands(text, n, placed)]
+    asked = [
+        (
+            expanded(page, environments.take_labels(page.placed[n].text)[0]) or "",
+            page.placed[n].kind == "DisplayMath",
+        )
+        for n in numbers
+    ]
+    reasons = mathjax.check(asked, page.packages)
+    return {n: reason for n, reason in zip(numbers, reasons, strict=True) if reason}
+
+
 def as_written(text: str, number: int, placed: Placed) -> str:
     """The LaTeX with a formula as its author wrote it, for one that is wrong."""
     shown = "".join(f"\\char{ord(char)}\\relax " if not char.isalnum() else char for char in placed.text)

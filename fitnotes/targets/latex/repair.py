@@ -65,6 +65,11 @@ def repaired(log: str, text: str, page: Page, engine: str) -> str | None:
     if match := re.match(r"LaTeX Error: Command (\\\S+) undefined", reason):
         name = re.escape(match[1])
         return re.sub(rf"\\renewcommand(\*?\s*\{{?\s*{name}(?![A-Za-z]))", r"\\newcommand\1", text, count=1)
+    if at.placed is None and (refused := pictures.refused(page, text)):  # such as a brace without an end
+        for number, why in refused.items():
+            page.say("latex-formula", f"formula: MathJax says: {why}", page.placed[number].line)
+            text = pictures.as_written(text, number, page.placed[number])
+        return text
     return None
 
 
