@@ -122,7 +122,7 @@ class _Writer:
         between = f"<m:sepChr m:val={quoteattr(_plain(signs.pop()))}/>" if signs else ""
         made = (
             f"<m:d><m:dPr><m:begChr m:val={quoteattr(_plain(first.text))}/>{between}"
-            f"<m:endChr m:val={quoteattr(_plain(last.sign))}/>{grows}</m:dPr>{body}</m:d>"
+            f"<m:endChr m:val={quoteattr(_plain(last.sign))}/>{grows}{self._control}</m:dPr>{body}</m:d>"
         )
         return self._scripted(nodes[-1], made) if last.node is not nodes[-1] else made
 
@@ -170,6 +170,11 @@ class _Writer:
             face += f'<w:color w:val="{self.colour}"/>'
         parts = f"<m:rPr>{look}</m:rPr>" * bool(look) + f"<w:rPr>{face}</w:rPr>" * bool(face)
         return f'<m:r>{parts}<m:t xml:space="preserve">{escape(text)}</m:t></m:r>'
+
+    @property
+    def _control(self) -> str:
+        """The colour of signs that are properties: brackets, large operators, lines of fractions."""
+        return f'<m:ctrlPr><w:rPr><w:color w:val="{self.colour}"/></w:rPr></m:ctrlPr>' if self.colour else ""
 
     def _coloured(self, node: Node) -> _Writer:
         if "mathsize" in node.attributes:
@@ -302,7 +307,7 @@ class _Writer:
             for key, tag in (("b", "sub"), ("t", "sup"))
         )
         kind = f'<m:chr m:val={quoteattr(sign.text)}/><m:limLoc m:val="{place}"/>{hidden}'
-        return f"<m:nary><m:naryPr>{kind}</m:naryPr>{parts}<m:e>{body}</m:e></m:nary>"
+        return f"<m:nary><m:naryPr>{kind}{self._control}</m:naryPr>{parts}<m:e>{body}</m:e></m:nary>"
 
     # -- fractions, roots, boxes
 
@@ -314,13 +319,14 @@ class _Writer:
         bare = line in ("0", "0em", "0pt")
         if not bare and line not in ("medium", "1"):
             raise Untranslatable("a fraction with a line of its own")
-        kind = '<m:fPr><m:type m:val="noBar"/></m:fPr>' if bare else ""
+        look = '<m:type m:val="noBar"/>' * bare + self._control
+        kind = f"<m:fPr>{look}</m:fPr>" if look else ""
         above, below = (self.unit(child) for child in node.children)
         return f"<m:f>{kind}<m:num>{above}</m:num><m:den>{below}</m:den></m:f>"
 
     def _msqrt(self, node: Node) -> str:
         body = self.row(node.children) or _NOTHING
-        return f'<m:rad><m:radPr><m:degHide m:val="1"/></m:radPr><m:deg/><m:e>{body}</m:e></m:rad>'
+        return f'<m:rad><m:radPr><m:degHide m:val="1"/>{self._control}</m:radPr><m:deg/><m:e>{body}</m:e></m:rad>'
 
     def _mroot(self, node: Node) -> str:
         body, index = (self.unit(child) for child in node.children)
