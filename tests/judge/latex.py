@@ -109,9 +109,8 @@ def _typeset(formulas: Sequence[tuple[str, bool]], extra: Sequence[str]) -> tupl
         places = [n for n, line in enumerate(text.split("\n"), 1) if line.startswith(MARK)]
         lines = [int(place) for place in re.findall(r"^! .*\n(?:.*?\n)*?^l\.(\d+)", log, re.MULTILINE)]
         lines += [int(place) for place in re.findall(r"invalid in math mode on input line (\d+)", log)]
-        gone = set(places_of.MARK.findall(whole)) - set(
-            places_of.MARK.findall(pictures.beforehand(page, whole))
-        )
+        kept = pictures.beforehand(page, whole)
+        gone = {str(n) for n, placed in enumerate(page.placed) if not places_of.stands(kept, n, placed)}
         more = _UNICODE.count("\n")
         for n, line in enumerate(whole.split("\n"), 1 + more):
             lines += [n for number in places_of.MARK.findall(line) if number in gone]
