@@ -28,15 +28,8 @@ def repaired(log: str, text: str, page: Page, engine: str) -> str | None:
         return text.replace("\\begin{document}", f"{lines}\n\\begin{{document}}", 1)
 
     unknown = _unknown(log) if reason.startswith("Undefined control sequence") else ""
-    numbers = _culprits(page, text, at, unknown)
-    if numbers:
-        what = f"does not know {unknown}" if unknown else f"stops ({reason.rstrip('.')})"
-        shown = pictures.shown(page, text, numbers, unknown, f"{engine}: it {what}")
-        if shown != text:
-            return shown
-        if not unknown:  # MathJax does not take it either
-            say(f"{reason.rstrip('.')}: the formula is shown as it is written", "", wrong=True)
-            return pictures.as_written(text, numbers[0], page.placed[numbers[0]])
+    if (shown := _without_formula(page, text, at, reason, unknown, engine)) is not None:
+        return shown
     if reason.startswith("Undefined control sequence"):
         if not unknown or unknown in ("\\begin", "\\end"):
             return None
@@ -65,7 +58,25 @@ def repaired(log: str, text: str, page: Page, engine: str) -> str | None:
     if match := re.match(r"LaTeX Error: Command (\\\S+) undefined", reason):
         name = re.escape(match[1])
         return re.sub(rf"\\renewcommand(\*?\s*\{{?\s*{name}(?![A-Za-z]))", r"\\newcommand\1", text, count=1)
-    if at.placed is None and (refused := pictures.refused(page, text)):  # such as a brace without an end
+    return None
+
+
+def _without_formula(
+    page: Page, text: str, at: places.Spot, reason: str, unknown: str, engine: str
+) -> str | None:
+    """The document with a picture, or the source, of the formulas that LaTeX does not take; None if it has stopped at
+    something else."""
+    if numbers := _culprits(page, text, at, unknown):
+        what = f"does not know {unknown}" if unknown else f"stops ({reason.rstrip('.')})"
+        shown = pictures.shown(page, text, numbers, unknown, f"{engine}: it {what}")
+        if shown != text:
+            return shown
+        if not unknown:  # MathJax does not take it either
+            message = f"{engine}: {reason.rstrip('.')}: the formula is shown as it is written"
+            page.say("latex-formula", message, at.line(page))
+            return pictures.as_written(text, numbers[0], page.placed[numbers[0]])
+    # A brace without an end, which has no place in the log.
+    if reason.startswith("File ended") and (refused := pictures.refused(page, text)):
         for number, why in refused.items():
             page.say("latex-formula", f"formula: MathJax says: {why}", page.placed[number].line)
             text = pictures.as_written(text, number, page.placed[number])
