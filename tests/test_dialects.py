@@ -276,3 +276,8 @@ def test_half_open_intervals_are_text() -> None:
     assert shown == "On [0,1), [1,2) and the page, [2,3), [3,4), [4,5), [5,6), [6,7) it is so."
     assert '<a href="a.md">the page</a>' in html
     assert mark("[a] and [b](c) and [d") == "[a] and [b](c) and [d"
+
+
+def test_roles_in_code_are_code() -> None:
+    for line in ("    {eq}`x`", "Code `` {eq}`x` `` here.", "`{eq}` and `{ref}`", "```\n{eq}`x`\n```"):
+        assert mark(f"Text.\n\n{line}\n") == f"Text.\n\n{line}\n"

@@ -24,10 +24,10 @@ def _reference(command: str) -> Callable[[str], str]:
     return write
 
 
-def _citation(before: str, after: str) -> Callable[[str], str]:
+def _citation(sign: str = "@", *, bracketed: bool = True) -> Callable[[str], str]:
     def write(text: str) -> str:
-        keys = [f"{before}{key.strip()}" for key in text.split(",") if key.strip()]
-        return f"[{'; '.join(keys)}]" if after else "; ".join(keys)
+        keys = "; ".join(f"{sign}{key.strip()}" for key in text.split(",") if key.strip())
+        return f"[{keys}]" if bracketed else keys
 
     return write
 
@@ -51,9 +51,9 @@ def _words(text: str) -> str:
 
 _ROLES: dict[str, Callable[[str], str]] = {
     "eq": _reference("eqref"), "ref": _reference("ref"), "numref": _reference("cref"), "prf:ref": _reference("cref"),
-    "cite": _citation("@", "]"), "cite:p": _citation("@", "]"), "cite:ps": _citation("@", "]"),
-    "cite:t": _citation("@", ""), "cite:ts": _citation("@", ""), "cite:alp": _citation("@", "]"),
-    "cite:year": _citation("-@", "]"), "cite:yearpar": _citation("-@", "]"),
+    "cite": _citation(), "cite:p": _citation(), "cite:ps": _citation(),
+    "cite:t": _citation(bracketed=False), "cite:ts": _citation(bracketed=False), "cite:alp": _citation(),
+    "cite:year": _citation("-@"), "cite:yearpar": _citation("-@"),
     "doc": _page, "download": _link, "term": _words, "abbr": _words, "math": lambda text: f"${text.strip()}$",
     "eval": lambda text: f"`{text.strip()}`{{.python}}", "sub": lambda text: f"~{text}~",
     "sup": lambda text: f"^{text}^",
@@ -62,9 +62,11 @@ _ROLES: dict[str, Callable[[str], str]] = {
 
 
 def rewrite(lines: list[str], n: int, *, in_display: bool) -> None:
-    """Rewrites a line outside code."""
+    """Rewrites a line outside fences. One that may be indented code, or has code with backticks in it, stays."""
     line = lines[n]
-    if "`" in line and "{" in line and not in_display:
+    if re.match(r" {4}|\t", line):
+        return
+    if "`" in line and "{" in line and "``" not in line and not in_display:
         line = _ROLE.sub(_written, line)
     if "(" in line:
         if (labelled := _LABELLED.match(line)) and (in_display or "$$" in labelled["formula"]):

@@ -79,17 +79,16 @@ class Drawing:
     def moved(self) -> Drawing:
         """With its left edge at 0."""
         left = min((g.left for g in (*self.glyphs, *self.rules, *self.frames)), default=0.0)
-        shift = lambda g: replace(g, left=g.left - left, right=g.right - left)  # noqa: E731
-        return replace(
-            self,
-            glyphs=[*map(shift, self.glyphs)],
-            rules=[*map(shift, self.rules)],
-            frames=[*map(shift, self.frames)],
-        )
+        return self._shifted(-left, 0.0)
 
     def from_line(self, base: float) -> Drawing:
         """With its line at 0, which is at ``base``."""
-        shift = lambda g: replace(g, bottom=g.bottom - base, top=g.top - base)  # noqa: E731
+        return self._shifted(0.0, -base)
+
+    def _shifted(self, dx: float, dy: float) -> Drawing:
+        def shift(g: Glyph) -> Glyph:
+            return Glyph(g.char, g.left + dx, g.bottom + dy, g.right + dx, g.top + dy)
+
         return replace(
             self,
             glyphs=[*map(shift, self.glyphs)],
