@@ -45,6 +45,7 @@ class Settings:
     preamble: tuple[str, ...] = ()
     bibliography: tuple[str, ...] = ()
     csl: str = ""
+    profile: tuple[str, ...] = ()
     lint_ignore: tuple[str, ...] = ()
     memory: int = 0
     cache: str = ".fitnotes/results"
@@ -156,6 +157,7 @@ CONVERTERS: dict[str, Callable[[object], Any]] = {
     "preamble": _texts("a file, or a list of files"),
     "bibliography": _texts("a file, or a list of files"),
     "csl": _text,
+    "profile": _texts("a word, or a list of words"),
     "lint_ignore": _texts("a code, or a list of codes"),
     "memory": size,
     "cache": _text,

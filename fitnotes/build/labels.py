@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -26,11 +26,18 @@ class NotYet(Exception):
 class Labels:
     """The labels of a project's notes, read when they are asked for and kept for one build.
 
-    ``running`` are notes whose results are not known yet.
+    ``overrides`` are settings of the command line, ``running`` the notes whose results are not known yet.
     """
 
-    def __init__(self, project: Project, sources: Sequence[Source], executor: Executor) -> None:
+    def __init__(
+        self,
+        project: Project,
+        sources: Sequence[Source],
+        executor: Executor,
+        overrides: Mapping[str, object] | None = None,
+    ) -> None:
         self._project = project
+        self._overrides = dict(overrides or {})
         self._executor = executor
         self._sources = {source.path: source for source in sources}
         self._known: dict[Path, dict[str, Labelled]] = {}
@@ -105,7 +112,7 @@ class Labels:
         from fitnotes.targets.html import HTML
 
         note = read_note(source.path)
-        document = read_document(note, self._project.settings)
+        document = read_document(note, self._project.settings, self._overrides)
         done = self._executor.look(note, document.blocks, document.settings)
         results = {index: result for index, result in done.results.items() if result.status == "ok"}
         media = Media(Path(), "", convert=lambda data, suffix: None, asked=False)

@@ -61,7 +61,7 @@ class Build:
             pages=[project.output / name for name in registry.targets()],
         )
         self.freshness = Freshness(project, request, self.executor.current)
-        self._labels = Labels(project, [], self.executor)
+        self._labels = Labels(project, [], self.executor, dict(request.overrides))
         self._notes = self._builder()
         self._preloads: list[str] = []
         self._outcomes: dict[Path, Outcome] = {}
@@ -76,7 +76,9 @@ class Build:
         """Builds the notes, several at a time, and returns their outcomes in the order of ``sources``, which is
         also the order in which they are reported."""
         set_environment(self.project.settings.threads)
-        self._labels = Labels(self.project, [*self._others(sources), *sources], self.executor)
+        others = self._others(sources)
+        overrides = dict(self.request.overrides)
+        self._labels = Labels(self.project, [*others, *sources], self.executor, overrides)
         self._notes = self._builder()
         self._told = list(sources)
         work = self._stale(sources)

@@ -63,6 +63,7 @@ def main() -> None:
 @click.option("--fail-fast", is_flag=True, help="Start no other note after the first error.")
 @options.PDF_ENGINE
 @options.MATH_MODE
+@options.PROFILE
 @options.EMBED
 @options.QUIET
 @click.option("-v", "--verbose", is_flag=True, help="Also print each block and what was up to date.")
@@ -125,6 +126,7 @@ def _end_on_signals() -> None:
 @options.JOBS
 @options.PDF_ENGINE
 @options.MATH_MODE
+@options.PROFILE
 @options.EMBED
 @options.QUIET
 def watch(paths: tuple[Path, ...], **given: Any) -> None:

@@ -32,6 +32,9 @@ PDF_ENGINE = click.option("--pdf-engine", type=click.Choice(PDF_ENGINES), help="
 MATH_MODE = click.option(
     "--math", type=click.Choice(MATH), help="Formulas in HTML: by a script, or set when built. [mathjax]"
 )
+PROFILE = click.option(
+    "--profile", multiple=True, help='Show what stands under when-profile="…" of this name; may be repeated.'
+)
 EMBED = click.option("--embed", is_flag=True, help="HTML as one file with everything inside.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
 
@@ -50,6 +53,7 @@ class Chosen:
     jobs: int | None
     pdf_engine: str | None
     math: str | None
+    profile: tuple[str, ...]
     embed: bool
     quiet: bool
     execute: bool = True
@@ -65,7 +69,7 @@ class Chosen:
         """The request for a build. ``page``: the one file to write; ``wanted``: the target if none is named."""
         from fitnotes.build.request import Request
 
-        given = {"pdf_engine": self.pdf_engine, "math": self.math}
+        given = {"pdf_engine": self.pdf_engine, "math": self.math, "profile": self.profile}
         return Request(
             targets=tuple(dict.fromkeys(self.targets)) or (wanted,),
             output=self.output.resolve() if self.output is not None and page is None else None,

@@ -22,6 +22,7 @@ from fitnotes.source.options import (
     Options,
     default_options,
     header_options,
+    is_condition,
     is_foreign,
     option_error,
     parse_options,
@@ -243,6 +244,7 @@ class _Numbering:
             header, taken = header_options(element.text)
             given = {**element.attributes, **header}
             self._say_foreign([key for key in given if is_foreign(key) and key != "n"], line)
+            element.attributes.update({key: str(given[key]) for key in header if is_condition(key)})
             return parse_options(given, element.identifier, element.classes, self.defaults), lines[taken:]
         except OptionProblem as problem:
             # In the #| lines at the top of the code, or in the fence above it.
@@ -291,7 +293,9 @@ def _shown_only(element: pf.Element, options: Options, code: list[str]) -> Chang
     if not (options.echo and options.include):
         return []
     element.text = "\n".join(code)
+    kept = {key: value for key, value in element.attributes.items() if is_condition(key)}
     element.attributes.clear()
+    element.attributes.update(kept)
     if options.lst_cap:
         element.attributes["lst-cap"] = options.lst_cap
     return element

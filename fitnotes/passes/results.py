@@ -27,7 +27,7 @@ from fitnotes.execute.result import Result
 from fitnotes.source.block import Block
 from fitnotes.source.languages import DRAWN
 from fitnotes.source.note import Note
-from fitnotes.source.options import PANDOC_ATTRIBUTES, Options
+from fitnotes.source.options import PANDOC_ATTRIBUTES, Options, is_condition
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")
 # "99 2141.49" as the usual loops print it, or with the words in: "step 99: loss 2141.49"
@@ -256,7 +256,10 @@ class _Builder:
 
     def code(self, element: pf.Element, block: Block) -> pf.CodeBlock:
         kept = {k: v for k, v in element.attributes.items() if k in PANDOC_ATTRIBUTES}
-        classes = ["python", *(c for c in element.classes[1:] if c not in ("run", "no-run"))]
+        classes = [
+            "python",
+            *(c for c in element.classes[1:] if c not in ("run", "no-run") and not c.startswith("content-")),
+        ]
         if block.options.lst_cap:
             kept["lst-cap"] = block.options.lst_cap
         name = block.options.label if block.options.label.startswith("lst") else ""
@@ -364,7 +367,10 @@ class _Builder:
             return []
         used = {getattr(e, "identifier", "") for e in out}
         identifier = options.label if options.label not in used else ""
-        return [nodes.cell(out, identifier, result.status)]
+        made = nodes.cell(out, identifier, result.status)
+        conditions = {key: value for key, value in element.attributes.items() if is_condition(key)}
+        classes = [name for name in element.classes if name.startswith("content-")]
+        return [pf.Div(made, classes=classes, attributes=conditions)] if conditions or classes else [made]
 
     def words(self, piece: Text | Raw) -> Elements:
         if isinstance(piece, Text):

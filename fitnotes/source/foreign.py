@@ -54,6 +54,11 @@ def rewrite(lines: list[str], fence: Fence) -> bool:
         _image(lines, fence, match["argument"].strip())
     elif name in _BOXES:
         _box(lines, fence, _BOXES[name])
+    elif name == "only":  # "html or latex"; what is said otherwise is no condition here, and hides
+        formats = ",".join(word for word in words if word != "or")
+        _box(lines, fence, f'.content-visible when-format="{formats}"')
+    elif name == "ifconfig":
+        _box(lines, fence, ".content-visible when-config=" + json.dumps(match["argument"].strip()))
     elif name == "index":  # for a printed index, which pages do not have
         lines[fence.start : fence.end + 1] = [fence.prefix.rstrip()] * (fence.end + 1 - fence.start)
     else:

@@ -98,6 +98,8 @@ def _attributes(name: str, classes: str, argument: str, options: dict[str, str])
         words.append(f'{"name" if name.startswith("prf:") or name == "exercise" else "title"}="{quoted}"')
     if name == "dropdown" or "dropdown" in options.get("class", ""):
         words.append(f'collapse="{"false" if "open" in options else "true"}"')
+    if options.get("hidden", "x") in ("", "true"):
+        words.insert(1, ".hidden")
     if options.get("nonumber", "x") in ("", "true"):
         words.insert(1, ".unnumbered")
     return " ".join(words)

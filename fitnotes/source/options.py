@@ -155,7 +155,7 @@ def parse_options(
     for key, value in attributes.items():
         name = key.replace("-", "_").replace(".", "_")
         name = _ALIASES.get(name, name)
-        if key in PANDOC_ATTRIBUTES or is_foreign(key):
+        if key in PANDOC_ATTRIBUTES or is_foreign(key) or is_condition(key):
             continue
         if name not in OPTION_NAMES:
             known = (n.replace("_", "-") for n in OPTION_NAMES)
@@ -175,6 +175,13 @@ def parse_options(
     if "no-run" in classes:
         values["eval"] = False
     return replace(defaults, **values)
+
+
+def is_condition(name: str) -> bool:
+    """Whether an attribute says when something is shown, in words that are known here or not."""
+    return bool(
+        re.match(r"(?:when|unless|if|only)[-_.]?(?:formats?|profiles?|meta)$|(?:when|unless)[-_]\w", name)
+    )
 
 
 def is_foreign(key: str) -> bool:
