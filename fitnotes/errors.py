@@ -73,6 +73,8 @@ CODES: dict[str, Code] = {
     "list-blank-line": Code(WARNING, "a list without an empty line before it (fixed)", fixed=True),
     "environment-in-dollars": Code(HINT, "`$$\\begin{align}…$$`: LaTeX alone would stop at it"),
     "rows-outside": Code(HINT, "`\\\\` in a display formula outside an environment"),
+    "yaml-value": Code(WARNING, "`lang: no`: a word that is a yes or no to YAML"),
+    "header-key": Code(WARNING, "a key of the header that means nothing here, or is misspelt"),
     "unknown-condition": Code(WARNING, "`when-fromat=…`: a condition that means nothing; what it is about is hidden"),
     "foreign-option": Code(WARNING, "an option of Quarto or knitr that means nothing here"),
     "footnote": Code(WARNING, "`[^x]`, `[words][x]`: a note or a link that is defined nowhere, shown as text"),

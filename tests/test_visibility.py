@@ -88,7 +88,9 @@ def test_only_those_see_it_who_should(fitnotes: Run, tmp_path: Path, place: str)
 
 @pytest.mark.parametrize("place", PLACES)
 def test_what_nobody_understands_hides_and_is_said(fitnotes: Run, tmp_path: Path, place: str) -> None:
-    asked = [u for u in UNKNOWN if not place.startswith("block") or "when-" in u or "unless-" in u or "if-" in u]
+    asked = [
+        u for u in UNKNOWN if not place.startswith("block") or "when-" in u or "unless-" in u or "if-" in u
+    ]
     body = [_note(place, attributes, f"ZQ{n}X") for n, attributes in enumerate(asked)]
     (tmp_path / "x.png").write_bytes(Path(__file__).with_name("corpus").joinpath("dot.png").read_bytes())
     (tmp_path / "a.md").write_text(HEADER + "\n".join(body) + "\nThe end.\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import panflute as pf
@@ -12,8 +13,9 @@ from fitnotes.document.tree import Change, load, walk
 from fitnotes.errors import Problem, UsageError
 from fitnotes.settings import CONVERTERS, FOLDER_KEYS, Settings, merge
 from fitnotes.source.block import Block, split_spec
-from fitnotes.source.fences import LINE
+from fitnotes.source.fences import LINE, header_end, header_start
 from fitnotes.source.foreign import UNREAD
+from fitnotes.source.header import odd_values
 from fitnotes.source.languages import DRAWN, PYTHON, READ
 from fitnotes.source.mark import unclosed_fence, unmark
 from fitnotes.source.note import Cursor, Note
@@ -76,9 +78,21 @@ def read_document(
         _refuse_leaked_marks(doc, note)
     settings = note_settings(doc, note, base, overrides)
     blocks = number_blocks(doc, note, settings, problems)
+    problems += _odd_values(note)
     if _UNDEFINED.search(ast):
         _say_undefined(doc, note, problems)
     return Document(note, ast, tuple(blocks), settings, tuple(problems), _read=[doc])
+
+
+def _odd_values(note: Note) -> Iterator[Problem]:
+    """Words of the header that are a yes or no to YAML: they are read as words, here."""
+    lines = note.text.split("\n")
+    end = header_end(lines)
+    for odd in odd_values(lines, (header_start(lines) or 0) + 1, end - 1) if end else ():
+        if odd.word:
+            message = f"{odd.key}: {odd.value} is no word in YAML, but a yes or no; it is read as the word"
+            hint = f'write {odd.key}: "{odd.value}"'
+            yield Problem("yaml-value", message, note.shown, odd.n + 1, hint)
 
 
 def _refuse_leaked_marks(doc: pf.Doc, note: Note) -> None:

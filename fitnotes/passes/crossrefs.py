@@ -154,6 +154,16 @@ def number_top_only(doc: pf.Doc) -> None:
     walk(doc, visit, pf.BlockQuote, pf.ListItem, pf.Definition, pf.Div)
 
 
+def number_down_to(doc: pf.Doc, depth: int | None) -> None:
+    """No numbers for headings below this level (None: all have one)."""
+
+    def mark(heading: pf.Element) -> None:
+        if depth is not None and heading.level > depth and _counts(heading):
+            heading.classes = [*heading.classes, "unnumbered"]
+
+    walk(doc, mark, pf.Header)
+
+
 def shift_headings(doc: pf.Doc, levels: int) -> None:
     def visit(element: pf.Element) -> None:
         element.level = max(1, element.level + levels)

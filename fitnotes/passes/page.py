@@ -117,11 +117,26 @@ class Page:
         value = metadata.pop(key, metadata.pop(key.replace("-", ""), None))
         return otherwise if value is None else str(plain(value)).lower() in ("true", "yes", "1")
 
-    def wants_contents(self, headings: int) -> bool:
-        """Whether it has a table of contents: if its note and the project want one, and more headings than that."""
-        if not (self.document.settings.toc and self.asks("toc", True)):
-            return False
-        return sum(isinstance(block, pf.Header) for block in self.doc.content) > headings
+    def count(self, key: str) -> int | None:
+        """A whole number from 1 in the note's metadata, which is taken out; None where there is none."""
+        value = str(plain(self.doc.metadata.content.pop(key, None))).strip()
+        if value and not re.fullmatch(r"[1-9]\d?", value):
+            hint = "expected a whole number from 1"
+            self.say("header-key", f"{key}: {value} means nothing", self.note.line_of(f"{key}:"), hint)
+            return None
+        return int(value) if value else None
+
+    def contents(self, headings: int, depth: int) -> list[str]:
+        """Pandoc's options for a table of contents. It has one if its note says so, and else if neither note nor
+        project are against it and there are more than so many ``headings``; ``depth``: its levels, if the note says
+        nothing of them."""
+        levels = self.count("toc-depth") or depth
+        said = self.doc.metadata.content.get("toc")
+        wanted = self.asks("toc", True) and (self.document.settings.toc or said is not None)
+        there = sum(isinstance(block, pf.Header) for block in self.doc.content)
+        if not wanted or there <= (0 if said is not None else headings):
+            return []
+        return ["--toc", f"--toc-depth={levels}"]
 
     def converter_warnings(self, warnings: tuple[str, ...]) -> None:
         """Pandoc's own warnings about the writing, as problems of the note."""

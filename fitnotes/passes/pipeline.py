@@ -187,9 +187,11 @@ def _link_pages(page: Page) -> list[Problem]:
 
 def _find_sections(page: Page) -> None:
     page.numbered = page.asks("number-sections", page.asks("numberSections", False))
+    depth = page.count("number-depth")
     if page.numbered:
         crossrefs.number_top_only(page.doc)
         page.raised = crossrefs.raise_headings(page.doc)
+        crossrefs.number_down_to(page.doc, depth)
 
 
 def _formulas(page: Page) -> None:
@@ -210,6 +212,7 @@ def _number(page: Page) -> None:
 
 
 COMPOSE: tuple[Step, ...] = (
+    Step("keys", metadata.read_header, "what the header says of one format is said of this one"),
     Step("results", _splice, "every block is its code and what it gave"),
     Step("marp", _read_marp, "what is written for Marp has our words", ("results",)),
     Step("formats", variants.say_unknown, "no format is asked for that there is not", ("results",), labels=False),

@@ -22,6 +22,7 @@ from fitnotes.source.fences import (
     header_start,
     metadata_end,
 )
+from fitnotes.source.header import quote_values
 from fitnotes.source.prose import Display, mark_prose
 
 _INDENT = re.compile(r"[ \t>]*")
@@ -74,13 +75,17 @@ def _mark(text: str) -> tuple[str, int | None]:
     in_comment = False
     unclosed = None
     n = header_end(lines) - 1
-    for above in range(header_start(lines) or 0 if n >= 0 else 0):
-        lines[above] = ""  # pandoc wants nothing above a header
+    start = header_start(lines) or 0
+    if n >= 0:
+        for above in range(start):
+            lines[above] = ""  # pandoc wants nothing above a header
+        quote_values(lines, start + 1, n)
     while (n := n + 1) < len(lines):
         if in_comment or lines[n].lstrip().startswith("<!--"):
             in_comment = "-->" not in lines[n]
             continue
         if (behind := _metadata(lines, n)) > n:
+            quote_values(lines, n + 1, behind - 1)
             n = behind - 1
             continue
         if (last := myst.rewrite(lines, n)) >= n:

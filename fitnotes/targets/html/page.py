@@ -101,7 +101,7 @@ def _text(page: Page, job: Job, assets: Path) -> str:
         args += [a for name in page.packages for a in ("--variable", f"mathjax-package={name}")]
     args += [a for text in _head(page) for a in ("--variable", f"head={text}")]
     args += ["--number-sections"] * page.numbered
-    args += ["--toc", "--toc-depth=3"] * page.wants_contents(2)
+    args += page.contents(2, 3)
     args += ["--embed-resources"] * job.embed
     output = pandoc.write(dump(page.doc), "html5", args, cwd=page.note.path.parent)
     page.converter_warnings(output.warnings)

@@ -32,7 +32,7 @@ def latex(page: Page, args: Sequence[str], *, plain: bool = False, beamer: bool 
         *["--syntax-highlighting=none"] * plain,
         *["--number-sections"] * page.numbered,
         *["--variable", "hiddensections"] * (_counts_in_sections(page) and not page.numbered),
-        *["--toc", "--toc-depth=2"] * (not beamer and page.wants_contents(7)),
+        *([] if beamer else page.contents(7, 2)),
     ]
     output = pandoc.write(dump(page.doc), "latex", args, cwd=page.note.path.parent)
     page.converter_warnings(output.warnings)

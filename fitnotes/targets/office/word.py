@@ -133,5 +133,5 @@ def write(job: Job) -> Page:
         media = Media(scratch, "", convert=pictures.converter(DOCX, job.place.root))
         page = compose(job.document, job.results, DOCX, media, job.place, look=LOOK)
         take(page, STEPS)
-        write_file(page, "docx", job.page, scratch, ["--toc", "--toc-depth=2"] * page.wants_contents(7))
+        write_file(page, "docx", job.page, scratch, page.contents(7, 2))
     return page

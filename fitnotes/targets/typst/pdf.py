@@ -35,7 +35,7 @@ def write(job: Job) -> Page:
         with pandoc.scratch_folder() as folder:
             page, sources = typst_page(job, folder, PAPER, refused)
             args = [f"--template={pandoc.template('fitnotes.typst')}"]
-            args += ["--toc", "--toc-depth=2"] * page.wants_contents(7)
+            args += page.contents(7, 2)
             made = typeset(page, args, folder, sources)
             say_foreign(page, made.text)
             write_atomically(job.page, made.pdf)
