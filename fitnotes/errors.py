@@ -77,6 +77,7 @@ CODES: dict[str, Code] = {
     "header-key": Code(WARNING, "a key of the header that means nothing here, or is misspelt"),
     "unknown-condition": Code(WARNING, "`when-fromat=…`: a condition that means nothing; what it is about is hidden"),
     "foreign-option": Code(WARNING, "an option of Quarto or knitr that means nothing here"),
+    "shortcode": Code(WARNING, "`{{< video … >}}`: a shortcode that means nothing here; it is shown as written"),
     "footnote": Code(WARNING, "`[^x]`, `[words][x]`: a note or a link that is defined nowhere, shown as text"),
     "unread-fence": Code(WARNING, "```` ```{r} ````, `{figure}`: a fence that nothing here reads; it is shown as code"),
     "raw-tex": Code(WARNING, "TeX in prose that only LaTeX targets understand"),

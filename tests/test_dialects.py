@@ -223,13 +223,13 @@ def test_references_to_nothing_are_said(fitnotes: Run, write) -> None:
 
 
 def test_options_of_others_do_not_stop_a_note(fitnotes: Run, write) -> None:
-    code = "```{python}\n#| fig-height: 2\n#| code-fold: true\nprint(1)\n```\n\n"
+    code = "```{python}\n#| fig-asp: 2\n#| code-tools: true\nprint(1)\n```\n\n"
     code += "```{.python .input  n=1}\nprint(2)\n```\n"
     write("note.md", code)
     done = fitnotes("build", "note.md", "--to", "gfm")
-    expected = "note.md:2: warning: options fig-height, code-fold mean nothing here\n"
+    expected = "note.md:2: warning: options fig-asp, code-tools mean nothing here\n"
     assert (done.returncode, done.stderr) == (0, expected)
-    write("note.md", code.replace("code-fold", "code-fodl"))
+    write("note.md", code.replace("code-tools", "code-tolos"))
     assert fitnotes("build", "note.md", "--to", "gfm").returncode == 2
 
 
@@ -281,3 +281,201 @@ def test_half_open_intervals_are_text() -> None:
 def test_roles_in_code_are_code() -> None:
     for line in ("    {eq}`x`", "Code `` {eq}`x` `` here.", "`{eq}` and `{ref}`", "```\n{eq}`x`\n```"):
         assert mark(f"Text.\n\n{line}\n") == f"Text.\n\n{line}\n"
+
+
+# (what stands in the note, what stands in its HTML page, and what does not)
+SPELLINGS = [
+    ("A link to [[other]].", '<a href="other.html">other</a>', "[["),
+    ("With words [[other|the *other*]].", '<a href="other.html">the <em>other</em></a>', "[["),
+    ("A part [[other#Big Words|p]].", '<a href="other.html#big-words">p</a>', "[["),
+    ("Of itself [[#Here it is]].", '<a href="#here-it-is">Here it is</a>', "[["),
+    ("Deep [[hidden]].", '<a href="deep/hidden.html">hidden</a>', "[["),
+    ("| a |\n|---|\n| [[other\\|w]] |", '<a href="other.html">w</a>', "[["),
+    ("![[dot.png]]", '<img src="a_files/dot-', "[["),
+    ("![[dot.png|40]]", 'width="40"', "[["),
+    ("![[dot.png|40x30]]", 'height="30"', "[["),
+    ("![[far.png]]", '<img src="a_files/far-', "[["),
+    ("==marked $x=1$ words== and", "<mark>marked", "=="),
+    ("x==y and y==z", "x==y and y==z", "<mark>"),
+    ("$a == b == c$ and `==m==`", "a == b == c", "<mark>"),
+    ("Words %%a comment%% here", "Words here", "comment"),
+    ("%%\nhidden\n\nlines\n%%", "", "hidden"),
+    ("50%% and 60%%", "50%% and 60%%", "<mark>"),
+    ("[[1]] and a[[i]] and [[1, 2], [3, 4]]", "[[1]] and a[[i]] and [[1, 2], [3, 4]]", "<a href"),
+    ("Words [[other]] ^block-name", ">other</a>", "^block"),
+    ("`[[code]]`", "<code>[[code]]</code>", "<a href"),
+    ("## Head {: #own .no_toc}", '<h2 id="own">Head</h2>', "{:"),
+    ("Words.\n{: .lead}", "<p>Words.</p>", "{:"),
+    ("Words.\n{: #named}", 'id="named"', "{:"),
+    ("![p](dot.png){: width=\"30%\"}", "width:30.0%", "{:"),
+    ("*Words*{: .red} here", "<em>Words</em> here", "{:"),
+    ("{% highlight ruby %}\nx = 1\n\n# no heading\n{% endhighlight %}", "# no heading", "highlight"),
+    ("* TOC\n{:toc}", "", "TOC"),
+    ("{% raw %}\nkept\n{% endraw %}", "kept", "raw"),
+    ("![p](/assets/rooted.png)", '<img src="a_files/rooted-', "missing"),
+    ("[l](/deep/hidden.md)", 'href="deep/hidden.html"', "/deep"),
+    ("{{< meta subtitle >}}", "The <em>sub</em>", "{{"),
+    ("{{< meta course.name >}}", "Fits", "{{"),
+    ("{{{< meta subtitle >}}}", "<code>{{&lt; meta subtitle &gt;}}</code>", "The <em>sub</em></p>"),
+    ("{{< pagebreak >}}", "", "pagebreak"),
+    ("{{< kbd Ctrl-C >}}", "Ctrl-C", "kbd"),
+    ('{{< figure src="dot.png" title="Words" >}}', 'alt="Words"', "{{"),
+    ("> [!tip]- Folds $x$\n> Words", "<details", "[!tip]"),
+    ("> [!NOTE]\n> Words", "callout-note", "[!NOTE]"),
+    ("> [!faq]+ Who?\n> Words", "Who?", "[!faq]"),
+    ("> [!bug]\n> Words", "callout-caution", "[!bug]"),
+    ("> [!quote] Gauss\n> Words", "<blockquote>", "[!quote]"),
+    ("> [!own-kind]\n> Words", "Own-kind", "[!own"),
+    ("See @nte-a.\n\n::: {#nte-a .callout-note}\nW\n:::", '<a href="#nte-a" class="ref">Note 1</a>', "?@"),
+    ("See @tip-a.\n\n::: {#tip-a .callout-tip}\n## T\nW\n:::", "Tip 1: T", "?@"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("written", [spelling[0] for spelling in SPELLINGS])
+def test_spellings_of_others(written: str, fitnotes: Run, write, project: Path) -> None:
+    wanted, unwanted = next(spelling[1:] for spelling in SPELLINGS if spelling[0] == written)
+    dot = Path(__file__).with_name("corpus").joinpath("dot.png").read_bytes()
+    for name in ("dot.png", "deep/far.png", "assets/rooted.png"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_bytes(dot)
+    write("other.md", "# Big Words\n")
+    write("deep/hidden.md", "# Hidden\n")
+    header = "---\nsubtitle: The *sub*\ncourse:\n  name: Fits\n---\n\n"
+    text = f"{header}# Here it is\n\n{written}\n\nThe end.\n"
+    assert mark(text).count("\n") == text.count("\n")
+    write("a.md", text)
+    write("sub/a.md", "Not alone: links between notes are relative to the folder of all.\n")
+    done = fitnotes("build", ".", "--to", "html")
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr, done.stderr
+    body = (project / "_build/html/a.html").read_text().replace("\u00a0", " ").split("<main", 1)[1]
+    body = body.split("Here it is</h1>", 1)[1] if unwanted != "raw" else body
+    assert wanted in body
+    assert unwanted not in body
+    assert "The end." in body
+
+
+def test_what_others_have_and_nobody_reads_is_said(fitnotes: Run, write) -> None:
+    write("other.md", "# Other\n")
+    write(
+        "a.md",
+        "{{< include x.md >}}\n\n{{< lipsum 2 >}} {{< meta nothing >}}\n\n[[nowhere|Words]]\n\n![[other]]\n",
+    )
+    said = fitnotes("build", "a.md", "--to", "html").stderr
+    for line in (
+        "a.md:1: warning: {{< include x.md >}}: x.md is not put in: its text is missing here",
+        "a.md:3: warning: {{< lipsum 2 >}}: nothing here reads it",
+        "a.md:3: warning: {{< meta nothing >}}: the header has no nothing",
+        "a.md:5: warning: [[nowhere]]: there is no such note",
+        "a.md:7: warning: ![[other]] is a link here",
+    ):
+        assert line in said
+
+
+def test_options_of_quarto_for_cells(fitnotes: Run, write, project: Path) -> None:
+    write("a.md", """\
+---
+code-summary: Show it
+---
+
+```{python}
+#| fig-width: 3
+#| fig-height: 1.5
+#| out-width: 80%
+import matplotlib.pyplot as plt
+fig = plt.figure(); plt.plot([1, 2]);
+```
+
+```{python}
+print(*fig.get_size_inches(), *plt.rcParams["figure.figsize"] == (3, 1.5))
+```
+
+```{python}
+#| code-fold: true
+print("folded")
+```
+
+```{python}
+#| code-fold: show
+#| code-summary: A <b>
+#| code-line-numbers: true
+print("open")
+```
+
+```{python}
+#| label: tbl-x
+#| tbl-cap: Both
+#| tbl-subcap: [One, Two $x$]
+#| layout-ncol: 2
+from IPython.display import Markdown
+display(Markdown("|a|\\n|-|\\n|1|\\n"))
+display(Markdown("|b|\\n|-|\\n|2|\\n"))
+```
+
+@tbl-x, @tbl-x-2 and @fig-x-3
+
+```{python}
+#| label: fig-x
+#| fig-cap: All
+#| fig-subcap: [First, Second, Third]
+#| layout: [[1, 1], [1]]
+for i in range(3):
+    plt.figure(figsize=(2, 1)); plt.plot([i, 2]);
+```
+""".replace('print(*fig.get_size_inches(), *plt.rcParams["figure.figsize"] == (3, 1.5))',
+            'print(*fig.get_size_inches(), tuple(plt.rcParams["figure.figsize"]) == (3, 1.5))'))  # fmt: skip
+    done = fitnotes("build", "a.md", "--to", "html", "--to", "pdf", "--to", "gfm")
+    assert (done.returncode, "warning" in done.stderr) == (0, False), done.stderr
+    page = (project / "_build/html/a.html").read_text().replace("\u00a0", " ")
+    assert "3.0 1.5 False" in page  # the block's figure; other blocks have what they had
+    assert "width:80.0%" in page
+    assert '<details class="code-fold"><summary>Show it</summary>' in page
+    assert '<details class="code-fold" open><summary>A &lt;b&gt;</summary>' in page
+    assert "numberLines" in page
+    assert [f">{ref}</a>" in page for ref in ("Table 1", "Table 1b", "Figure 1c")] == [True] * 3
+    assert page.count('class="layout"') == 3  # the tables, and two rows of figures
+    assert "folded" in (project / "_build/gfm/a.md").read_text()
+
+
+def test_options_of_quarto_for_diagrams(fitnotes: Run, write, project: Path) -> None:
+    write(
+        "a.md",
+        """\
+See @fig-flow and @fig-wrong.
+
+```{mermaid}
+%%| label: fig-flow
+%%| fig-cap: "Words with $x$"
+%%| fig-width: 4
+%%| echo: false
+graph LR
+  a --> b
+```
+
+```{mermaid}
+%%| label: fig-wrong
+%%| fig-cap: Not drawn
+graph LR
+  a -->
+```
+""",
+    )
+    done = fitnotes("build", "a.md", "--to", "html", "--to", "gfm")
+    assert "a.md:3: warning: echo means nothing for a diagram" in done.stderr
+    assert "refers to nothing" not in done.stderr
+    assert "a.md:16: mermaid" in done.stderr
+    page = (project / "_build/html/a.html").read_text()
+    assert '<figure id="fig-flow">' in page
+    assert '<figure id="fig-wrong">' in page
+    assert "width:4in" in page
+    assert 'alt="Words with x"' in page
+    assert "%%|" not in page
+    assert "%%|" not in (project / "_build/gfm/a.md").read_text()
+
+
+@pytest.mark.parametrize("layout", ['layout-nrow="2"', 'layout="[[-1]]"', 'layout="[]"', 'layout="[[1],[]]"'])
+def test_layouts_of_nothing_end(layout: str, fitnotes: Run, write) -> None:
+    write("a.md", f"::: {{{layout}}}\n:::\n\n::: {{#fig-a {layout}}}\n![x](y.png)\n:::\n")
+    done = fitnotes("build", "a.md", timeout=60)
+    assert "internal" not in done.stderr
+    assert "Traceback" not in done.stderr

@@ -270,7 +270,7 @@ def test_a_kind_of_drawing_is_one_class_and_a_row(project: Path, tmp_path: Path)
     )
     page = (project / "_build" / "html" / "note.html").read_text(encoding="utf-8")
     assert "Figure\u00a01" in page
-    assert 'alt="A *bar*"' in page
+    assert 'alt="A bar"' in page
     assert "bar: expected a number" in page
     (picture,) = (project / "_build" / "html" / "note_files").glob("fig-b-*.svg")
     assert 'fill="red"' in picture.read_text()

@@ -153,6 +153,16 @@ def is_callout(element: pf.Element) -> bool:
     return isinstance(element, pf.Div) and CALLOUT in element.classes
 
 
+def is_titled(element: pf.Element) -> bool:
+    """Whether a callout has a title of its author's."""
+    return TITLED in element.classes
+
+
+def give_title(element: pf.Element) -> None:
+    """Marks that its title says more than its kind."""
+    element.classes = [*(name for name in element.classes if name != TITLED), TITLED]
+
+
 def callout_kind(element: pf.Element) -> str:
     return next(c.removeprefix("callout-") for c in element.classes if c.startswith("callout-"))
 

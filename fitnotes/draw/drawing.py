@@ -7,8 +7,9 @@ nor the target: `fitnotes.passes.drawings` finds the blocks, and puts in their p
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -83,6 +84,32 @@ class Failed:
     shown: str
     source: str
     classes: tuple[str, ...] = ()
+
+
+def with_options(block: Sketch, known: Collection[str], comment: str) -> Sketch:
+    """The block with the options that stand at the top of its code, behind ``comment`` and a ``|``, as Quarto and knitr
+    have them: ``%%| fig-cap: Words``. Of those in its fence, too, ``fig.cap`` and ``fig_cap`` are ``fig-cap``."""
+    given = dict(block.options)
+    lines = block.code.split("\n")
+    for n, text in enumerate(lines):
+        option = re.match(rf"\s*{comment}\|\s*([\w.-]+)\s*:\s*(.*?)\s*$", text)
+        if option is None:
+            break
+        given[option[1]] = option[2].strip("\"'")
+        lines[n] = ""
+    names = {key: key.replace(".", "-").replace("_", "-") for key in given}
+    options = {names[key]: value for key, value in given.items() if names[key] in known}
+    for ours, theirs in (("width", "fig-width"), ("height", "fig-height")):
+        value = next((given[key] for key in given if names[key] == theirs), "")
+        if value:  # Quarto's are in inches
+            options.setdefault(ours, f"{value}in" if re.fullmatch(r"\d+(?:\.\d+)?", value) else value)
+    return replace(
+        block,
+        code="\n".join(lines),
+        options=options,
+        identifier=block.identifier or options.get("label", ""),
+        unknown=tuple(key for key in given if names[key] not in {*known, "fig-width", "fig-height"}),
+    )
 
 
 class Kind(Protocol):

@@ -10,13 +10,13 @@ import re
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from fitnotes.document.nodes import DARK
 from fitnotes.draw import darken
-from fitnotes.draw.drawing import COMMON, Drawn, Failed, Sketch, Surroundings
+from fitnotes.draw.drawing import COMMON, Drawn, Failed, Sketch, Surroundings, with_options
 from fitnotes.errors import ConversionError, Problem
 from fitnotes.execute.slots import cores
 from fitnotes.settings import to_bool
@@ -50,7 +50,6 @@ _HOISTED = re.compile(
     r"|tikzcdset|ctikzset|pgfplotsset|tikzstyle|definecolor|colorlet|(?:new|renew|provide)command|def|DeclareMathOperator"
     r"|documentclass|newlength|setlength)(?![A-Za-z]))"
 )
-_OPTION = re.compile(r"%\|\s*([\w.-]+)\s*:\s*(.*?)\s*$")
 # Of the page, not of a drawing; geometry would give it a page again.
 _PAGE = re.compile(
     r"\\usepackage\s*(?:\[[^\]]*\])?\s*\{(?:geometry|fancyhdr|titlesec|setspace)\}|\\geometry\s*\{[^}]*\}"
@@ -103,24 +102,7 @@ class Tikz:
 
     def read(self, block: Sketch) -> Sketch:
         """The options stand at the top of its code too: ``%| caption: Words``."""
-        given = dict(block.options)
-        lines = block.code.split("\n")
-        for n, text in enumerate(lines):
-            option = _OPTION.match(text)
-            if option is None:
-                break
-            given[option[1]] = option[2].strip("\"'")
-            lines[n] = ""
-        names = {key: key.replace(".", "-").replace("_", "-") for key in given}
-        options = {names[key]: value for key, value in given.items() if names[key] in self.options}
-        read = replace(
-            block,
-            code="\n".join(lines),
-            options=options,
-            identifier=block.identifier or options.get("label", ""),
-            unknown=tuple(key for key in given if names[key] not in self.options),
-        )
-        return self.with_files(read)
+        return self.with_files(with_options(block, self.options, "%"))
 
     def source(self, block: Sketch) -> str | None:
         return None

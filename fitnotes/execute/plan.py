@@ -103,8 +103,10 @@ def sessions(blocks: Sequence[Block]) -> dict[str, list[Block]]:
 def code_digests(block: Block) -> tuple[str, str]:
     """Hashes of a block's source alone, and of all of the block that changes its run."""
     code = digest(block.code.strip("\n"))
+    options = block.options
+    size = [options.size] if any(options.size) else []
     return code, digest(
-        block.code, block.inline, block.spec, block.conversion, block.options.error, block.options.depends
+        block.code, block.inline, block.spec, block.conversion, options.error, options.depends, *size
     )
 
 

@@ -28,13 +28,15 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One block or inline expression to run; ``line`` is where it stands in the note."""
+    """One block or inline expression to run; ``line`` is where it stands in the note, ``size`` how wide and high its
+    figures are made, in inches (0: as matplotlib has it)."""
 
     code: str
     line: int
     inline: bool = False
     spec: str = ""
     conversion: str = ""
+    size: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -401,7 +401,8 @@ class Session:
         start = time.monotonic()
         line = (block.line or 1) - self.shift
         try:
-            self.connection.send(Cell(block.code, line, block.inline, block.spec, block.conversion))
+            size = block.options.size
+            self.connection.send(Cell(block.code, line, block.inline, block.spec, block.conversion, size))
             reply = self._reply(limit)
             if reply is None:
                 return self._timed_out(block, limit)

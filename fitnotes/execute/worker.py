@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -70,9 +70,28 @@ def run_code(shell: Any, code: Cell, job: Setup) -> BaseException | None:
     # IPython drops leading empty lines before it parses.
     shell.compile.offset = code.line - 1 + (blank if text.strip() else 0)
     session.errors.clear()
-    result = shell.run_cell(text, store_history=False)
+    with figure_size(*code.size):
+        result = shell.run_cell(text, store_history=False)
     error = result.error_before_exec or result.error_in_exec or next(iter(session.errors), None)
     return error if error is None or isinstance(error, BaseException) else RuntimeError(str(error))
+
+
+@contextlib.contextmanager
+def figure_size(width: float, height: float) -> Iterator[None]:
+    """Figures of this size in inches, unless the block itself says otherwise; 0: as it was."""
+    if not (width or height):
+        yield
+        return
+    import matplotlib
+
+    before = list(matplotlib.rcParams["figure.figsize"])
+    asked = [width or before[0], height or before[1]]
+    matplotlib.rcParams["figure.figsize"] = asked
+    try:
+        yield
+    finally:
+        if list(matplotlib.rcParams["figure.figsize"]) == asked:
+            matplotlib.rcParams["figure.figsize"] = before
 
 
 def _quiet_warnings(capture: Capture, name: str) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fitnotes.source.dollars import CODE, formula_at, in_line, is_kramdown
+from fitnotes.source.dollars import CODE, formula_at, in_line, is_kramdown, without_code
 from fitnotes.source.fences import CODE_SPAN, fences, header_end
 from fitnotes.tex.environments import ENVIRONMENT, environment_end
 
@@ -43,7 +43,7 @@ class Scan:
         self.prose = re.sub(
             r"(?s)<!--.*?-->|<(pre|script|style)\b.*?</\1>", lambda m: _spaces(m[0]), self.with_comments
         )
-        self.formulas = list(_formulas(self.prose))
+        self.formulas = list(_formulas(without_code(self.prose)))
 
     def place(self, offset: int) -> tuple[int, int]:
         """(line, column), both from 1, of an offset."""

@@ -21,7 +21,13 @@ _CLASSES = {
     **{f"callout-{kind}": kind for kind in KINDS}, **{kind: kind for kind in KINDS},
     "hint": "tip", "attention": "warning", "danger": "caution", "seealso": "note", "info": "note",
 }  # fmt: skip
-_ALERT = re.compile(r"^\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]$", re.IGNORECASE)
+# Obsidian's kinds, as far as their name is no word of ours; the others are notes with their name as title.
+_OBSIDIAN = {
+    "success": "tip", "check": "tip", "done": "tip", "failure": "caution", "fail": "caution", "missing": "caution",
+    "error": "caution", "bug": "caution",
+}  # fmt: skip
+_QUOTATIONS = ("quote", "cite")
+_ALERT = re.compile(r"^\[!([A-Za-z][\w-]*)(?:\|[^\]]*)?\]([-+]?)$")
 
 Box = Callable[[str, Elements, Elements, pf.Element], Elements]  # (kind, title, content, element) → blocks
 Tab = tuple[Elements, Elements, pf.Element]  # (title, content, element)
@@ -57,18 +63,30 @@ def read_callouts(doc: pf.Doc, words: Words) -> None:
     walk(doc, visit, pf.Div, pf.BlockQuote)
 
 
-def _alert(quotation: pf.Element, words: Words) -> pf.Div | None:
-    """A quotation that begins with ``[!NOTE]``."""
+def _alert(quotation: pf.Element, words: Words) -> pf.Element | None:
+    """A quotation that begins with ``[!NOTE]``, and maybe, as in Obsidian, a title and a sign that it folds."""
     first = quotation.content[0] if len(quotation.content) else None
-    if not isinstance(first, pf.Para) or not len(first.content):
+    if first is None or not nodes.is_words(first) or not len(first.content):
         return None
     found = _ALERT.match(getattr(first.content[0], "text", ""))
-    if found is None or (len(first.content) > 1 and not isinstance(first.content[1], pf.SoftBreak)):
+    if found is None:
         return None
-    kind = found[1].lower()
-    rest = list(first.content)[2:]
+    inside = list(first.content)
+    end = next((i for i, e in enumerate(inside) if isinstance(e, (pf.SoftBreak, pf.LineBreak))), len(inside))
+    title, rest = inside[2:end], inside[end + 1 :]
     content = [*([pf.Para(*rest)] if rest else []), *list(quotation.content)[1:]]
-    return nodes.callout(kind, _name(kind, words), content, titled=False)
+    word = found[1].lower()
+    if word in _QUOTATIONS:
+        head: Elements = [pf.Para(pf.Strong(*title))] if title else []
+        return pf.BlockQuote(*head, *content)
+    kind = word if word in KINDS else _CLASSES.get(word) or _OBSIDIAN.get(word, "note")
+    own = word not in (*KINDS, "info")
+    if not title:
+        title = (
+            [pf.Str(found[1] if found[1].isupper() else found[1].capitalize())] if own else _name(kind, words)
+        )
+    folds = {"collapse": "true" if found[2] == "-" else "false"} if found[2] else {}
+    return nodes.callout(kind, title, content, titled=own or end > 1, attributes=folds)
 
 
 def _name(kind: str, words: Words) -> Elements:

@@ -24,9 +24,10 @@ from fitnotes.tex.environments import STARRED, in_parentheses
 from fitnotes.tex.numbering import Sections, within
 
 REFERENCE = re.compile(
-    r"^(?:[^\s#]+\#)?(fig|tbl|tab|eq|sec|lst|thm|lem|cor|prp|prop|cnj|conj|def|defn|exm|ex|exr|exercise|rem|clm|asm)"
-    r"[-:]\S+$"
+    r"^(?:[^\s#]+\#)?(fig|tbl|tab|eq|sec|lst|thm|lem|cor|prp|prop|cnj|conj|def|defn|exm|ex|exr|exercise|rem|clm|asm"
+    r"|nte|tip|wrn|imp|cau)[-:]\S+$"
 )
+_CALLOUT = re.compile(r"(?:nte|tip|wrn|imp|cau)[-:]\S+$")  # as Quarto has them: with numbers
 NO_BREAK = "\u00a0"
 
 
@@ -242,6 +243,16 @@ class _Numbering:
             self._parts(element, given, "Table")
         elif not element.identifier:
             return
+        elif nodes.is_callout(element) and _CALLOUT.match(element.identifier):
+            kind = nodes.callout_kind(element).capitalize()
+            given = str(self.counts.setdefault(kind, 0) + 1)
+            self.counts[kind] += 1
+            title = element.content[0].content[0]
+            words = list(title.content) if nodes.is_titled(element) else []
+            behind = [pf.Str(":"), pf.Space(), *words] if words else []
+            nodes.give_title(element)
+            title.content = [pf.Str(f"{self.refs.words(kind)}{NO_BREAK}{given}"), *behind]
+            self._register(element.identifier, Labelled(kind, given))
         elif nodes.is_tab(element) or nodes.is_callout(element):
             self._register(element.identifier, Labelled("Section", words=_title_words(element.content[0])))
         elif nodes.is_unfinished(element) and element.identifier not in self.refs.targets:

@@ -20,6 +20,7 @@ from fitnotes.settings import nearest
 from fitnotes.source.fences import LINE
 from fitnotes.source.languages import DRAWN
 from fitnotes.source.note import Note
+from fitnotes.source.options import OPTION_NAMES, is_foreign
 from fitnotes.tex.engines import how_to_install
 
 _Made = Drawn | Failed | None
@@ -71,12 +72,17 @@ def draw(
             return None
         kind, block, result = made[id(element)]
         if isinstance(result, Failed):
-            return _failed(result, html)
+            failed = _failed(result, html)
+            if not block.caption and not block.identifier:
+                return failed
+            caption = pf.Caption(pf.Plain(*captions.get(block.caption, [])))
+            return pf.Figure(*failed, caption=caption, identifier=block.identifier)  # it keeps its number
         source = kind.source(block) if element.classes[0] in keep else None
         if source is not None:
             content: pf.Element = pf.CodeBlock(source, classes=[element.classes[0]])
         else:
-            content = pf.Plain(picture(kind.noun, block, result, around))
+            words = captions.get(block.caption, [])
+            content = pf.Plain(picture(kind.noun, block, result, around, words))
         if not block.caption and not block.identifier:
             return content if source is not None else pf.Para(*content.content)
         return nodes.figure(content, captions.get(block.caption, []), block.identifier)
@@ -110,7 +116,8 @@ def _block(element: pf.Element, kind: Kind, note: Note) -> Sketch:
 
 
 def _unknown(kind: Kind, block: Sketch, note: Note) -> list[Problem]:
-    return [
+    foreign = [name for name in block.unknown if is_foreign(name) or name in OPTION_NAMES]
+    problems = [
         Problem(
             "unknown-option",
             f"unknown option {name!r} of a {kind.noun}",
@@ -119,14 +126,22 @@ def _unknown(kind: Kind, block: Sketch, note: Note) -> list[Problem]:
             nearest(name, kind.options),
         )
         for name in block.unknown
+        if name not in foreign
     ]
+    if foreign:
+        verb = "means" if len(foreign) == 1 else "mean"
+        message = f"{', '.join(foreign)} {verb} nothing for a {kind.noun}"
+        problems.append(Problem("foreign-option", message, note.shown, block.fence))
+    return problems
 
 
 def _failed(result: Failed, html: bool) -> Elements:
     return [output_block(result.shown, "error", html), pf.CodeBlock(result.source, classes=result.classes)]
 
 
-def picture(noun: str, block: Sketch, result: Drawn | None, around: Surroundings) -> pf.Inline:
+def picture(
+    noun: str, block: Sketch, result: Drawn | None, around: Surroundings, caption: Elements | None = None
+) -> pf.Inline:
     """The picture as an image. With nowhere to put it (labels of another note are looked up), a box stands there, and
     the label of the block counts all the same."""
     media, options = around.media, block.options
@@ -137,7 +152,7 @@ def picture(noun: str, block: Sketch, result: Drawn | None, around: Surroundings
     attributes = {key: options[key] for key in ("width", "height") if key in options}
     if result.dark is not None:
         attributes[nodes.DARK] = media.add(result.dark, ".svg", f"{stem}-dark") or ""
-    alt = options.get("fig-alt") or block.caption or noun.capitalize()
+    alt = options.get("fig-alt") or pf.stringify(pf.Span(*(caption or []))).strip() or noun.capitalize()
     return pf.Image(pf.Str(alt), url=url, attributes=attributes, classes=["diagram"])
 
 

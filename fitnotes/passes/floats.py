@@ -170,7 +170,8 @@ def _rows_of_widths(text: str) -> list[list[float]]:
     except json.JSONDecodeError:
         raise ValueError(what) from None
     rows = rows if rows and isinstance(rows[0], list) else [rows]
-    if not all(row and all(isinstance(w, (int, float)) and w for w in row) for row in rows):
+    numbers = all(isinstance(w, (int, float)) and w for row in rows for w in row)
+    if not numbers or not all(any(w > 0 for w in row) for row in rows):
         raise ValueError(what)
     return [[float(width) for width in row] for row in rows]
 
@@ -232,7 +233,7 @@ def _rows(written: list[Elements], layout: Layout) -> list[tuple[Elements, list[
         return [(row, [1.0] * len(row)) for row in written]
     cells = [cell for row in written for cell in row]
     if isinstance(layout, int):
-        count = layout if layout > 0 else -(-len(cells) // -layout)
+        count = layout if layout > 0 else max(-(-len(cells) // -layout), 1)
         return [(cells[i : i + count], [1.0] * count) for i in range(0, len(cells), count)]
     rows: list[tuple[Elements, list[float]]] = []
     at = 0

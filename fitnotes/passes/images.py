@@ -9,22 +9,19 @@ from pathlib import Path
 import panflute as pf
 
 from fitnotes.document import nodes
-from fitnotes.document.formats import Format
 from fitnotes.document.tree import Change, walk
 from fitnotes.draw import darken, pictures
-from fitnotes.draw.media import Media
 from fitnotes.draw.pictures import BadPicture
 from fitnotes.draw.svg import decoded, lost_in, sized, with_linked
 from fitnotes.errors import Problem
 from fitnotes.passes.page import Page
-from fitnotes.source.note import Note
 from fitnotes.store.inputs import file_hash
 
 
 def place_images(page: Page) -> list[Problem]:
     """Copies the note's local images beside the page; what cannot be shown becomes a visible box."""
     media = page.media
-    placer = _Placer(page.note, media, page.format)
+    placer = _Placer(page)
 
     def visit(element: pf.Element) -> Change:
         url = element.url
@@ -59,10 +56,11 @@ def place_images(page: Page) -> list[Problem]:
 class _Placer:
     """The images of one note on their way beside its page, each once."""
 
-    def __init__(self, note: Note, media: Media, format_: Format) -> None:
-        self.note = note
-        self.media = media
-        self.format = format_
+    def __init__(self, page: Page) -> None:
+        self.note = page.note
+        self.media = page.media
+        self.format = page.format
+        self.places = page.place
         self.problems: list[Problem] = []
         self._placed: dict[str, str | None] = {}
 
@@ -116,7 +114,17 @@ class _Placer:
         return found[0] if found and found[1] == ".svg" else None
 
     def _path(self, url: str) -> Path:
-        return self.note.path.parent / urllib.parse.unquote(url.split("#")[0].split("?")[0])
+        """The file: beside the note; with a slash in front, as site generators have it, below the project's root. A
+        bare name may be anywhere below the notes' folder, as in Obsidian."""
+        name = urllib.parse.unquote(url.split("#")[0].split("?")[0])
+        path = self.note.path.parent / name
+        if name.startswith("/") and not path.is_file():
+            return self.places.root / name.lstrip("/")
+        if f"![[{name}" in self.note.text and not path.is_file():
+            return next(
+                (found for found in sorted(self.places.base.rglob(path.name)) if found.is_file()), path
+            )
+        return path
 
     def _place(self, url: str) -> str | None:
         path = self._path(url)

@@ -117,6 +117,10 @@ class Page:
         value = metadata.pop(key, metadata.pop(key.replace("-", ""), None))
         return otherwise if value is None else str(plain(value)).lower() in ("true", "yes", "1")
 
+    def word(self, key: str) -> str:
+        """What the header says under a key, which is taken out."""
+        return str(plain(self.doc.metadata.content.pop(key, None))).strip()
+
     def count(self, key: str) -> int | None:
         """A whole number from 1 in the note's metadata, which is taken out; None where there is none."""
         value = str(plain(self.doc.metadata.content.pop(key, None))).strip()

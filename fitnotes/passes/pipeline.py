@@ -31,6 +31,7 @@ from fitnotes.passes import (
     rawhtml,
     rawtex,
     results,
+    shortcodes,
     theorems,
     variants,
 )
@@ -146,6 +147,7 @@ def _splice(page: Page) -> list[Problem]:
         html=page.format.is_html,
         fold=document.settings.fold,
         media=page.media,
+        folds=(page.word("code-fold").lower(), page.word("code-summary")),
     )
 
 
@@ -179,10 +181,6 @@ def _read_words(page: Page) -> None:
 def _find_theorems(page: Page) -> None:
     page.theorems = theorems.kinds(page.preamble.tex, page.words)
     theorems.find_divs(page.doc, page.theorems)
-
-
-def _link_pages(page: Page) -> list[Problem]:
-    return links.link_pages(page.doc, page.note, page.suffix, page.place.base, page.media.linked)
 
 
 def _find_sections(page: Page) -> None:
@@ -222,6 +220,7 @@ COMPOSE: tuple[Step, ...] = (
     Step("expected errors", _missing_errors, "a block that was to raise an error did", labels=False,
          when=errors_are_single),
     Step("preamble", _read_preamble, "macros, packages and theorems of the header are known"),
+    Step("shortcodes", shortcodes.read_shortcodes, "shortcodes are what they give", ("variants",)),
     Step("drawings", drawings.draw_blocks, "what is drawn from a block is a figure or an error",
          ("results", "variants", "preamble")),
     Step("header", metadata.drop_preamble, "each target puts its own preamble in", ("preamble",)),
@@ -248,7 +247,7 @@ COMPOSE: tuple[Step, ...] = (
     Step("HTML images", lambda page: rawhtml.find_images(page.doc), "`<img>` is an image", ("raw HTML",)),
     Step("images", images.place_images, "every image lies beside the page, or a box says why not",
          ("HTML images", "floats", "raw TeX")),
-    Step("links", _link_pages, "links to notes are links to pages", ("raw TeX",), labels=False),
+    Step("links", links.link_pages, "links to notes are links to pages", ("raw TeX",), labels=False),
     Step("unseen TeX", metadata.drop_unseen_tex, "no TeX where no page shows it", ("preamble", "header"), not_tex),
     Step("settings", metadata.drop_settings, "settings are no metadata of the page"),
     Step("authors", metadata.name_authors, "authors are plain names", labels=False),

@@ -229,6 +229,7 @@ class _Builder:
         self.media = media
         self.fragments = Fragments()
         self.problems: list[Problem] = []
+        self.fold_code, self.summary = "", "Code"  # what the header says of all blocks
 
     def want(self, block: Block, found: Sequence[Piece]) -> None:
         for piece in found:
@@ -237,7 +238,7 @@ class _Builder:
         for caption in (block.options.fig_cap, block.options.tbl_cap):
             if caption:
                 self.fragments.add(caption)
-        for caption in block.options.fig_subcap:
+        for caption in (*block.options.fig_subcap, *block.options.tbl_subcap):
             self.fragments.add(caption)
 
     def text(self, piece: Text) -> Elements:
@@ -256,8 +257,10 @@ class _Builder:
 
     def code(self, element: pf.Element, block: Block) -> pf.CodeBlock:
         kept = {k: v for k, v in element.attributes.items() if k in PANDOC_ATTRIBUTES}
+        numbered = ["numberLines"] if block.options.code_line_numbers else []
         classes = [
             "python",
+            *numbered,
             *(c for c in element.classes[1:] if c not in ("run", "no-run") and not c.startswith("content-")),
         ]
         if block.options.lst_cap:
@@ -268,19 +271,27 @@ class _Builder:
     def pictures(self, found: Sequence[ResultPicture], block: Block) -> Elements:
         """The block's pictures in one figure."""
         options = block.options
-        parted = len(found) > 1 and bool(options.fig_subcap or options.layout_ncol)
+        parted = len(found) > 1 and bool(options.fig_subcap or self.layout(options))
         images = [
             pf.Plain(self.part(picture, n, block) if parted else self.picture(picture, block))
             for n, picture in enumerate(found)
         ]
         caption = self.fragments.inlines(options.fig_cap) if options.fig_cap else []
         if parted:
-            columns = {"layout-ncol": options.layout_ncol or str(len(found))}
+            columns = self.layout(options) or {"layout-ncol": str(len(found))}
             below = [pf.Para(*caption)] if caption else []
             return [pf.Div(*images, *below, identifier=self.figure_id(block), attributes=columns)]
         if not options.fig_cap and not options.label.startswith("fig"):
             return [pf.Para(*image.content) for image in images]
         return [pf.Figure(*images, caption=pf.Caption(pf.Plain(*caption)), identifier=self.figure_id(block))]
+
+    @staticmethod
+    def layout(options: Options) -> dict[str, str]:
+        """What is said of how its parts stand, as attributes of the Div around them."""
+        given = {
+            "layout": options.layout, "layout-ncol": options.layout_ncol, "layout-nrow": options.layout_nrow,
+        }  # fmt: skip
+        return next(({key: value} for key, value in given.items() if value), {})
 
     def picture(self, picture: ResultPicture, block: Block) -> pf.Element:
         options = block.options
@@ -303,7 +314,7 @@ class _Builder:
         url = self.media.add(picture.data, picture.suffix, stem)
         if url is None:
             return None
-        attributes = {"width": options.fig_width} if options.fig_width else {}
+        attributes = {"width": options.shown_width} if options.shown_width else {}
         if options.fig_dark and self.media.dark and picture.suffix == ".svg":
             dark = self.media.add(darken.darkened(picture.data), picture.suffix, f"{stem}-dark")
             attributes[nodes.DARK] = dark or ""
@@ -339,7 +350,7 @@ class _Builder:
         for element in built:
             if isinstance(element, pf.CodeBlock) and element.classes and element.classes[0] in DRAWN:
                 element.identifier = element.identifier or self.figure_id(block)
-                own = {"fig-cap": options.fig_cap, "fig-alt": options.fig_alt, "width": options.fig_width}
+                own = {"fig-cap": options.fig_cap, "fig-alt": options.fig_alt, "width": options.shown_width}
                 for name, value in own.items():
                     if value:
                         element.attributes.setdefault(name, value)
@@ -348,9 +359,9 @@ class _Builder:
 
     def build(self, element: pf.Element, block: Block, result: Result, found: Sequence[Piece]) -> Elements:
         options = block.options
-        out: Elements = [self.code(element, block)] if options.echo and options.include else []
+        out: Elements = self.folded(element, block) if options.echo and options.include else []
         pictures = [p for p in found if isinstance(p, ResultPicture)]
-        grouped = len(pictures) > 1 and bool(options.fig_cap or options.layout_ncol or options.fig_subcap)
+        grouped = len(pictures) > 1 and bool(options.fig_cap or self.layout(options) or options.fig_subcap)
         captioned = drawn = False
         for piece in found:
             if isinstance(piece, Markup):
@@ -362,6 +373,8 @@ class _Builder:
                 out += self.words(piece)
             elif not grouped or piece is pictures[0]:
                 out += self.pictures(pictures if grouped else [piece], block)
+        if options.tbl_subcap:
+            out = self.parted_tables(out, block)
         self.check_captions(block, result, captioned, bool(pictures) or drawn)
         if not out:
             return []
@@ -371,6 +384,33 @@ class _Builder:
         conditions = {key: value for key, value in element.attributes.items() if is_condition(key)}
         classes = [name for name in element.classes if name.startswith("content-")]
         return [pf.Div(made, classes=classes, attributes=conditions)] if conditions or classes else [made]
+
+    def folded(self, element: pf.Element, block: Block) -> Elements:
+        """The code; in HTML behind a line that unfolds it, if it is to be."""
+        options, code = block.options, self.code(element, block)
+        fold = options.code_fold or self.fold_code
+        if not self.html or fold not in ("true", "show") or code.identifier:
+            return [code]
+        summary = escape(options.code_summary or self.summary, quote=False)
+        opening = f'<details class="code-fold"{" open" * (fold == "show")}><summary>{summary}</summary>'
+        return [pf.RawBlock(opening, format="html"), code, pf.RawBlock("</details>", format="html")]
+
+    def parted_tables(self, out: Elements, block: Block) -> Elements:
+        """Several tables under one caption, each with its own."""
+        options = block.options
+        tables = [e for e in out if isinstance(e, pf.Table)]
+        if len(tables) < 2:
+            return out
+        for n, table in enumerate(tables):
+            words = options.tbl_subcap[n] if n < len(options.tbl_subcap) else ""
+            table.caption = pf.Caption(pf.Plain(*self.fragments.inlines(words))) if words else None
+            table.identifier = f"{options.label}-{n + 1}" if options.label else ""
+        below = [pf.Para(*self.fragments.inlines(options.tbl_cap))] if options.tbl_cap else []
+        attributes = self.layout(options)
+        whole = pf.Div(*tables, *below, identifier=options.label, attributes=attributes)
+        first = next(i for i, e in enumerate(out) if e is tables[0])
+        rest = [e for e in out if not isinstance(e, pf.Table)]
+        return [*rest[:first], whole, *rest[first:]]
 
     def words(self, piece: Text | Raw) -> Elements:
         if isinstance(piece, Text):
@@ -442,12 +482,15 @@ def splice(
     html: bool,
     fold: int,
     media: Media,
+    folds: tuple[str, str] = ("", ""),
 ) -> list[Problem]:
     """Replaces every block and inline expression of ``doc`` by its result. Returns warnings.
 
-    ``results`` by block index; one that is not there counts as not run (``eval=false``).
+    ``results`` by block index; one that is not there counts as not run (``eval=false``). ``folds``: whether code is
+    folded, and behind which words, where a block does not say it.
     """
     builder = _Builder(note, html, fold, media)
+    builder.fold_code, builder.summary = folds[0], folds[1] or "Code"
     shown: dict[int, list[Piece]] = {}
     for block in blocks:
         result = results.get(block.index, Result("not run"))

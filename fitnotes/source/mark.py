@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fitnotes.source import foreign, myst, roles
+from fitnotes.source import foreign, kramdown, myst, roles
 from fitnotes.source.dollars import is_kramdown, tightened, without_code
 from fitnotes.source.fences import (
     LINE,
@@ -23,6 +23,7 @@ from fitnotes.source.fences import (
     metadata_end,
 )
 from fitnotes.source.header import quote_values
+from fitnotes.source.inline import is_vault, rewritten
 from fitnotes.source.prose import Display, mark_prose
 
 _INDENT = re.compile(r"[ \t>]*")
@@ -88,6 +89,9 @@ def _mark(text: str) -> tuple[str, int | None]:
             quote_values(lines, n + 1, behind - 1)
             n = behind - 1
             continue
+        if display == Display.CLOSED and (last := kramdown.rewrite(lines, n)) >= n:
+            n = last
+            continue
         if (last := myst.rewrite(lines, n)) >= n:
             n, display = last, Display.CLOSED
             continue
@@ -115,6 +119,7 @@ def _mark(text: str) -> tuple[str, int | None]:
             lines[n] = f"{fence.prefix}{fence.ticks} {marked}"
         n = fence.end
     _close_environments(lines, prose)
+    _spell(lines, prose, vault=is_vault(text))
     _close_brackets(lines, prose)
     _tighten(lines, prose)
     return "\n".join(lines), unclosed
@@ -194,15 +199,23 @@ def _paragraphs(lines: list[str], prose: list[int]) -> Iterator[list[int]]:
             start = i + 1
 
 
+def _spell(lines: list[str], prose: list[int], *, vault: bool) -> None:
+    """Spellings of other dialects as pandoc's, paragraph by paragraph."""
+    for part in _paragraphs(lines, prose):
+        text = "\n".join(lines[at] for at in part)
+        if (spelt := rewritten(text, vault=vault)) != text:
+            lines[part[0] : part[-1] + 1] = spelt.split("\n")
+
+
 def _tighten(lines: list[str], prose: list[int]) -> None:
     """Formulas between dollars as pandoc reads them, paragraph by paragraph."""
     if not any("$" in lines[n] for n in prose):
         return
-    kramdown = is_kramdown(without_code("\n".join(lines[n] for n in prose)))
+    doubled = is_kramdown(without_code("\n".join(lines[n] for n in prose)))
     for part in _paragraphs(lines, prose):
         text = "\n".join(lines[at] for at in part)
         if "$" in text:
-            lines[part[0] : part[-1] + 1] = tightened(text, kramdown=kramdown).split("\n")
+            lines[part[0] : part[-1] + 1] = tightened(text, kramdown=doubled).split("\n")
 
 
 def _math_fence(lines: list[str], fence: Fence) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -28,14 +29,39 @@ class Options:
     fig_cap: str = ""
     fig_subcap: tuple[str, ...] = ()
     tbl_cap: str = ""
+    tbl_subcap: tuple[str, ...] = ()
     lst_cap: str = ""
     fig_alt: str = ""
     fig_width: str = ""
+    fig_height: str = ""
+    fig_align: str = ""
     fig_dark: bool = False
+    out_width: str = ""
+    layout: str = ""
     layout_ncol: str = ""
+    layout_nrow: str = ""
+    code_fold: str = ""
+    code_summary: str = ""
+    code_line_numbers: bool = False
     session: str = ""
     timeout: float = 300.0
     depends: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """How wide and how high the figures of the block are made, in inches; 0 where nothing is said."""
+        width, height = (
+            float(text) if _INCHES.match(text) else 0.0 for text in (self.fig_width, self.fig_height)
+        )
+        return width, height
+
+    @property
+    def shown_width(self) -> str:
+        """How wide its figures are on the page."""
+        return self.out_width or ("" if self.size[0] else self.fig_width)
+
+
+_INCHES = re.compile(r"\d+(?:\.\d+)?$")
 
 
 def _output(value: object) -> str:
@@ -64,6 +90,33 @@ def _columns(value: object) -> str:
     return str(value).strip()
 
 
+def _fold(value: object) -> str:
+    word = str(value).strip().lower()
+    word = {"yes": "true", "no": "false", "hide": "true", "none": "false"}.get(word, word)
+    if word not in ("true", "false", "show"):
+        raise ValueError("one of true, false, show")
+    return word
+
+
+def _align(value: object) -> str:
+    word = str(value).strip().lower()
+    if word not in ("left", "right", "center", "default"):
+        raise ValueError("one of left, center, right")
+    return "" if word == "default" else word
+
+
+def _layout(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _numbers_lines(value: object) -> bool:
+    """``true``, or the lines to point at, which only numbers them."""
+    try:
+        return to_bool(value)
+    except ValueError:
+        return True
+
+
 def _words(value: object) -> str:
     if isinstance(value, (list, tuple, dict)):
         raise ValueError("words; the captions of parts are fig-subcap")
@@ -84,13 +137,18 @@ _CONVERT: dict[str, Any] = {
     "depends": _files,
     "fig_dark": to_bool,
     "fig_subcap": _captions,
+    "tbl_subcap": _captions,
+    "layout": _layout,
     "layout_ncol": _columns,
+    "layout_nrow": _columns,
+    "fig_align": _align,
+    "code_fold": _fold,
+    "code_line_numbers": _numbers_lines,
 }
 _ALIASES = {
     "results": "output",
     "fig_caption": "fig_cap",
     "caption": "fig_cap",
-    "out_width": "fig_width",
     "lst_label": "label",
 }
 OPTION_NAMES = frozenset(f.name for f in fields(Options))
@@ -99,11 +157,11 @@ OPTION_NAMES = frozenset(f.name for f in fields(Options))
 PANDOC_ATTRIBUTES = frozenset({"startFrom", "start-from", "filename", "style"})
 # Options of Quarto, knitr and notedown that mean nothing here: a note that has them is built, and they are said.
 FOREIGN_OPTIONS = frozenset({
-    "n", "code-fold", "code-summary", "code-line-numbers", "code-overflow", "code-annotations", "code-tools",
-    "fig-align", "fig-pos", "fig-env", "fig-format", "fig-dpi", "fig-asp", "fig-height", "fig-link", "fig-scap",
+    "n", "code-overflow", "code-annotations", "code-tools",
+    "fig-pos", "fig-env", "fig-format", "fig-dpi", "fig-asp", "fig-link", "fig-scap",
     "fig-show", "fig-keep", "fig-process", "fig-path", "out-height", "out-extra", "cache", "cache-lazy", "cache-vars",
     "message", "tags", "classes", "class-source", "class-output", "collapse", "comment", "prompt", "tidy", "dev",
-    "dpi", "dependson", "layout", "layout-nrow", "layout-align", "layout-valign", "tbl-colwidths", "tbl-subcap",
+    "dpi", "dependson", "layout-align", "layout-valign", "tbl-colwidths",
     "cap-location", "fig-cap-location", "tbl-cap-location", "renderings", "panel", "column", "fig-column", "engine",
     "strip-white", "purl", "render", "split", "autodep", "slideshow", "jupyter", "id",
 })  # fmt: skip

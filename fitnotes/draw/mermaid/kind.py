@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from fitnotes.draw.drawing import COMMON, Drawn, Failed, Sketch, Surroundings
+from fitnotes.draw.drawing import COMMON, Drawn, Failed, Sketch, Surroundings, with_options
 from fitnotes.draw.mermaid.labels import LabelFormula, for_github, split
 from fitnotes.draw.mermaid.render import THEMES, DiagramError, draw_parts
 from fitnotes.errors import Problem
@@ -36,8 +36,9 @@ class Mermaid:
             learn(tex, self.macros)
 
     def read(self, block: Sketch) -> Sketch:
-        self._parts[id(block)] = expanded(split(block.code), self.macros)
-        return block
+        read = with_options(block, self.options, "%%")
+        self._parts[id(read)] = expanded(split(read.code), self.macros)
+        return read
 
     def draw(self, blocks: Sequence[Sketch]) -> list[Drawn | Failed | None]:
         return [None if self.around.labels_only else self._draw(block) for block in blocks]
