@@ -79,6 +79,7 @@ CODES: dict[str, Code] = {
     "foreign-option": Code(WARNING, "an option of Quarto or knitr that means nothing here"),
     "shortcode": Code(WARNING, "`{{< video … >}}`: a shortcode that means nothing here; it is shown as written"),
     "footnote": Code(WARNING, "`[^x]`, `[words][x]`: a note or a link that is defined nowhere, shown as text"),
+    "blocked": Code(WARNING, "a frame, script or film that the content policy of HTML pages blocks"),
     "unread-fence": Code(WARNING, "```` ```{r} ````, `{figure}`: a fence that nothing here reads; it is shown as code"),
     "raw-tex": Code(WARNING, "TeX in prose that only LaTeX targets understand"),
     "raw-html": Code(WARNING, "HTML that only HTML targets understand"),

@@ -46,6 +46,7 @@ class Settings:
     bibliography: tuple[str, ...] = ()
     csl: str = ""
     profile: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
     lint_ignore: tuple[str, ...] = ()
     memory: int = 0
     cache: str = ".fitnotes/results"
@@ -107,6 +108,31 @@ def _texts(what: str) -> Callable[[object], tuple[str, ...]]:
     return convert
 
 
+ALLOWED = ("frames", "media", "images", "scripts", "styles", "fonts")
+
+
+def _allow(value: object) -> tuple[str, ...]:
+    """``frames: youtube-nocookie.com`` is a map in YAML, and words in a list."""
+    given = value if isinstance(value, (list, tuple)) else [value]
+    words: list[str] = []
+    for item in given:
+        pairs = item.items() if isinstance(item, Mapping) else [tuple(f"{item}:".split(":")[:2])]
+        for kind, hosts in pairs:
+            listed = hosts if isinstance(hosts, (list, tuple)) else re.split(r"[\s,]+", str(hosts).strip())
+            known = [str(host) for host in listed if str(host)]
+            odd = [host for host in known if not re.fullmatch(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*(?::\d+)?", host)]
+            if str(kind).strip() not in ALLOWED or odd:
+                raise ValueError(f"one of {', '.join(ALLOWED)}, each with hosts behind a colon or without")
+            words.append(f"{str(kind).strip()}: {' '.join(known)}".removesuffix(": "))
+    return tuple(words)
+
+
+def allowed_hosts(allow: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Kind → the hosts that it may come from (none: from anywhere), of the setting ``allow``."""
+    pairs = [entry.partition(":")[::2] for entry in allow]
+    return {kind: tuple(hosts.split()) for kind, hosts in pairs}
+
+
 _UNITS = {
     "": 1,
     "K": 10**3,
@@ -158,6 +184,7 @@ CONVERTERS: dict[str, Callable[[object], Any]] = {
     "bibliography": _texts("a file, or a list of files"),
     "csl": _text,
     "profile": _texts("a word, or a list of words"),
+    "allow": _allow,
     "lint_ignore": _texts("a code, or a list of codes"),
     "memory": size,
     "cache": _text,

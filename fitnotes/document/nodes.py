@@ -9,6 +9,8 @@ node              what it is in the tree                                   made 
 cell              Div: what a block shows; with its status if not "ok"     results; stays
 callout           Div, its first block the title                           callouts; the target
 tabset, tab       Div of Divs, the first block of each its title           callouts; the target
+aligned           Div with the side at which its content stands             styles, results; the target
+coloured          Span with colours                                        styles; the target
 row               Div of Divs side by side, with their widths in percent   floats; the target
 listing           Div: the caption's paragraph, then code                  floats; stays
 panel             Div: the caption's paragraph, then several tables        floats; stays
@@ -41,6 +43,7 @@ LISTING, PANEL, PART = "listing", "panel", "subfigure"
 THEOREM, THEOREM_NAME = "fitnotes-theorem", "fitnotes-theorem-name"
 NUMBER = "number"
 ERROR, MISSING, MISSING_PART = "error", "missing", "missing-part"
+ALIGNED, COLOURED = "aligned", "coloured"
 DARK = "fig-dark"
 DIRECTIVE, BACKGROUND, NOTES = "slide-directive", "slide-background", "notes"
 PAUSE = re.compile(r"^\.\s\.\s\.$")  # the words of a paragraph between two steps of a slide
@@ -209,6 +212,36 @@ def columns_and_widths(element: pf.Element) -> tuple[list[Elements], list[float]
     """Of a row; widths in percent."""
     widths = [float(width) for width in element.attributes["widths"].split()]
     return [list(cell.content) for cell in element.content], widths
+
+
+# --------------------------------------------------------------------------------------------------
+# Looks
+
+
+def aligned(side: str, content: Sequence[pf.Element]) -> pf.Div:
+    """``side``: left, center or right."""
+    return pf.Div(*content, classes=[ALIGNED], attributes={"side": side})
+
+
+def is_aligned(element: pf.Element) -> bool:
+    return isinstance(element, pf.Div) and ALIGNED in element.classes
+
+
+def side(element: pf.Element) -> str:
+    return str(element.attributes["side"])
+
+
+def coloured(words: str, back: str, content: Sequence[pf.Element]) -> pf.Span:
+    """The colours of words and of what is behind them, as ``#rrggbb``; "" for none."""
+    return pf.Span(*content, classes=[COLOURED], attributes={"words": words, "back": back})
+
+
+def is_coloured(element: pf.Element) -> bool:
+    return isinstance(element, pf.Span) and COLOURED in element.classes
+
+
+def colours(element: pf.Element) -> tuple[str, str]:
+    return str(element.attributes["words"]), str(element.attributes["back"])
 
 
 # --------------------------------------------------------------------------------------------------

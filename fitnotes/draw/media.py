@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fitnotes.draw.pictures import BadPicture, Convert
 from fitnotes.store.files import write_atomically
+from fitnotes.store.inputs import file_hash
 
 
 @dataclass(slots=True)
@@ -52,6 +53,18 @@ class Media:
         if name not in self.files and not (path.is_file() and path.read_bytes() == data):
             write_atomically(path, data)
         self.files[name] = path
+        return f"{self.prefix}{name}"
+
+    def copy(self, file: Path) -> str:
+        """The address of a file that the page shows as it is."""
+        data = file.read_bytes()
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-")[:60] or "file"
+        name = f"{stem}-{hashlib.sha256(data).hexdigest()[:10]}{file.suffix.lower()}"
+        path = self.folder / name
+        if name not in self.files and not path.is_file():
+            write_atomically(path, data)
+        self.files[name] = path
+        self.inputs[str(file)] = file_hash(file)
         return f"{self.prefix}{name}"
 
 

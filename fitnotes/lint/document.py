@@ -30,6 +30,7 @@ from fitnotes.source.options import OptionProblem, default_options, header_optio
 from fitnotes.targets.html import HTML
 from fitnotes.targets.html.formulas import formulas_of
 from fitnotes.targets.html.look import ANCHORS
+from fitnotes.targets.html.policy import say_blocked
 from fitnotes.tex.macros import used_names
 
 
@@ -52,6 +53,7 @@ def check_document(
         if (label := block.options.label) and label not in page.refs.targets:
             page.refs.targets[label] = crossrefs.Labelled("Block", "?", block.line)
     take(page, (RAW, REFERENCES, CITATIONS, THEOREMS, ANCHORS))
+    say_blocked(page)
     formulas = formulas_of(page)
     for formula, reason in zip(formulas, mathjax.check(formulas, page.packages), strict=True):
         if reason:

@@ -15,6 +15,7 @@ from fitnotes.draw.pictures import BadPicture
 from fitnotes.draw.svg import decoded, lost_in, sized, with_linked
 from fitnotes.errors import Problem
 from fitnotes.passes.page import Page
+from fitnotes.settings import allowed_hosts
 from fitnotes.store.inputs import file_hash
 
 
@@ -30,12 +31,14 @@ def place_images(page: Page) -> list[Problem]:
         if alt := element.attributes.pop("fig-alt", ""):
             element.content = [pf.Str(alt)]
         dark = element.attributes.pop(nodes.DARK, "")
+        if re.match(r"^(https?:)?//", url) and page.format.is_html and _allowed(url, page):
+            return None
         if re.match(r"^(https?:)?//", url):
             placer.say(
                 f"image {url} lies on the network; pages load nothing from there",
                 url,
                 "network-image",
-                "save it beside the note and refer to the file",
+                "save it beside the note and refer to the file, or write allow: [images] below fitnotes:",
             )
             box = nodes.placeholder(f"image not included: {url}")
             box.content = [pf.Link(*box.content, url=url)]
@@ -51,6 +54,12 @@ def place_images(page: Page) -> list[Problem]:
 
     walk(page.doc, visit, pf.Image, metadata=True)
     return placer.problems
+
+
+def _allowed(url: str, page: Page) -> bool:
+    """Whether the settings let pages load this image from the network."""
+    hosts = allowed_hosts(page.document.settings.allow).get("images")
+    return hosts is not None and (not hosts or urllib.parse.urlsplit(url, "https").hostname in hosts)
 
 
 class _Placer:

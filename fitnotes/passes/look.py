@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import panflute as pf
 
 from fitnotes.document.tree import Change, Elements
-from fitnotes.passes import callouts, crossrefs, floats, theorems
+from fitnotes.passes import callouts, crossrefs, floats, styles, theorems
 
 BACK = "backlinks"  # the class of the links from an entry to where it is cited
 
@@ -28,12 +28,21 @@ def arrows(names: Sequence[str]) -> Elements:
     return [pf.Span(*links, classes=[BACK])]
 
 
+def as_it_is(side: str, content: Elements) -> Elements:
+    return content
+
+
+def uncoloured(words: str, back: str, content: Elements) -> Elements:
+    return content
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """Each field makes what stands in the tree of what the note says.
 
     ``page_break(block)``; ``theorem(div, kind, name)``; ``row(columns, widths)``, widths in percent;
     ``box(kind, title, content, div)`` for callouts; ``tabs`` of (title, content, div), None: below one another;
+    ``aligned(side, content)``, ``coloured(words, back, content)`` with colours as ``#rrggbb``;
     ``link(address, target, prefix)`` for references; ``anchor(name)`` where something is cited, ``cited(names)`` the
     way back there from the list of references.
     """
@@ -44,5 +53,7 @@ class Look:
     box: callouts.Box = callouts.quoted
     tabs: callouts.Tabs | None = None
     link: crossrefs.Link = crossrefs.plain_link
+    aligned: styles.Aligned = as_it_is
+    coloured: styles.Coloured = uncoloured
     anchor: Callable[[str], pf.Element] = anchor
     cited: Callable[[Sequence[str]], Elements] = arrows

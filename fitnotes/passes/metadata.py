@@ -67,7 +67,7 @@ def read_header(page: Page) -> None:
 
 def _say_keys(page: Page, keys: list[str]) -> None:
     note = page.note
-    foreign = [key for key in keys if key in _FOREIGN]
+    foreign = [key for key in keys if key in _FOREIGN and "marp" not in keys]  # Marp has words of its own
     if foreign:
         line = note.line_of(f"{foreign[0]}:")
         message = f"in the header, {', '.join(foreign)} mean{'s' * (len(foreign) == 1)} nothing here"

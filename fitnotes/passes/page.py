@@ -76,6 +76,7 @@ class Page:
     maths: Maths = field(default_factory=Maths)
     beside: list[Path] = field(default_factory=list)  # the files that go with it
     met: set[str] = field(default_factory=set)  # the kinds of theorems that are in it
+    made: dict[str, int | None] = field(default_factory=dict)  # HTML that blocks made → their line
     placed: list[Placed] = field(default_factory=list)  # formulas and raw TeX in its LaTeX, by number
 
     def __post_init__(self) -> None:

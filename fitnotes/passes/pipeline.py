@@ -32,6 +32,7 @@ from fitnotes.passes import (
     rawtex,
     results,
     shortcodes,
+    styles,
     theorems,
     variants,
 )
@@ -113,6 +114,11 @@ def drops_tags(page: Page) -> bool:
     return not page.format.keeps_tags
 
 
+def keeps_tags(page: Page) -> bool:
+    """formats in which HTML stays"""
+    return page.format.keeps_tags
+
+
 def counts_nothing(page: Page) -> bool:
     """formats whose writer numbers no headings"""
     return not page.format.numbers_headings
@@ -148,6 +154,7 @@ def _splice(page: Page) -> list[Problem]:
         fold=document.settings.fold,
         media=page.media,
         folds=(page.word("code-fold").lower(), page.word("code-summary")),
+        places=page.made,
     )
 
 
@@ -242,9 +249,10 @@ COMPOSE: tuple[Step, ...] = (
          ("raw TeX",), has_ties),
     Step("HTML tables", lambda page: rawhtml.read_tables(page.doc), "tables in HTML are tables", ("results",),
          has_own_tables),
-    Step("raw HTML", lambda page: rawhtml.read_raw_html(page.doc, page.note), "tags in prose are structure",
-         ("raw TeX",), drops_tags),
-    Step("HTML images", lambda page: rawhtml.find_images(page.doc), "`<img>` is an image", ("raw HTML",)),
+    Step("raw HTML", rawhtml.read_raw_html, "tags in prose are structure", ("raw TeX",), drops_tags),
+    Step("HTML images", rawhtml.find_images, "`<img>` and `<svg>` are images", ("raw HTML",)),
+    Step("styles", lambda page: styles.read_styles(page.doc, keeps=page.format.inline_svg),
+         "sides and colours are our own", ("raw HTML",)),
     Step("images", images.place_images, "every image lies beside the page, or a box says why not",
          ("HTML images", "floats", "raw TeX")),
     Step("links", links.link_pages, "links to notes are links to pages", ("raw TeX",), labels=False),
@@ -254,6 +262,7 @@ COMPOSE: tuple[Step, ...] = (
     Step("sections", _find_sections, "headings that count begin at the first level", ("words", "boxes", "floats")),
     Step("formulas", _formulas, "formulas have one form and their numbers", ("preamble", "raw TeX", "sections")),
     Step("paragraphs", _paragraphs, "text before a formula is a paragraph", ("formulas",)),
+    Step("whole HTML", rawhtml.mend, "no paragraph stands where HTML has none", ("paragraphs",), keeps_tags),
     Step("numbers", _number, "everything that counts has its number, every label its target",
          ("sections", "formulas", "drawings", "floats", "boxes", "theorem names", "raw drawings", "images")),
     Step("leaks", metadata.say_leaked, "no markup is shown as words without a warning", ("numbers",), labels=False),
@@ -289,4 +298,6 @@ ROWS = Step("rows", lambda page: floats.set_rows(page.doc, page.look.row), "so i
             ("references", "captions"))  # fmt: skip
 BOXES = Step("set boxes", lambda page: callouts.set_boxes(page.doc, page.look.box, page.look.tabs),
              "so are callouts and tabs", ("references", "rows"))  # fmt: skip
-FINISH: tuple[Step, ...] = (RAW, REFERENCES, CITATIONS, CAPTIONS, THEOREMS, ROWS, BOXES)
+STYLES = Step("set styles", lambda page: styles.set_styles(page.doc, page.look.aligned, page.look.coloured),
+              "so are sides and colours", ("references", "boxes"))  # fmt: skip
+FINISH: tuple[Step, ...] = (RAW, REFERENCES, CITATIONS, CAPTIONS, THEOREMS, ROWS, BOXES, STYLES)

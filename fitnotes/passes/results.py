@@ -229,6 +229,7 @@ class _Builder:
         self.media = media
         self.fragments = Fragments()
         self.problems: list[Problem] = []
+        self.places: dict[str, int | None] = {}  # HTML of results → the line of their block
         self.fold_code, self.summary = "", "Code"  # what the header says of all blocks
 
     def want(self, block: Block, found: Sequence[Piece]) -> None:
@@ -282,8 +283,11 @@ class _Builder:
             below = [pf.Para(*caption)] if caption else []
             return [pf.Div(*images, *below, identifier=self.figure_id(block), attributes=columns)]
         if not options.fig_cap and not options.label.startswith("fig"):
-            return [pf.Para(*image.content) for image in images]
-        return [pf.Figure(*images, caption=pf.Caption(pf.Plain(*caption)), identifier=self.figure_id(block))]
+            shown: Elements = [pf.Para(*image.content) for image in images]
+        else:
+            words = pf.Caption(pf.Plain(*caption))
+            shown = [pf.Figure(*images, caption=words, identifier=self.figure_id(block))]
+        return [nodes.aligned(options.fig_align, shown)] if options.fig_align else shown
 
     @staticmethod
     def layout(options: Options) -> dict[str, str]:
@@ -370,7 +374,7 @@ class _Builder:
                 drawn = drawn or self.diagram(built, block)
                 out += built
             elif not isinstance(piece, ResultPicture):
-                out += self.words(piece)
+                out += self.words(piece, block)
             elif not grouped or piece is pictures[0]:
                 out += self.pictures(pictures if grouped else [piece], block)
         if options.tbl_subcap:
@@ -412,10 +416,11 @@ class _Builder:
         rest = [e for e in out if not isinstance(e, pf.Table)]
         return [*rest[:first], whole, *rest[first:]]
 
-    def words(self, piece: Text | Raw) -> Elements:
+    def words(self, piece: Text | Raw, block: Block) -> Elements:
         if isinstance(piece, Text):
             return self.text(piece)
         if self.html:
+            self.places[piece.html] = block.line
             return [pf.RawBlock(piece.html, format="html")]
         return self.text(Text(piece.text, "value")) if piece.text else []
 
@@ -483,13 +488,16 @@ def splice(
     fold: int,
     media: Media,
     folds: tuple[str, str] = ("", ""),
+    places: dict[str, int | None] | None = None,
 ) -> list[Problem]:
     """Replaces every block and inline expression of ``doc`` by its result. Returns warnings.
 
     ``results`` by block index; one that is not there counts as not run (``eval=false``). ``folds``: whether code is
-    folded, and behind which words, where a block does not say it.
+    folded, and behind which words, where a block does not say it. ``places`` gets the HTML of results, with the lines
+    of their blocks.
     """
     builder = _Builder(note, html, fold, media)
+    builder.places = {} if places is None else places
     builder.fold_code, builder.summary = folds[0], folds[1] or "Code"
     shown: dict[int, list[Piece]] = {}
     for block in blocks:

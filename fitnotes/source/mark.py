@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fitnotes.source import foreign, kramdown, myst, roles
+from fitnotes.source import foreign, html, kramdown, myst, roles
 from fitnotes.source.dollars import is_kramdown, tightened, without_code
 from fitnotes.source.fences import (
     LINE,
@@ -72,6 +72,7 @@ def _mark(text: str) -> tuple[str, int | None]:
     lines = text.split("\n")
     shorthands = _Shorthands(text)
     display = Display.CLOSED
+    elements = html.Elements()
     prose: list[int] = []  # lines of paragraphs
     in_comment = False
     unclosed = None
@@ -84,6 +85,10 @@ def _mark(text: str) -> tuple[str, int | None]:
     while (n := n + 1) < len(lines):
         if in_comment or lines[n].lstrip().startswith("<!--"):
             in_comment = "-->" not in lines[n]
+            continue
+        if display == Display.CLOSED and (last := elements.rewrite(lines, n)) >= n:
+            prose += range(n, last + 1)
+            n = last
             continue
         if (behind := _metadata(lines, n)) > n:
             quote_values(lines, n + 1, behind - 1)

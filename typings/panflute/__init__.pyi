@@ -4,7 +4,7 @@ Every element has the attributes of all kinds here, with the type that they have
 ask of an element is settled by the kinds that it walks over, not by the type of what it finds below them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from . import containers as containers
@@ -92,7 +92,13 @@ class OrderedList(_Holder):
     style: str
     delimiter: str
 
+class BulletList(_Holder): ...
 class Definition(_Holder): ...
+class DefinitionList(_Holder): ...
+
+class DefinitionItem(Element):
+    def __init__(self, term: Sequence[Element], definitions: Sequence[Definition]) -> None: ...
+
 class LineItem(_Holder): ...
 
 class Header(Block):

@@ -142,7 +142,14 @@ STEPS = (
         "plain structure", _plain_structure, "figures, anchors and boxes are Markdown", ("GitHub's formulas",)
     ),
 )
-LOOK = Look(box=_alert)
+
+
+def _aligned(side: str, content: Elements) -> Elements:
+    start, end = (pf.RawBlock(text, format="html") for text in (f'<div align="{side}">', "</div>"))
+    return [start, *content, end]
+
+
+LOOK = Look(box=_alert, aligned=_aligned)
 
 
 def write(job: Job) -> Page:

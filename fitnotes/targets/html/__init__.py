@@ -6,7 +6,8 @@ from fitnotes.document.formats import BROWSERS, Format
 from fitnotes.targets.registry import ANY, Target
 
 HTML = Format(
-    "html", "HTML", ".html", pictures=BROWSERS | {".avif", ".bmp", ".ico"}, is_html=True, keeps_tags=True
+    "html", "HTML", ".html", pictures=BROWSERS | {".avif", ".bmp", ".ico"}, is_html=True, keeps_tags=True,
+    inline_svg=True,
 )  # fmt: skip
 TARGETS = (
     Target(

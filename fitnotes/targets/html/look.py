@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+from dataclasses import replace
 
 import panflute as pf
 
@@ -64,8 +65,17 @@ def _tabs(tabs: list[callouts.Tab]) -> Elements:
     return [pf.Div(*made, classes=[nodes.TABSET])]
 
 
-BOOK = Look(page_break=_page_break, row=_row, box=_callout)
-BROWSER = Look(page_break=_page_break, row=_row, box=_callout, tabs=_tabs)
+def _aligned(side: str, content: Elements) -> Elements:
+    return [pf.Div(*content, classes=[f"aligned-{side}"])]
+
+
+def _coloured(words: str, back: str, content: Elements) -> Elements:
+    style = "; ".join(f"{key}: {value}" for key, value in (("color", words), ("background", back)) if value)
+    return [pf.Span(*content, attributes={"style": style})]
+
+
+BOOK = Look(page_break=_page_break, row=_row, box=_callout, aligned=_aligned, coloured=_coloured)
+BROWSER = replace(BOOK, tabs=_tabs)
 ANCHORS = Step(
     "anchors", anchor_formulas, "labels of formulas are places on the page", ("formulas", "citations")
 )

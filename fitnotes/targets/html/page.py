@@ -22,18 +22,9 @@ from fitnotes.targets.html import HTML
 from fitnotes.targets.html.assets import SCRIPT, asset_names, install_assets
 from fitnotes.targets.html.formulas import FormulaCheck, formulas_of, set_formulas
 from fitnotes.targets.html.look import BROWSER, STEPS
+from fitnotes.targets.html.policy import keep_outside, place_media, policy, say_blocked
 from fitnotes.targets.html.title import page_title
 from fitnotes.targets.registry import ASSETS, Job
-
-# 'self' does not cover file: in every browser; file: in a page on a server gives access to nothing.
-POLICY = (
-    "default-src 'none'; script-src 'self' file:; style-src 'self' file: 'unsafe-inline'; "
-    "img-src 'self' file: data:; font-src 'self' file: data:; base-uri 'none'; form-action 'none'"
-)
-EMBEDDED_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' data:; style-src 'unsafe-inline' data:; "
-    "img-src data:; font-src data:; base-uri 'none'; form-action 'none'"
-)
 
 
 def pair_images(page: Page, *, embed: bool) -> None:
@@ -63,6 +54,10 @@ def write(job: Job) -> Page:
         media = Media(files, prefix, convert=pictures.converter(HTML, job.place.root), dark=True)
         page = compose(document, job.results, HTML, media, job.place, look=BROWSER)
         take(page, STEPS)
+        place_media(page)
+        say_blocked(page)
+        if embed:
+            keep_outside(page)
         pair_images(page, embed=embed)
         folder = job.assets if not embed else Path(scratch) / ASSETS
         text = _text(page, job, folder)
@@ -91,7 +86,7 @@ def _text(page: Page, job: Job, assets: Path) -> str:
         "--mathjax",
         f"--template={pandoc.template('fitnotes.html')}",
         "--wrap=none",
-        "--variable", f"policy={EMBEDDED_POLICY if job.embed else POLICY}",
+        "--variable", f"policy={policy(job.document.settings.allow, embed=job.embed)}",
         "--variable", f"assets={prefix}",
         "--metadata", f"pagetitle={title}",
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from fitnotes.passes import crossrefs, floats, rawtex, theorems
 from fitnotes.passes.look import Look
 from fitnotes.passes.maths import formula_key
 from fitnotes.passes.page import Page, Placed
-from fitnotes.passes.pipeline import BOXES, CITATIONS, ROWS, THEOREMS, Step
+from fitnotes.passes.pipeline import BOXES, CITATIONS, ROWS, STYLES, THEOREMS, Step
 from fitnotes.source.note import Cursor
 from fitnotes.store.inputs import file_hash
 from fitnotes.targets.latex.places import marked
@@ -335,7 +335,23 @@ def _cited_on(names: Sequence[str]) -> Elements:
     return [pf.RawInline(f"\\citedon{{{','.join(names)}}}", format="latex")]
 
 
-LOOK = Look(theorem=theorems.as_latex, row=_row, box=_callout, anchor=_anchor, cited=_cited_on)
+def _aligned(side: str, content: Elements) -> Elements:
+    name = {"left": "flushleft", "right": "flushright"}.get(side, side)
+    start, end = (pf.RawBlock(f"\\{word}{{{name}}}", format="latex") for word in ("begin", "end"))
+    return [start, *_held(content), end]
+
+
+def _coloured(words: str, back: str, content: Elements) -> Elements:
+    start = f"\\colorbox[HTML]{{{back[1:].upper()}}}{{" if back else ""
+    start += f"\\textcolor[HTML]{{{words[1:].upper()}}}{{" if words else ""
+    end = "}" * (bool(words) + bool(back))
+    return [pf.RawInline(start, format="latex"), *content, pf.RawInline(end, format="latex")]
+
+
+LOOK = Look(
+    theorem=theorems.as_latex, row=_row, box=_callout, anchor=_anchor, cited=_cited_on, aligned=_aligned,
+    coloured=_coloured,
+)  # fmt: skip
 
 
 def steps(*, plain: bool) -> tuple[Step, ...]:
@@ -348,6 +364,7 @@ def steps(*, plain: bool) -> tuple[Step, ...]:
         Step("parts", _parts, "parts of figures have their letters", ("numbers", "citations")),
         ROWS,
         BOXES,
+        STYLES,
         Step("LaTeX", functools.partial(_write, plain=plain), "formulas and raw TeX are LaTeX",
              ("references", "set theorems", "set boxes")),
     )  # fmt: skip

@@ -9,7 +9,7 @@ DOCX = Format(
     "docx", "Word", ".docx", pictures=frozenset({".png", ".jpg", ".jpeg", ".gif"}), drawings=".png",
     turns_photos=False,
 )  # fmt: skip
-EPUB = Format("epub", "EPUB", ".epub", frozenset({"html"}), keeps_tags=True)
+EPUB = Format("epub", "EPUB", ".epub", frozenset({"html"}), keeps_tags=True, inline_svg=True)
 TARGETS = (
     Target("docx", ".docx", "Word with its own formulas", {ANY: "fitnotes.targets.office.word:write"}, (DOCX,), 70,
            (".docx",)),

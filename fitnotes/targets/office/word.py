@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import escape
 
 import panflute as pf
 
 from fitnotes.document import nodes, pandoc
-from fitnotes.document.tree import Change, collect, walk
+from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.draw import mathjax, pictures
 from fitnotes.draw.mathtree import Untranslatable
 from fitnotes.draw.media import Media
@@ -124,7 +125,39 @@ STEPS = (
     Step("anchors", _anchors, "labels of formulas are places", ("formulas", "citations")),
     Step("Word's formulas", _word_formulas, "formulas are such that pandoc makes Word's own", ("anchors",)),
 )
-LOOK = Look(page_break=_page_break)
+
+
+def _aligned(side: str, content: Elements) -> Elements:
+    """Paragraphs of words alone, which a run can hold; others stay where they are."""
+    made: Elements = []
+    for block in content:
+        words = nodes.is_words(block) and all(
+            isinstance(e, (pf.Str, pf.Space, pf.SoftBreak)) for e in block.content
+        )
+        if not words:
+            made.append(block)
+            continue
+        text = escape(pf.stringify(block))
+        run = f'<w:r><w:t xml:space="preserve">{text}</w:t></w:r>'
+        made.append(pf.RawBlock(f'<w:p><w:pPr><w:jc w:val="{side}"/></w:pPr>{run}</w:p>', format="openxml"))
+    return made
+
+
+def _coloured(words: str, back: str, content: Elements) -> Elements:
+    """Words alone, which a run can hold; others keep the colour of the text."""
+    if not all(isinstance(e, (pf.Str, pf.Space, pf.SoftBreak)) for e in content):
+        return content
+    look = f'<w:color w:val="{words[1:]}"/>' if words else ""
+    look += f'<w:shd w:val="clear" w:fill="{back[1:]}"/>' if back else ""
+    text = escape(pf.stringify(pf.Span(*content)))
+    return [
+        pf.RawInline(
+            f'<w:r><w:rPr>{look}</w:rPr><w:t xml:space="preserve">{text}</w:t></w:r>', format="openxml"
+        )
+    ]
+
+
+LOOK = Look(page_break=_page_break, aligned=_aligned, coloured=_coloured)
 
 
 def write(job: Job) -> Page:

@@ -23,16 +23,11 @@ from fitnotes.store.inputs import file_hash
 from fitnotes.targets.html import HTML
 from fitnotes.targets.html.formulas import set_formulas
 from fitnotes.targets.html.look import BROWSER, STEPS
+from fitnotes.targets.html.policy import keep_outside, policy, say_blocked
 from fitnotes.targets.html.title import page_title
 from fitnotes.targets.registry import Job
 from fitnotes.targets.slides.deck import Slide, colours, is_dark, lone_image, say_full, size, split
 from fitnotes.targets.slides.paged import measure
-
-# The window with the speaker's notes shows the deck in frames.
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' data:; style-src 'unsafe-inline' data:; img-src data:; "
-    "font-src data:; frame-src 'self' file:; base-uri 'none'; form-action 'none'"
-)
 
 
 def reveal() -> Path:
@@ -50,6 +45,8 @@ def write(job: Job) -> Page:
         media = Media(files, f"{files}/", convert=pictures.converter(HTML, job.place.root))
         page = compose(job.document, job.results, HTML, media, job.place, look=BROWSER, deck=True)
         take(page, STEPS)
+        say_blocked(page)
+        keep_outside(page)
         script = reveal() / "reveal.js"  # another version of it makes other decks
         media.inputs[str(script)] = file_hash(script)
         title = page_title(page)
@@ -61,7 +58,7 @@ def write(job: Job) -> Page:
         args = [
             "--standalone", "--wrap=none", "--embed-resources",
             f"--template={pandoc.template('fitnotes-slides.html')}",
-            "--variable", f"policy={POLICY}",
+            "--variable", f"policy={policy(job.document.settings.allow, embed=True, deck=True)}",
             "--variable", f"assets={assets}",
             "--variable", f"reveal={reveal()}/",
             "--variable", f"width={width}", "--variable", f"height={height}",

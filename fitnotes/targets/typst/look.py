@@ -147,8 +147,20 @@ def _paper(page: Page) -> None:
         page.doc.metadata["papersize"] = PAPERS.get(name, name) if re.fullmatch(r"[a-z0-9-]+", name) else "a4"
 
 
+def _aligned(side: str, content: Elements) -> Elements:
+    return [pf.RawBlock(f"#align({side})[", format="typst"), *content, pf.RawBlock("]", format="typst")]
+
+
+def _coloured(words: str, back: str, content: Elements) -> Elements:
+    start = f'#highlight(fill: rgb("{back}"))[' if back else ""
+    start += f'#text(fill: rgb("{words}"))[' if words else ""
+    end = "]" * start.count("[")
+    return [pf.RawInline(start, format="typst"), *content, pf.RawInline(end, format="typst")]
+
+
 PAPER = Look(
-    page_break=_page_break, theorem=_theorem, row=_row, box=_callout, anchor=_anchor, cited=_cited_on
+    page_break=_page_break, theorem=_theorem, row=_row, box=_callout, anchor=_anchor, cited=_cited_on,
+    aligned=_aligned, coloured=_coloured,
 )  # fmt: skip
 SLIDES = replace(PAPER, page_break=no_page_break)
 MEND = Step("marks", _mend, "marks and boxes are Typst's, no link leads nowhere", ("set boxes", "citations"))

@@ -1,0 +1,149 @@
+"""What a page may load and run: its content policy, which every browser keeps, and what of the note that would block.
+
+Pages ask no network for anything and run no script of the note's, unless the setting ``allow`` says so: ``frames:
+youtube-nocookie.com``, ``media``, ``images``, ``scripts: cdn.example.org``, each with the hosts that it is for, or none
+for all. See https://www.w3.org/TR/CSP3/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+import panflute as pf
+
+from fitnotes.document import nodes
+from fitnotes.document.tree import Change, collect, walk
+from fitnotes.passes.page import Page
+from fitnotes.passes.rawhtml import Tag, tags_in
+from fitnotes.settings import allowed_hosts
+from fitnotes.source.note import Cursor
+
+# 'self' does not cover file: in every browser; file: in a page on a server gives access to nothing.
+_SELF = {
+    "script-src": "'self' file:", "style-src": "'self' file: 'unsafe-inline'", "img-src": "'self' file: data:",
+    "font-src": "'self' file: data:", "media-src": "'self' file: data:",
+}  # fmt: skip
+_EMBEDDED = {
+    "script-src": "'unsafe-inline' data:", "style-src": "'unsafe-inline' data:", "img-src": "data:",
+    "font-src": "data:", "media-src": "data:",
+}  # fmt: skip
+_DIRECTIVES = {
+    "frames": "frame-src", "media": "media-src", "images": "img-src", "scripts": "script-src", "styles": "style-src",
+    "fonts": "font-src",
+}  # fmt: skip
+
+
+def policy(allow: Sequence[str], *, embed: bool, deck: bool = False) -> str:
+    """The policy of a page. ``embed``: everything is inside it; ``deck``: it is slides, which the window with the
+    speaker's notes shows in frames."""
+    sources = dict(_EMBEDDED if embed else _SELF)
+    if deck:
+        sources["frame-src"] = "'self' file:"
+    for kind, hosts in allowed_hosts(allow).items():
+        directive = _DIRECTIVES[kind]
+        inline = ["'unsafe-inline'"] if kind == "scripts" else []
+        more = " ".join([*inline, *([f"https://{host}" for host in hosts] or ["https:"])])
+        sources[directive] = f"{sources.get(directive, '')} {more}".strip()
+        if kind == "scripts":  # which most want to fetch something
+            sources["connect-src"] = " ".join([f"https://{host}" for host in hosts] or ["https:"])
+    parts = [f"{name} {value}" for name, value in sources.items()]
+    return "; ".join(["default-src 'none'", *parts, "base-uri 'none'", "form-action 'none'"])
+
+
+_KINDS = {
+    "iframe": "frames", "object": "frames", "embed": "frames", "video": "media", "audio": "media", "source": "media",
+    "track": "media", "script": "scripts", "link": "styles", "img": "images",
+}  # fmt: skip
+_REMOTE = re.compile(r"(?i)^(?:https?:)?//")
+
+
+def say_blocked(page: Page) -> None:
+    """What the policy of its page would block, with its line and the setting that lets it through."""
+    allowed = allowed_hosts(page.document.settings.allow)
+    cursor = Cursor(page.note)
+    said: set[str] = set()
+    for element in collect(page.doc, pf.RawBlock, pf.RawInline, where=nodes.is_raw_html):
+        for tag in tags_in(element.text):
+            if tag.ends or (found := _blocked(tag, allowed)) is None:
+                continue
+            what, setting = found
+            line = page.made[element.text] if element.text in page.made else cursor.line_of(tag.text)
+            if f"{line}{what}" not in said:
+                said.add(f"{line}{what}")
+                page.say("blocked", f"{what} is blocked by the page's content policy", line, setting)
+
+
+def _blocked(tag: Tag, allowed: Mapping[str, Iterable[str]]) -> tuple[str, str] | None:
+    """What of a tag is blocked, and what would let it through."""
+    shown = f"<{tag.name}>"
+    address = tag.attributes.get("src") or tag.attributes.get("data") or tag.attributes.get("href", "")
+    kind = _KINDS.get(tag.name, "")
+    remote = bool(_REMOTE.match(address))
+    if tag.name == "script" or (kind == "frames" and address) or (kind and remote):
+        host = urlsplit(address if ":" in address.split("/")[0] else f"https:{address}").hostname or ""
+        if kind in allowed and (not (hosts := list(allowed[kind])) or not remote or _covers(hosts, host)):
+            return None
+        where = f" of {host}" if remote else ""
+        return (
+            f"{shown}{where}",
+            f"allow: [{kind}{f': {host}' if remote else ''}] below fitnotes: lets it through",
+        )
+    handler = next((key for key in tag.attributes if re.match(r"on[a-z]+$", key)), "")
+    if handler and "scripts" not in allowed:
+        return f"{handler} of {shown}", "allow: [scripts] below fitnotes: lets it through"
+    if tag.name == "form" and tag.attributes.get("action"):
+        return f"the action of {shown}", "a page sends nothing"
+    return None
+
+
+def _covers(hosts: Iterable[str], host: str) -> bool:
+    return any(host == known or (known.startswith("*.") and host.endswith(known[1:])) for known in hosts)
+
+
+def keep_outside(page: Page) -> None:
+    """What a page with everything inside it still asks the network for: pandoc would fetch it while the page is
+    written."""
+
+    def visit(element: pf.Element) -> Change:
+        if not nodes.is_raw_html(element):
+            return None
+        for tag in tags_in(element.text):
+            if tag.name in _KINDS and _REMOTE.match(
+                tag.attributes.get("src") or tag.attributes.get("data", "")
+            ):
+                marked = re.sub(r"^<(\w+)", r'<\1 data-external="1"', tag.text)
+                element.text = element.text.replace(tag.text, marked, 1)
+        return element
+
+    walk(page.doc, visit, pf.RawBlock, pf.RawInline)
+
+
+def place_media(page: Page) -> None:
+    """Films and sounds of the note lie beside its page, as pictures do."""
+    folder = page.note.path.parent
+
+    def visit(element: pf.Element) -> Change:
+        if not nodes.is_raw_html(element) or not re.search(r"(?i)<(?:video|audio|source)\b", element.text):
+            return None
+        for tag in tags_in(element.text):
+            address = tag.attributes.get("src", "")
+            if (
+                tag.name not in ("video", "audio", "source")
+                or not address
+                or re.match(r"[a-z]+:|//", address)
+            ):
+                continue
+            file = folder / address
+            page.media.linked[str(file)] = "there" if file.is_file() else "missing"
+            if not file.is_file():
+                page.say("missing-file", f"<{tag.name}> {address}: not found", page.note.line_of(tag.text))
+                continue
+            url = page.media.copy(file)
+            element.text = element.text.replace(f'"{address}"', f'"{url}"').replace(
+                f"'{address}'", f"'{url}'"
+            )
+        return element
+
+    walk(page.doc, visit, pf.RawBlock, pf.RawInline)
