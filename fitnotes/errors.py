@@ -74,6 +74,7 @@ CODES: dict[str, Code] = {
     "environment-in-dollars": Code(HINT, "`$$\\begin{align}…$$`: LaTeX alone would stop at it"),
     "rows-outside": Code(HINT, "`\\\\` in a display formula outside an environment"),
     "yaml-value": Code(WARNING, "`lang: no`: a word that is a yes or no to YAML"),
+    "control-character": Code(WARNING, "a character that no page shows; it is left out"),
     "header-key": Code(WARNING, "a key of the header that means nothing here, or is misspelt"),
     "unknown-condition": Code(WARNING, "`when-fromat=…`: a condition that means nothing; what it is about is hidden"),
     "foreign-option": Code(WARNING, "an option of Quarto or knitr that means nothing here"),

@@ -17,6 +17,12 @@ def page_suffix(target: str) -> str:
     return targets()[target].suffix
 
 
+_HINTS = {
+    ".ipynb": "jupytext --to md makes a note of a notebook",
+    ".Rmd": "notes of R Markdown whose blocks are Python can be renamed to .md",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A note's file. ``base`` is the folder that the pages' folders mirror."""
@@ -33,8 +39,16 @@ class Source:
 
 
 def _notes_in(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith((".", "_")))
+    """Also those in folders that are links, each folder once: a link may lead back to where it stands."""
+    seen: set[str] = {os.path.realpath(folder)}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        kept = []
+        for name in sorted(f for f in folders if not f.startswith((".", "_"))):
+            real = os.path.realpath(os.path.join(place, name))
+            if real not in seen:
+                seen.add(real)
+                kept.append(name)
+        folders[:] = kept
         for name in sorted(names):
             if name.endswith(SUFFIXES) and not name.startswith((".", "_")):
                 yield Path(place, name)
@@ -59,7 +73,8 @@ def find_sources(paths: Sequence[Path], project: Project) -> list[Source]:
         paths = [notes_folder]
     found: dict[Path, Source] = {}
     for path in paths:
-        full = path.resolve()
+        full = Path(os.path.abspath(path))  # a link keeps its place among the notes
+        full = full if full.is_relative_to(notes_folder) else path.resolve()
         if full.is_dir():
             # A folder inside the notes keeps its place among the pages.
             base = notes_folder if full.is_relative_to(notes_folder) else full
@@ -67,6 +82,9 @@ def find_sources(paths: Sequence[Path], project: Project) -> list[Source]:
             if not sources:
                 raise UsageError("no notes (*.md) in this folder", path=display_path(path))
         elif full.is_file():
+            if full.suffix.lower() not in SUFFIXES:
+                message = f"not a note: notes end in {', '.join(SUFFIXES)}"
+                raise UsageError(message, path=display_path(path), hint=_HINTS.get(full.suffix))
             inside = full.is_relative_to(notes_folder)
             sources = [Source(full, notes_folder if inside else full.parent)]
         else:

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 import panflute as pf
 
 from fitnotes.document import pandoc
-from fitnotes.document.tree import Change, load, walk
+from fitnotes.document.tree import SHOWN, Change, load, walk
 from fitnotes.errors import Problem, UsageError
 from fitnotes.settings import CONVERTERS, FOLDER_KEYS, Settings, merge
-from fitnotes.source.block import Block, split_spec
+from fitnotes.source.block import EXPRESSION, Block, split_spec
 from fitnotes.source.fences import LINE, header_end, header_start
 from fitnotes.source.foreign import UNREAD
 from fitnotes.source.header import odd_values
 from fitnotes.source.languages import DRAWN, PYTHON, READ
-from fitnotes.source.mark import unclosed_fence, unmark
+from fitnotes.source.mark import CONTROL, unclosed_fence, unmark
 from fitnotes.source.note import Cursor, Note
 from fitnotes.source.options import (
     OptionProblem,
@@ -63,9 +63,11 @@ def read_document(
     base: Settings,
     overrides: dict[str, object] | None = None,
     read: tuple[str, list[Problem]] | None = None,
+    *,
+    lenient: bool = False,
 ) -> Document:
     """Reads the note with pandoc. ``base`` are the project's settings, ``overrides`` the command line's; ``read``:
-    what `pandoc.read` has given already.
+    what `pandoc.read` has given already; ``lenient``: wrong settings and options are problems, as lint wants them.
 
     Raises ConversionError (pandoc cannot read it) and UsageError (a wrong setting or option).
     """
@@ -76,9 +78,10 @@ def read_document(
     doc = load(ast, "json")
     if LINE in ast:
         _refuse_leaked_marks(doc, note)
-    settings = note_settings(doc, note, base, overrides)
-    blocks = number_blocks(doc, note, settings, problems)
+    settings = note_settings(doc, note, base, overrides, problems if lenient else None)
+    blocks = number_blocks(doc, note, settings, problems, lenient=lenient)
     problems += _odd_values(note)
+    problems += _control_characters(note)
     if _UNDEFINED.search(ast):
         _say_undefined(doc, note, problems)
     return Document(note, ast, tuple(blocks), settings, tuple(problems), _read=[doc])
@@ -93,6 +96,13 @@ def _odd_values(note: Note) -> Iterator[Problem]:
             message = f"{odd.key}: {odd.value} is no word in YAML, but a yes or no; it is read as the word"
             hint = f'write {odd.key}: "{odd.value}"'
             yield Problem("yaml-value", message, note.shown, odd.n + 1, hint)
+
+
+def _control_characters(note: Note) -> Iterator[Problem]:
+    for match in CONTROL.finditer(note.text) if CONTROL.search(note.text) else ():
+        line = note.text.count("\n", 0, match.start()) + 1
+        message = f"U+{ord(match[0]):04X} is a control character; it is left out"
+        yield Problem("control-character", message, note.shown, line)
 
 
 def _refuse_leaked_marks(doc: pf.Doc, note: Note) -> None:
@@ -147,17 +157,26 @@ def plain(value: pf.Element | None) -> object:
 
 
 def note_settings(
-    doc: pf.Doc, note: Note, base: Settings, overrides: dict[str, object] | None = None
+    doc: pf.Doc,
+    note: Note,
+    base: Settings,
+    overrides: dict[str, object] | None = None,
+    problems: list[Problem] | None = None,
 ) -> Settings:
-    """The settings of one note: ``fitnotes:`` in its metadata over the project's, under the command line."""
+    """The settings of one note: ``fitnotes:`` in its metadata over the project's, under the command line. What is wrong
+    goes to ``problems``; without them it raises UsageError."""
     metadata = doc.metadata.content
     values: dict[str, object] = {}
     if "fitnotes" in metadata:
         found = plain(metadata["fitnotes"])
-        if not isinstance(found, dict):
+        if isinstance(found, dict):
+            values.update(found)
+        else:
             line = note.line_of("fitnotes:")
-            raise UsageError("fitnotes: expected keys below it", path=note.shown, line=line)
-        values.update(found)
+            wrong = UsageError("fitnotes: expected keys below it", path=note.shown, line=line)
+            if problems is None:
+                raise wrong
+            problems.append(_as_problem(wrong))
     if "execute" in metadata and "execute" not in values:
         found = plain(metadata["execute"])
         if isinstance(found, dict):  # Quarto's way to give defaults for all blocks
@@ -166,10 +185,25 @@ def note_settings(
         else:
             values["execute"] = found
     allowed = frozenset(CONVERTERS) - FOLDER_KEYS
-    settings = merge(
-        base, values, path=note.shown, line_of=lambda key: note.line_of(f"{key}:"), allowed=allowed
-    )
+    settings = base
+    for key, value in values.items():
+        try:
+            settings = merge(
+                settings,
+                {key: value},
+                path=note.shown,
+                line_of=lambda k: note.line_of(f"{k}:"),
+                allowed=allowed,
+            )
+        except UsageError as wrong:
+            if problems is None:
+                raise
+            problems.append(_as_problem(wrong))
     return merge(settings, overrides or {}, path="command line")
+
+
+def _as_problem(error: UsageError) -> Problem:
+    return Problem("setting", error.message, error.path or "", error.line, error.hint)
 
 
 # What is left of a fence that pandoc took for inline code: braces never closed, or options and then code.
@@ -181,23 +215,33 @@ def _runs(execute: str, classes: list[str]) -> bool:
 
 
 def number_blocks(
-    doc: pf.Doc, note: Note, settings: Settings, problems: list[Problem] | None = None
+    doc: pf.Doc,
+    note: Note,
+    settings: Settings,
+    problems: list[Problem] | None = None,
+    *,
+    lenient: bool = False,
 ) -> list[Block]:
     """Numbers what runs, in document order, and cleans the marks out of everything else. What is not read goes to
     ``problems``.
 
-    Changes ``doc``. Raises UsageError for a wrong option.
+    Changes ``doc``. Raises UsageError for a wrong option, if not ``lenient``: then it is a problem too.
     """
-    numbering = _Numbering(note, settings, [] if problems is None else problems)
-    walk(doc, numbering.visit, pf.CodeBlock, pf.Code, pf.RawBlock, pf.RawInline)
+    numbering = _Numbering(note, settings, [] if problems is None else problems, lenient=lenient)
+    kinds = (pf.CodeBlock, pf.Code, pf.RawBlock, pf.RawInline)
+    walk(doc, numbering.visit, *kinds)
+    for key, value in doc.metadata.content.items():  # behind the blocks, which they may show the results of
+        if key in SHOWN:
+            walk(value, numbering.visit, *kinds)
     return numbering.blocks
 
 
 class _Numbering:
     """The blocks and expressions of a note, as they come by in its order."""
 
-    def __init__(self, note: Note, settings: Settings, problems: list[Problem]) -> None:
+    def __init__(self, note: Note, settings: Settings, problems: list[Problem], *, lenient: bool) -> None:
         self.note = note
+        self.lenient = lenient
         self.problems = problems
         self.execute = settings.execute
         self.defaults = default_options(settings)
@@ -236,10 +280,26 @@ class _Numbering:
         if not _runs(self.execute, element.classes):
             return _shown_only(element, options, code)
         taken = element.text.count("\n") + 1 - len(code)
-        self._add(
-            element, Block(len(self.blocks), self._count, "\n" * taken + "\n".join(code), line, options)
-        )
+        block = Block(len(self.blocks), self._count, "\n" * taken + "\n".join(code), line, options)
+        self._add(element, block)
+        self._captions(block)
         return None
+
+    def _captions(self, host: Block) -> None:
+        """The expressions in the captions of a block, which run behind it."""
+        if self.execute == "none":
+            return
+        for source in dict.fromkeys(
+            found[0] for text in host.options.captions for found in EXPRESSION.finditer(text)
+        ):
+            found = EXPRESSION.fullmatch(source)
+            assert found
+            code, conversion, spec = split_spec(found["expression"] or found["other"])
+            options = Options(session=host.options.session, timeout=self.defaults.timeout)
+            self.blocks.append(Block(
+                len(self.blocks), self._count, code, host.line, options, inline=True, spec=spec,
+                conversion=conversion, host=host.index, source=source,
+            ))  # fmt: skip
 
     def _say_unread(self, name: str) -> None:
         message = f"nothing here reads ```{{{name}}}: it is shown as code"
@@ -254,17 +314,35 @@ class _Numbering:
     def _options(self, element: pf.Element, line: int | None) -> tuple[Options, list[str]]:
         """The options of a block, and the lines of its code without those that hold options."""
         lines = element.text.split("\n")
+        given: dict[str, object] = dict(element.attributes)
+        taken = 0
         try:
             header, taken = header_options(element.text)
-            given = {**element.attributes, **header}
-            self._say_foreign([key for key in given if is_foreign(key) and key != "n"], line)
+            given |= header
             element.attributes.update({key: str(given[key]) for key in header if is_condition(key)})
-            return parse_options(given, element.identifier, element.classes, self.defaults), lines[taken:]
         except OptionProblem as problem:
-            # In the #| lines at the top of the code, or in the fence above it.
-            own = next((i for i, t in enumerate(lines) if re.match(rf"\s*#\|\s*{problem.key}\s*:", t)), -1)
-            shift = own if problem.offset is None else 0
-            raise option_error(self.note, problem, line + shift if line else None) from None
+            self._wrong(problem, lines, line)
+            taken = next(
+                (i for i, text in enumerate(lines) if not text.lstrip().startswith("#|")), len(lines)
+            )
+        self._say_foreign([key for key in given if is_foreign(key) and key != "n"], line)
+        while True:
+            try:
+                return parse_options(given, element.identifier, element.classes, self.defaults), lines[taken:]
+            except OptionProblem as problem:
+                self._wrong(problem, lines, line)
+                given.pop(problem.key or "", None)
+
+    def _wrong(self, problem: OptionProblem, lines: list[str], line: int | None) -> None:
+        """A wrong option, in the ``#|`` lines at the top of the code or in the fence above it."""
+        own = next((i for i, text in enumerate(lines) if re.match(rf"\s*#\|\s*{problem.key}\s*:", text)), -1)
+        shift = own if problem.offset is None else 0
+        error = option_error(self.note, problem, line + shift if line else None)
+        if not self.lenient:
+            raise error from None
+        self.problems.append(
+            Problem("unknown-option", error.message, self.note.shown, error.line, error.hint)
+        )
 
     def _expression(self, element: pf.Element) -> None:
         expression = _inline_expression(element)

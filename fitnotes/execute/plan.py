@@ -319,11 +319,12 @@ def tells_lines(result: Result, block: Block, name: str) -> bool:
     return False
 
 
-def syntax_problem(note: Note, blocks: Sequence[Block]) -> tuple[Block, Problem] | None:
-    """The first block that is not Python, found before anything of the note runs.
+def syntax_problems(note: Note, blocks: Sequence[Block]) -> list[tuple[Block, Problem]]:
+    """The blocks that are not Python, found before anything of the note runs.
 
     IPython's magics are allowed; its transformer is only loaded where plain Python does not parse.
     """
+    wrong = []
     for block in blocks:
         if not block.options.eval or block.options.error:
             continue
@@ -333,8 +334,8 @@ def syntax_problem(note: Note, blocks: Sequence[Block]) -> tuple[Block, Problem]
             message = f"{block.name}: SyntaxError: {error.msg}"
             found = (error.text or "").strip()
             problem = Problem("syntax", message, note.shown, line, f"{found}" if found else None)
-            return block, problem
-    return None
+            wrong.append((block, problem))
+    return wrong
 
 
 def _syntax_error(code: str, inline: bool) -> SyntaxError | None:

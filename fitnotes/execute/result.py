@@ -10,6 +10,15 @@ from fitnotes.store.inputs import Input
 Status = Literal["ok", "error", "timeout", "crash", "not run", "missing"]
 
 
+# What an error of Python's does not say to the author of a note.
+_HINTS = {
+    "raised EOFError": "a note is built without anyone to ask: write the value into the code",
+    "raised SystemExit": "this ends a script; a block ends by itself, and those below it run",
+    "Figure.show works only": "it was shown and closed at the end of its block: write its name alone to show it again",
+    "name '__file__' is not defined": "blocks run in the folder of their note: Path.cwd() is it",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What running one block gave.
@@ -33,3 +42,8 @@ class Result:
     lines: tuple[tuple[str, str], ...] = ()
     after: str = ""
     state: str = ""
+
+    @property
+    def hint(self) -> str | None:
+        """How to mend what went wrong, where that is known."""
+        return next((hint for words, hint in _HINTS.items() if words in self.message), None)

@@ -22,7 +22,7 @@ from fitnotes.execute.plan import (
     plan,
     setting,
     state,
-    syntax_problem,
+    syntax_problems,
     tells_lines,
 )
 from fitnotes.execute.result import Result
@@ -159,9 +159,9 @@ class Executor:
         """A result for every block: stored, run now, or the reason why there is none."""
         before = self.ledger.load(note.path)
         groups = self._plan(note, blocks, settings, before)
-        wrong = syntax_problem(note, blocks)
-        if wrong is not None:
-            return self._refused(note, groups, *wrong)
+        wrong = syntax_problems(note, blocks)
+        if wrong:
+            return self._refused(note, groups, wrong)
         if not any(group.stale for group in groups):
             return self._reused(note, groups)
         if not self._run:
@@ -193,17 +193,26 @@ class Executor:
         )
         return [_Group(group) for group in steps]
 
-    def _refused(self, note: Note, groups: Sequence[_Group], block: Block, problem: Problem) -> Execution:
-        """Nothing of a note runs in which a block is not Python."""
-        done = Execution(problems=[problem])
-        text = [f'File "{note.path.name}", line {problem.line}', problem.message, problem.hint or ""]
-        output = {"output_type": "error", "ename": "SyntaxError", "traceback": [t for t in text if t]}
-        reason = f"not run: {block.name} is not valid Python"
-        # Not the stored results either: the page is the one that a build from nothing gives.
-        for step in (s for group in groups for s in group.steps):
-            done.results[step.block.index] = Result("not run", message=reason)
-            done.told.append(Told(step.block, "not run", reason.partition(": ")[2]))
-        done.results[block.index] = Result("error", (output,), problem.message, problem.line)
+    def _refused(
+        self, note: Note, groups: Sequence[_Group], wrong: Sequence[tuple[Block, Problem]]
+    ) -> Execution:
+        """Nothing of a note runs in which blocks are not Python; of those that hold, the stored results stay where
+        nothing is to run anyway."""
+        if self._run:  # the page is the one that a build from nothing gives
+            done = Execution()
+            reason = f"not run: {wrong[0][0].name} is not valid Python"
+            for step in (s for group in groups for s in group.steps):
+                done.results[step.block.index] = Result("not run", message=reason)
+                done.told.append(Told(step.block, "not run", reason.partition(": ")[2]))
+        else:
+            done = self._missing(note, groups)
+            names = {block.name for block, _ in wrong}
+            done.problems = [p for p in done.problems if p.message.split(" has no stored")[0] not in names]
+        for block, problem in wrong:
+            text = [f'File "{note.path.name}", line {problem.line}', problem.message, problem.hint or ""]
+            output = {"output_type": "error", "ename": "SyntaxError", "traceback": [t for t in text if t]}
+            done.results[block.index] = Result("error", (output,), problem.message, problem.line)
+            done.problems.append(problem)
         return self._settle(note, done)
 
     def _reused(self, note: Note, groups: Sequence[_Group]) -> Execution:
@@ -279,7 +288,7 @@ class Executor:
                     done.reused += not step.block.inline
                 if result.status not in ("ok", "not run"):
                     line = result.line or step.block.line
-                    problem = Problem("block", result.message, note.shown, line)
+                    problem = Problem("block", result.message, note.shown, line, result.hint)
                     waiting[index] = problem
                 done.told.append(self._told(group, step, result, ran, first, exchanges))
         done.problems += [problem for _, problem in sorted(waiting.items())]

@@ -46,6 +46,10 @@ class _Compiler(CachingCompiler):  # type: ignore[misc]
 class _Display(DisplayHook):  # type: ignore[misc]
     """The value of a block's last expression."""
 
+    def __call__(self, result: Any = None) -> None:
+        if not _is_shown_anyway(result):
+            super().__call__(result)
+
     def write_output_prompt(self) -> None:
         pass
 
@@ -58,6 +62,14 @@ class _Display(DisplayHook):  # type: ignore[misc]
     def quiet(self) -> bool:
         """A semicolon behind the last expression hides its value."""
         return bool(self.semicolon_at_end_of_expression(session.code))
+
+
+def _is_shown_anyway(value: Any) -> bool:
+    """Whether it is a figure of pyplot's that is open, which all are shown at the end of the block."""
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    if helpers is None or value is None:
+        return False
+    return any(manager.canvas.figure is value for manager in helpers.Gcf.get_all_fig_managers())
 
 
 class _Publisher(DisplayPublisher):  # type: ignore[misc]

@@ -9,6 +9,7 @@ import ast
 import contextlib
 import faulthandler
 import gc
+import inspect
 import linecache
 import multiprocessing
 import os
@@ -61,7 +62,12 @@ def run_code(shell: Any, code: Cell, job: Setup) -> BaseException | None:
         try:
             tree = ast.parse(text, job.name, "eval")
             ast.increment_lineno(tree, code.line - 1)
-            value = eval(compile(tree, job.name, "eval"), shell.user_ns)
+            compiled = compile(
+                tree, job.name, "eval", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+            )
+            value = eval(compiled, shell.user_ns)
+            if compiled.co_flags & inspect.CO_COROUTINE:  # it awaits something
+                value = shell.loop_runner(value)
             add_output("execute_result", _inline_value(value, code, shell), {})
         except BaseException as raised:
             return raised

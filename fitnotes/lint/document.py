@@ -7,14 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import panflute as pf
-
-from fitnotes.document import pandoc
-from fitnotes.document.read import Document, note_settings, read_document
-from fitnotes.document.tree import Elements, load, walk
+from fitnotes.document.read import Document, read_document
 from fitnotes.draw import mathjax
 from fitnotes.draw.media import Media
-from fitnotes.errors import ConversionError, FitnotesError, Problem, UsageError
+from fitnotes.errors import ConversionError, FitnotesError, Problem
 from fitnotes.execute import plan as planning
 from fitnotes.execute.result import Result
 from fitnotes.execute.run import Executor
@@ -24,9 +20,7 @@ from fitnotes.passes import crossrefs
 from fitnotes.passes.page import Page, Place
 from fitnotes.passes.pipeline import CITATIONS, RAW, REFERENCES, THEOREMS, compose, take
 from fitnotes.settings import Project
-from fitnotes.source.languages import PYTHON
 from fitnotes.source.note import Note
-from fitnotes.source.options import OptionProblem, default_options, header_options, parse_options
 from fitnotes.targets.html import HTML
 from fitnotes.targets.html.formulas import formulas_of
 from fitnotes.targets.html.look import ANCHORS
@@ -39,11 +33,8 @@ def check_document(
 ) -> tuple[list[Problem], Page | None]:
     """What a build would find wrong, and the composed page; None if the note cannot be read at all."""
     try:
-        document = read_document(note, project.settings)
+        document = read_document(note, project.settings, lenient=True)
     except FitnotesError as error:
-        wrong = list(_wrong_options(note, project))
-        if wrong and isinstance(error, UsageError):
-            return wrong, None
         code = "unreadable" if isinstance(error, ConversionError) else "setting"
         return [Problem(code, error.message, error.path or note.shown, error.line, error.hint)], None
     results = stored_results(note, document, executor)
@@ -58,47 +49,14 @@ def check_document(
     for formula, reason in zip(formulas, mathjax.check(formulas, page.packages), strict=True):
         if reason:
             page.formula_problem(formula[0], reason)
-    syntax = planning.syntax_problem(note, document.blocks)
-    problems = [*document.problems, *page.found, *([syntax[1]] if syntax else [])]
+    syntax = [problem for _, problem in planning.syntax_problems(note, document.blocks)]
+    problems = [*document.problems, *page.found, *syntax]
     return [p for p in problems if p.code != "unshown-picture"], page
 
 
 def stored_results(note: Note, document: Document, executor: Executor) -> dict[int, Result]:
     done = executor.look(note, document.blocks, document.settings)
     return {index: result for index, result in done.results.items() if result.status == "ok"}
-
-
-def _wrong_options(note: Note, project: Project) -> Iterator[Problem]:
-    """Every wrong option of the note; reading it stops at the first."""
-    ast, _ = pandoc.read(note)
-    doc = load(ast, "json")
-    try:
-        defaults = default_options(note_settings(doc, note, project.settings))
-    except UsageError:
-        return
-    blocks: Elements = []
-    walk(doc, lambda e: blocks.append(e), pf.CodeBlock)
-    for block in blocks:
-        mark = block.attributes.pop("fitnotes-line", "")
-        if not any(name in PYTHON for name in block.classes):
-            continue
-        for key, value in [*block.attributes.items(), *_header(block.text)]:
-            try:
-                parse_options({key: value}, "", [], defaults)
-            except OptionProblem as problem:
-                line = int(mark) if mark.isdigit() else None
-                own = next(
-                    (i for i, t in enumerate(block.text.split("\n"), 1) if re.match(rf"\s*#\|\s*{key}", t)), 0
-                )
-                at = line + own if line else None
-                yield Problem("unknown-option", problem.message, note.shown, at, problem.hint)
-
-
-def _header(code: str) -> list[tuple[str, object]]:
-    try:
-        return list(header_options(code)[0].items())
-    except OptionProblem:
-        return []
 
 
 def check_macros(source: Scan, page: Page) -> Iterator[Finding]:

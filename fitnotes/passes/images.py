@@ -46,7 +46,7 @@ def place_images(page: Page) -> list[Problem]:
         placed = placer.place(url)
         address = placer.place_dark(dark, url) if dark else None
         if placed is None:
-            return nodes.placeholder(f"image missing: {url}")
+            return nodes.placeholder(f"image missing: {urllib.parse.unquote(url)}")
         element.url = placed
         if address:
             element.attributes[nodes.DARK] = address
@@ -74,7 +74,9 @@ class _Placer:
         self._placed: dict[str, str | None] = {}
 
     def say(self, message: str, url: str, code: str, hint: str | None = None) -> None:
-        line = self.note.line_of(f"]({url}") or self.note.line_of(url)
+        plain = urllib.parse.unquote(url)
+        message = message.replace(url, plain)
+        line = next((at for text in (f"]({url}", url, plain) if (at := self.note.line_of(text))), None)
         self.problems.append(Problem(code, message, self.note.shown, line, hint))
 
     def read(self, path: Path) -> bytes | None:
@@ -127,6 +129,8 @@ class _Placer:
         bare name may be anywhere below the notes' folder, as in Obsidian."""
         name = urllib.parse.unquote(url.split("#")[0].split("?")[0])
         path = self.note.path.parent / name
+        if not path.is_file() and self.note.path.is_symlink():
+            return self.note.path.resolve().parent / name
         if name.startswith("/") and not path.is_file():
             return self.places.root / name.lstrip("/")
         if f"![[{name}" in self.note.text and not path.is_file():

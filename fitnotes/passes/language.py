@@ -43,6 +43,16 @@ _NAMES = {
     "nl": "Figuur|Figuren Tabel|Tabellen Vergelijking|Vergelijkingen Paragraaf|Paragrafen Listing|Listings "
     "Stelling|Stellingen Lemma|Lemma’s Gevolg|Gevolgen Propositie|Proposities Vermoeden|Vermoedens "
     "Definitie|Definities Voorbeeld|Voorbeelden Opgave|Opgaven Opmerking|Opmerkingen",
+    "he": "איור|איורים טבלה|טבלאות משוואה|משוואות סעיף|סעיפים קוד|קודים משפט|משפטים למה|למות מסקנה|מסקנות טענה|טענות "
+    "השערה|השערות הגדרה|הגדרות דוגמה|דוגמאות תרגיל|תרגילים הערה|הערות",
+    "ar": "شكل|أشكال جدول|جداول معادلة|معادلات قسم|أقسام برنامج|برامج مبرهنة|مبرهنات تمهيدية|تمهيديات نتيجة|نتائج "
+    "قضية|قضايا حدسية|حدسيات تعريف|تعريفات مثال|أمثلة تمرين|تمارين ملاحظة|ملاحظات",
+    "no": "Figur|Figurene Tabell|Tabellene Ligning|Ligningene Avsnitt|Avsnittene Kode|Kodene Teorem|Teoremene "
+    "Lemma|Lemmaene Korollar|Korollarene Proposisjon|Proposisjonene Formodning|Formodningene Definisjon|Definisjonene "
+    "Eksempel|Eksemplene Oppgave|Oppgavene Merknad|Merknadene",
+    "sv": "Figur|Figurerna Tabell|Tabellerna Ekvation|Ekvationerna Avsnitt|Avsnitten Kod|Koderna Sats|Satserna "
+    "Lemma|Lemmana Korollarium|Korollarierna Proposition|Propositionerna Förmodan|Förmodandena "
+    "Definition|Definitionerna Exempel|Exemplen Övning|Övningarna Anmärkning|Anmärkningarna",
 }
 _OTHERS: dict[str, dict[str, str]] = {
     "en": {},
@@ -62,6 +72,14 @@ _OTHERS: dict[str, dict[str, str]] = {
     "nl": {"and": "en", "Proof": "Bewijs", "Solution": "Oplossing", "References": "Referenties",
            "Note": "Opmerking", "Tip": "Tip", "Important": "Belangrijk", "Warning": "Waarschuwing",
            "Caution": "Voorzichtig"},
+    "he": {"and": "ו־", "Proof": "הוכחה", "Solution": "פתרון", "References": "מקורות", "Note": "הערה", "Tip": "טיפ",
+           "Important": "חשוב", "Warning": "אזהרה", "Caution": "זהירות"},
+    "ar": {"and": "و", "Proof": "برهان", "Solution": "حل", "References": "المراجع", "Note": "ملاحظة", "Tip": "نصيحة",
+           "Important": "مهم", "Warning": "تحذير", "Caution": "تنبيه"},
+    "no": {"and": "og", "Proof": "Bevis", "Solution": "Løsning", "References": "Referanser", "Note": "Merk",
+           "Tip": "Tips", "Important": "Viktig", "Warning": "Advarsel", "Caution": "Forsiktig"},
+    "sv": {"and": "och", "Proof": "Bevis", "Solution": "Lösning", "References": "Referenser", "Note": "Obs",
+           "Tip": "Tips", "Important": "Viktigt", "Warning": "Varning", "Caution": "Försiktigt"},
 }  # fmt: skip
 LANGUAGES = tuple(_NAMES)
 # pandoc-crossref's names of its own keys.
@@ -114,6 +132,7 @@ def read_words(metadata: pf.DictContainer) -> Words:
     """The words for one note, from ``lang``, ``crossref`` and pandoc-crossref's keys; takes the latter out."""
     language = str(plain(metadata["lang"])) if "lang" in metadata else "en"
     language = language.replace("_", "-").split("-")[0].lower()
+    language = {"nb": "no", "nn": "no", "iw": "he"}.get(language, language)
     own = plain(metadata.pop("crossref")) if "crossref" in metadata else {}
     own = own if isinstance(own, dict) else {}
     prefixes: dict[str, tuple[str, str]] = {}

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
@@ -19,16 +19,17 @@ import panflute as pf
 from fitnotes.document import nodes
 from fitnotes.document.fragments import HTML, MARKDOWN, Fragments
 from fitnotes.document.read import INDEX
-from fitnotes.document.tree import Change, Elements, walk
+from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.draw import darken
 from fitnotes.draw.media import Media
 from fitnotes.errors import Problem
 from fitnotes.execute.result import Result
-from fitnotes.source.block import Block
+from fitnotes.source.block import EXPRESSION, Block
 from fitnotes.source.languages import DRAWN
 from fitnotes.source.note import Note
 from fitnotes.source.options import PANDOC_ATTRIBUTES, Options, is_condition
 
+HELD = "fitnotes-held"  # the class of a Span in the place of a piece
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[@-_]")
 # "99 2141.49" as the usual loops print it, or with the words in: "step 99: loss 2141.49"
 # (test_results.py: test_loss_lines_with_their_words).
@@ -53,8 +54,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Markup:
+    """``held``: what stands in its text as an empty Span, with its number."""
+
     text: str
     source: str = MARKDOWN
+    held: tuple[Piece, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,20 @@ class Raw:
 
     html: str
     text: str
+
+    @property
+    def markup(self) -> str:
+        return re.sub(
+            r"(?is)<(style|script|canvas|title|form|button|select)\b.*?</\1>|<!--.*?-->", "", self.html
+        )
+
+
+def _all(found: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces, and those that they hold."""
+    for piece in found:
+        yield piece
+        if isinstance(piece, Markup):
+            yield from _all(piece.held)
 
 
 Piece = Text | Markup | ResultPicture | Raw
@@ -147,20 +165,48 @@ def _bundle(data: Mapping[str, str]) -> list[Piece]:
     """The richest form of a result that every target can show."""
     if "text/markdown" in data:
         return [Markup(data["text/markdown"])]
+    latex = data.get("text/latex", "") if "<table" not in data.get("text/html", "") else ""
+    if latex and "image/svg+xml" not in data:  # sympy has a picture of its formula too
+        return [Markup(maths(latex))]
     for mime, suffix in IMAGES.items():
         if mime in data:
             text = data[mime]
             raw = text.encode() if mime == "image/svg+xml" else base64.b64decode(text)
             return [ResultPicture(raw, suffix)]
-    if "text/latex" in data and "<table" not in data.get("text/html", ""):
-        return [Markup(maths(data["text/latex"]))]
+    if latex:
+        return [Markup(maths(latex))]
     plain = data.get("text/plain", "")
     if "text/html" in data:
         markup = data["text/html"]
         if "<table" in markup:
-            return [Markup(re.sub(r"(?s)<style.*?</style>|<script.*?</script>", "", markup), HTML)]
+            return [
+                Markup(re.sub(r"(?s)<style.*?</style>|<script.*?</script>", "", styled_cells(markup)), HTML)
+            ]
         return [Raw(markup, plain)]
     return [Text(plain, "value")] if plain else []
+
+
+_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+
+
+def styled_cells(markup: str) -> str:
+    """A table of pandas' Styler, whose colours stand in a style sheet by the ids of cells, with them in the cells."""
+    sheet = re.search(r"(?is)<style\b[^>]*>(.*?)</style>", markup)
+    if sheet is None:
+        return markup
+    looks: dict[str, str] = {}
+    for names, look in _RULE.findall(sheet[1]):
+        for name in re.findall(r"#([\w-]+)\s*(?:,|$)", names.strip()):
+            looks[name] = looks.get(name, "") + " ".join(look.split())
+
+    def one(match: re.Match[str]) -> str:
+        look = looks.get(match["id"])
+        if look is None:
+            return match[0]
+        return f'{match["open"]}<span style="{escape(look)}">{match["words"]}</span>{match["close"]}'
+
+    cell = r'(?is)(?P<open><(?P<name>t[dh])\b[^>]*\bid="(?P<id>[^"]+)"[^>]*>)(?P<words>.*?)(?P<close></(?P=name)>)'
+    return re.sub(cell, one, markup)
 
 
 def pieces(block: Block, result: Result) -> tuple[list[Piece], list[str]]:
@@ -174,14 +220,34 @@ def pieces(block: Block, result: Result) -> tuple[list[Piece], list[str]]:
             found.append(Text("\n".join(output["traceback"]), "error"))
         elif shown and kind == "stream":
             found += _printed(output, options)
-        elif shown and not ARTIST.match(output["data"].get("text/plain", "")):
+        elif shown and not (
+            output["data"].keys() == {"text/plain"} and ARTIST.match(output["data"]["text/plain"])
+        ):
             found += _bundle(output["data"])
+    if options.output == "asis":
+        found = _together(found)
     warnings = []
     if options.output == "loss-table" and not _is_table(found) and result.status == "ok":
         warnings.append("output=loss-table, but the block printed no `step loss` lines")
     if result.status in ("timeout", "crash", "missing") or (result.status == "not run" and result.message):
         found.append(Text(result.message, "error" if result.status != "not run" else "note"))
     return found, warnings
+
+
+def _together(found: Sequence[Piece]) -> list[Piece]:
+    """What a block wrote as Markdown as one text, so that a div may begin before a figure and end behind it; what is no
+    Markdown keeps its place in it."""
+    if sum(isinstance(piece, Markup) and piece.source == MARKDOWN for piece in found) < 2:
+        return list(found)
+    text = ""
+    held: list[Piece] = []
+    for piece in found:
+        if isinstance(piece, Markup) and piece.source == MARKDOWN:
+            text += piece.text
+        else:
+            text += f"\n\n[]{{.{HELD} n={len(held)}}}\n\n"
+            held.append(piece)
+    return [Markup(text, held=tuple(held))]
 
 
 def _printed(output: Mapping[str, Any], options: Options) -> list[Piece]:
@@ -221,6 +287,14 @@ def output_block(text: str, kind: str, html: bool) -> pf.Element:
     return pf.CodeBlock(text, classes=[*marked, "output", kind])
 
 
+@dataclass(slots=True)
+class _Shown:
+    """What of a block has been shown that takes a caption."""
+
+    table: bool = False
+    figure: bool = False
+
+
 class _Builder:
     def __init__(self, note: Note, html: bool, fold: int, media: Media) -> None:
         self.note = note
@@ -233,9 +307,11 @@ class _Builder:
         self.fold_code, self.summary = "", "Code"  # what the header says of all blocks
 
     def want(self, block: Block, found: Sequence[Piece]) -> None:
-        for piece in found:
+        for piece in _all(found):
             if isinstance(piece, Markup):
                 self.fragments.add(piece.text, piece.source)
+            elif isinstance(piece, Raw) and not self.html:
+                self.fragments.add(piece.markup, HTML)
         for caption in (block.options.fig_cap, block.options.tbl_cap):
             if caption:
                 self.fragments.add(caption)
@@ -364,22 +440,11 @@ class _Builder:
     def build(self, element: pf.Element, block: Block, result: Result, found: Sequence[Piece]) -> Elements:
         options = block.options
         out: Elements = self.folded(element, block) if options.echo and options.include else []
-        pictures = [p for p in found if isinstance(p, ResultPicture)]
-        grouped = len(pictures) > 1 and bool(options.fig_cap or self.layout(options) or options.fig_subcap)
-        captioned = drawn = False
-        for piece in found:
-            if isinstance(piece, Markup):
-                built = self.markup(piece, block, captioned)
-                captioned = captioned or any(isinstance(b, pf.Table) for b in built)
-                drawn = drawn or self.diagram(built, block)
-                out += built
-            elif not isinstance(piece, ResultPicture):
-                out += self.words(piece, block)
-            elif not grouped or piece is pictures[0]:
-                out += self.pictures(pictures if grouped else [piece], block)
+        shown = _Shown()
+        out += self.pieces(found, block, shown)
         if options.tbl_subcap:
             out = self.parted_tables(out, block)
-        self.check_captions(block, result, captioned, bool(pictures) or drawn)
+        self.check_captions(block, result, shown.table, shown.figure)
         if not out:
             return []
         used = {getattr(e, "identifier", "") for e in out}
@@ -388,6 +453,38 @@ class _Builder:
         conditions = {key: value for key, value in element.attributes.items() if is_condition(key)}
         classes = [name for name in element.classes if name.startswith("content-")]
         return [pf.Div(made, classes=classes, attributes=conditions)] if conditions or classes else [made]
+
+    def pieces(self, found: Sequence[Piece], block: Block, shown: _Shown) -> Elements:
+        """What the block shows, in order; ``shown`` gets what of it could have a caption."""
+        options = block.options
+        out: Elements = []
+        pictures = [p for p in found if isinstance(p, ResultPicture)]
+        shown.figure = shown.figure or bool(pictures)
+        grouped = len(pictures) > 1 and bool(options.fig_cap or self.layout(options) or options.fig_subcap)
+        for piece in found:
+            if isinstance(piece, Markup):
+                built = self.markup(piece, block, shown.table)
+                if piece.held:
+                    self.put_held(built, piece, block, shown)
+                shown.table = shown.table or any(isinstance(b, pf.Table) for b in built)
+                shown.figure = self.diagram(built, block) or shown.figure
+                out += built
+            elif not isinstance(piece, ResultPicture):
+                out += self.words(piece, block)
+            elif not grouped or piece is pictures[0]:
+                out += self.pictures(pictures if grouped else [piece], block)
+        return out
+
+    def put_held(self, built: Elements, piece: Markup, block: Block, shown: _Shown) -> None:
+        def visit(element: pf.Element) -> Change:
+            only = element.content[0] if len(element.content) == 1 else None
+            if not isinstance(only, pf.Span) or HELD not in only.classes:
+                return None
+            return self.pieces([piece.held[int(only.attributes["n"])]], block, shown)
+
+        holder = pf.Div(*built)
+        walk(holder, visit, pf.Para, pf.Plain)
+        built[:] = list(holder.content)
 
     def folded(self, element: pf.Element, block: Block) -> Elements:
         """The code; in HTML behind a line that unfolds it, if it is to be."""
@@ -422,6 +519,10 @@ class _Builder:
         if self.html:
             self.places[piece.html] = block.line
             return [pf.RawBlock(piece.html, format="html")]
+        blocks = self.fragments.blocks(piece.markup, HTML)
+        if any(pf.stringify(b).strip() or collect(b, pf.Image) for b in blocks):
+            return blocks
+        self.warn(block, f"{block.name} shows HTML that means nothing on paper")
         return self.text(Text(piece.text, "value")) if piece.text else []
 
     def check_captions(self, block: Block, result: Result, table: bool, figure: bool) -> None:
@@ -500,6 +601,7 @@ def splice(
     builder.places = {} if places is None else places
     builder.fold_code, builder.summary = folds[0], folds[1] or "Code"
     shown: dict[int, list[Piece]] = {}
+    blocks = _worded(blocks, results)
     for block in blocks:
         result = results.get(block.index, Result("not run"))
         if block.inline:
@@ -525,5 +627,42 @@ def splice(
         return builder.build(element, block, result, shown[block.index])
 
     if blocks:
-        walk(doc, visit, pf.CodeBlock, pf.Code)
+        walk(doc, visit, pf.CodeBlock, pf.Code, metadata=True)
     return builder.problems
+
+
+def _worded(blocks: Sequence[Block], results: Mapping[int, Result]) -> list[Block]:
+    """The blocks, with the values of the expressions in their captions."""
+    values: dict[int, dict[str, str]] = {}
+    for block in blocks:
+        if block.host >= 0:
+            result = results.get(block.index, Result("not run"))
+            values.setdefault(block.host, {})[block.source] = _as_markdown(block, result)
+
+    def one(block: Block) -> Block:
+        known = values.get(block.index)
+        if not known:
+            return block
+        options = block.options.with_words(
+            lambda text: EXPRESSION.sub(lambda match: known.get(match[0], match[0]), text)
+        )
+        return replace(block, options=options)
+
+    return list(map(one, blocks))
+
+
+def _as_markdown(block: Block, result: Result) -> str:
+    """What an expression gives, as Markdown."""
+    if result.status != "ok":
+        return f"⟨`{block.code}`: {result.status}⟩"
+    value: Mapping[str, str] = next(
+        (o["data"] for o in result.outputs if o["output_type"] == "execute_result"), {}
+    )
+    if "text/latex" in value or "text/markdown" in value:
+        return inline_markup(value)
+    text = terminal_text(value.get("text/plain", ""))
+    return (
+        text
+        if re.fullmatch(r"\$[^$]+\$", text.strip())
+        else re.sub(r"([\\`*_{}\[\]<>#$|~^@])", r"\\\1", text)
+    )

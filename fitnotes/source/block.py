@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fitnotes.source.options import Options
+
+# An expression inside words, in either spelling.
+EXPRESSION = re.compile(
+    r"`\{(?:python|py)\}\s+(?P<expression>[^`]+)`(?!\{)|`(?P<other>[^`]+)`\{\.(?:python|py)\}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,8 @@ class Block:
     inline: bool = False
     spec: str = ""
     conversion: str = ""
+    host: int = -1  # the index of the block in whose caption an expression stands
+    source: str = ""  # and what stands there
 
     @property
     def name(self) -> str:
@@ -43,7 +52,7 @@ def split_spec(source: str) -> tuple[str, str, str]:
 
     def parses(text: str) -> bool:
         try:
-            compile(text.strip(), "<inline>", "eval")
+            compile(text.strip(), "<inline>", "eval", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         except (SyntaxError, ValueError):
             return False
         return bool(text.strip())

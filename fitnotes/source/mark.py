@@ -26,6 +26,8 @@ from fitnotes.source.header import quote_values
 from fitnotes.source.inline import is_vault, rewritten
 from fitnotes.source.prose import Display, mark_prose
 
+# What no page shows and XML does not hold: control characters, and the sign that begins a file in the middle of one.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
 _INDENT = re.compile(r"[ \t>]*")
 
 
@@ -83,6 +85,7 @@ def _mark(text: str) -> tuple[str, int | None]:
             lines[above] = ""  # pandoc wants nothing above a header
         quote_values(lines, start + 1, n)
     while (n := n + 1) < len(lines):
+        lines[n] = CONTROL.sub("", lines[n])
         if in_comment or lines[n].lstrip().startswith("<!--"):
             in_comment = "-->" not in lines[n]
             continue

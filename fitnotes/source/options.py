@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -46,6 +46,23 @@ class Options:
     session: str = ""
     timeout: float = 300.0
     depends: tuple[str, ...] = ()
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """All that is written as Markdown, and may have expressions in it."""
+        return (self.fig_cap, *self.fig_subcap, self.tbl_cap, *self.tbl_subcap, self.lst_cap, self.fig_alt)
+
+    def with_words(self, change: Callable[[str], str]) -> Options:
+        """The same with its captions changed."""
+        return replace(
+            self,
+            fig_cap=change(self.fig_cap),
+            fig_subcap=tuple(map(change, self.fig_subcap)),
+            tbl_cap=change(self.tbl_cap),
+            tbl_subcap=tuple(map(change, self.tbl_subcap)),
+            lst_cap=change(self.lst_cap),
+            fig_alt=change(self.fig_alt),
+        )
 
     @property
     def size(self) -> tuple[float, float]:

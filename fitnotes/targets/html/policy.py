@@ -70,8 +70,8 @@ def say_blocked(page: Page) -> None:
                 continue
             what, setting = found
             line = page.made[element.text] if element.text in page.made else cursor.line_of(tag.text)
-            if f"{line}{what}" not in said:
-                said.add(f"{line}{what}")
+            if f"{line}{setting}" not in said:
+                said.add(f"{line}{setting}")
                 page.say("blocked", f"{what} is blocked by the page's content policy", line, setting)
 
 
@@ -93,7 +93,7 @@ def _blocked(tag: Tag, allowed: Mapping[str, Iterable[str]]) -> tuple[str, str] 
     handler = next((key for key in tag.attributes if re.match(r"on[a-z]+$", key)), "")
     if handler and "scripts" not in allowed:
         return f"{handler} of {shown}", "allow: [scripts] below fitnotes: lets it through"
-    if tag.name == "form" and tag.attributes.get("action"):
+    if tag.name == "form" and not tag.attributes.get("action", "#").startswith("#"):
         return f"the action of {shown}", "a page sends nothing"
     return None
 

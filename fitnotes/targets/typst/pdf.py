@@ -13,14 +13,13 @@ from fitnotes.document import pandoc
 from fitnotes.document.tree import dump
 from fitnotes.draw import pictures
 from fitnotes.draw.media import Media
-from fitnotes.draw.pictures import FOREIGN
 from fitnotes.errors import ConversionError
 from fitnotes.passes.look import Look
 from fitnotes.passes.page import Page
 from fitnotes.passes.pipeline import FINISH, compose, take
 from fitnotes.store.files import write_atomically
 from fitnotes.targets.registry import Job
-from fitnotes.targets.typst import TYPST
+from fitnotes.targets.typst import TYPST, glyphs
 from fitnotes.targets.typst.formulas import set_formulas
 from fitnotes.targets.typst.look import MEND, PAPER, SIZE
 
@@ -101,10 +100,25 @@ def typeset(page: Page, args: Sequence[str], folder: Path, sources: Mapping[str,
 
 
 def say_foreign(page: Page, text: str) -> None:
-    """Characters that depend on the fonts of the machine."""
-    if foreign := FOREIGN.search(text):
-        message = f"the fonts inside Typst have no {foreign[0]!r}; one of this system is used if it has"
-        page.say("glyph", message, page.note.line_of(foreign[0]))
+    """Characters that depend on the fonts of the machine, and those that none of these has."""
+    foreign = glyphs.missing(glyphs.unusual(text), system=False)
+    if not foreign:
+        return
+    gone = glyphs.missing(foreign, system=True)
+    there = "".join(c for c in foreign if c not in gone)
+    if gone:
+        message = f"no font here has {_named(gone)}: boxes stand in the PDF"
+        page.say("glyph", message, page.note.line_of(gone[0]), glyphs.how_to_get(gone[0]))
+    if there:
+        message = f"the fonts inside Typst have no {_named(there)}; a font of this system is used"
+        page.say("glyph", message, page.note.line_of(there[0]))
+
+
+def _named(characters: str) -> str:
+    """The first few of some characters, and how many there are."""
+    shown = ", ".join(repr(c) for c in characters[:3])
+    more = len(characters) - 3
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def query(source: Path, selector: str) -> list[Any]:
@@ -121,8 +135,8 @@ def compile_typst(source: Path) -> bytes:
 
     try:
         # Fonts of the system only where those inside have no glyphs: pages stay the same on every machine.
-        foreign = FOREIGN.search(source.read_text(encoding="utf-8"))
-        return bytes(typst.compile(str(source), root="/", ignore_system_fonts=foreign is None))
+        foreign = glyphs.missing(glyphs.unusual(source.read_text(encoding="utf-8")), system=False)
+        return bytes(typst.compile(str(source), root="/", ignore_system_fonts=not foreign))
     except typst.TypstError as error:
         hints = getattr(error, "hints", None) or []
         text = str(getattr(error, "message", None) or error)
