@@ -105,6 +105,7 @@ CODES: dict[str, Code] = {
     "latex-formula": Code(ERROR, "an installed LaTeX does not know something in a formula", 1, "pandoc"),
     "latex-stops": Code(ERROR, "an installed LaTeX stops at the .tex file", 1, "pandoc"),
     "latex": Code(WARNING, "something that an installed LaTeX does not know", lint="pandoc"),
+    "wide-table": Code(WARNING, "a table wider than paper, which is cut into parts", lint="pandoc"),
     "wide-formula": Code(WARNING, "a formula wider than the text, which LaTeX sets smaller", lint="pandoc"),
     "glyph": Code(WARNING, "a character that the fonts of a PDF do not have", lint="pandoc"),
     "unshown-picture": Code(WARNING, "a file that this target cannot show", lint="pandoc"),

@@ -31,7 +31,7 @@ def test_a_data_frame_is_a_table(fitnotes, write, project: Path) -> None:
           "pd.DataFrame({'a|b': [1.5, None], 'c_d': ['x*y', '$z$']}, index=['r1', 'r2'])\n```\n\n"
           "@tbl-frame\n")  # fmt: skip
     page = html(project)
-    assert '<table id="tbl-frame"' in page
+    assert '<figure id="tbl-frame" class="table">' in page
     assert "A <em>frame</em>" in page
     text = re.sub(r"<[^>]+>", " ", page)
     for cell in ("a|b", "c_d", "x*y", "$z$", "NaN", "1.5", "r2"):

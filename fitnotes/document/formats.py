@@ -30,6 +30,8 @@ class Format:
     turns_photos: bool = True  # as the camera says that it was held
     is_tex: bool = False  # it is LaTeX: macros, raw TeX and the numbers of formulas stay as they are written
     is_html: bool = False  # results may be HTML, and long ones fold
+    room: int = 0  # characters in a line of a table on paper; 0: there are no lines, or the page scrolls
+    wraps: bool = True  # columns of tables wrap by themselves
     inline_svg: bool = False  # so does an SVG in it, and CSS
     keeps_tags: bool = False  # HTML in the note stays, and so does HTML inside a drawing
     has_own_tables: bool = False  # a table written in HTML becomes one of its own

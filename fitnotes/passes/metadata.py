@@ -77,11 +77,16 @@ def _say_keys(page: Page, keys: list[str]) -> None:
             message = f"in the header, {key} means nothing by itself"
             hint = f"write it as {_INSTEAD[key]} below fitnotes:"
             page.say("header-key", message, note.line_of(f"{key}:"), hint)
-        elif len(key) > 4 and key not in _KNOWN | _FOREIGN and key.replace("_", "-") not in _KNOWN:
+        elif len(key) > 4 and key not in _FOREIGN and not _is_known(key):
             close = difflib.get_close_matches(key, _KNOWN, n=1, cutoff=0.8)
             if close and close[0] not in keys and close[0].rstrip("s") != key:
                 message = f"in the header, {key} means nothing"
                 page.say("header-key", message, note.line_of(f"{key}:"), f"did you mean {close[0]}?")
+
+
+def _is_known(key: str) -> bool:
+    """Also as pandoc-crossref writes it: ``numberSections``."""
+    return key.replace("-", "").replace("_", "").lower() in {known.replace("-", "") for known in _KNOWN}
 
 
 def drop_preamble(page: Page) -> None:

@@ -11,6 +11,8 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import panflute as pf
+
 from fitnotes.document import nodes
 from fitnotes.document.formats import Format
 from fitnotes.document.read import Document
@@ -33,6 +35,7 @@ from fitnotes.passes import (
     results,
     shortcodes,
     styles,
+    tables,
     theorems,
     variants,
 )
@@ -190,6 +193,16 @@ def _find_theorems(page: Page) -> None:
     theorems.find_divs(page.doc, page.theorems)
 
 
+def _tables(page: Page) -> None:
+    room = page.format.room if not page.deck else 0
+    pad = None if page.format.has_own_tables else tables.phantom if page.format.is_tex else tables.spaces
+    for words in tables.set_widths(page.doc, room, wraps=page.format.wraps, pad=pad):
+        line = page.note.line_of(words.split(" ")[0]) if words else None
+        page.say("wide-table", "a table wider than the page stands there in parts, one below the other", line)
+    if page.format.is_tex:
+        tables.breakable(page.doc, pf.RawInline("\\allowbreak{}", format="latex"))
+
+
 def _find_sections(page: Page) -> None:
     page.numbered = page.asks("number-sections", page.asks("numberSections", False))
     depth = page.count("number-depth")
@@ -253,6 +266,7 @@ COMPOSE: tuple[Step, ...] = (
     Step("HTML images", rawhtml.find_images, "`<img>` and `<svg>` are images", ("raw HTML",)),
     Step("styles", lambda page: styles.read_styles(page.doc, keeps=page.format.inline_svg),
          "sides and colours are our own", ("raw HTML",)),
+    Step("tables", _tables, "tables have room", ("HTML tables", "raw TeX", "shortcodes"), labels=False),
     Step("images", images.place_images, "every image lies beside the page, or a box says why not",
          ("HTML images", "floats", "raw TeX")),
     Step("links", links.link_pages, "links to notes are links to pages", ("raw TeX",), labels=False),

@@ -24,6 +24,7 @@ from fitnotes.draw import darken
 from fitnotes.draw.media import Media
 from fitnotes.errors import Problem
 from fitnotes.execute.result import Result
+from fitnotes.passes import tables
 from fitnotes.source.block import EXPRESSION, Block
 from fitnotes.source.languages import DRAWN
 from fitnotes.source.note import Note
@@ -412,6 +413,8 @@ class _Builder:
         blocks = self.fragments.blocks(piece.text, piece.source)
         if piece.source == HTML:  # pandas wraps its tables
             blocks = [inner for b in blocks for inner in (b.content if isinstance(b, pf.Div) else [b])]
+            for made in blocks:
+                tables.right_numbers(made)
         if captioned:
             return blocks
         for table in blocks:
@@ -499,17 +502,17 @@ class _Builder:
     def parted_tables(self, out: Elements, block: Block) -> Elements:
         """Several tables under one caption, each with its own."""
         options = block.options
-        tables = [e for e in out if isinstance(e, pf.Table)]
-        if len(tables) < 2:
+        found = [e for e in out if isinstance(e, pf.Table)]
+        if len(found) < 2:
             return out
-        for n, table in enumerate(tables):
+        for n, table in enumerate(found):
             words = options.tbl_subcap[n] if n < len(options.tbl_subcap) else ""
             table.caption = pf.Caption(pf.Plain(*self.fragments.inlines(words))) if words else None
             table.identifier = f"{options.label}-{n + 1}" if options.label else ""
         below = [pf.Para(*self.fragments.inlines(options.tbl_cap))] if options.tbl_cap else []
         attributes = self.layout(options)
-        whole = pf.Div(*tables, *below, identifier=options.label, attributes=attributes)
-        first = next(i for i, e in enumerate(out) if e is tables[0])
+        whole = pf.Div(*found, *below, identifier=options.label, attributes=attributes)
+        first = next(i for i, e in enumerate(out) if e is found[0])
         rest = [e for e in out if not isinstance(e, pf.Table)]
         return [*rest[:first], whole, *rest[first:]]
 

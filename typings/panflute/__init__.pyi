@@ -207,9 +207,20 @@ class Figure(Block):
         attributes: Mapping[str, str] = ...,
     ) -> None: ...
 
-class Table(Block): ...
+class Table(Block):
+    colspec: Sequence[tuple[str, str | float]]
+    cols: int
+    head: Element | None
+    foot: Element | None
+
+class TableBody(Element):
+    head: Sequence[Element]
+
 class TableRow(Element): ...
-class TableCell(Element): ...
+class TableCell(Element):
+    rowspan: int
+    colspan: int
+
 
 class MetaMap(MetaValue):
     content: DictContainer  # type: ignore[assignment]

@@ -9,9 +9,10 @@ from dataclasses import replace
 import panflute as pf
 
 from fitnotes.document import nodes
-from fitnotes.document.tree import Elements
+from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.passes import callouts
 from fitnotes.passes.look import Look
+from fitnotes.passes.page import Page
 from fitnotes.passes.pipeline import FINISH, Step
 from fitnotes.targets.html.formulas import anchor_formulas
 
@@ -76,7 +77,28 @@ def _coloured(words: str, back: str, content: Elements) -> Elements:
 
 BOOK = Look(page_break=_page_break, row=_row, box=_callout, aligned=_aligned, coloured=_coloured)
 BROWSER = replace(BOOK, tabs=_tabs)
+
+
+def _scrolling_tables(page: Page) -> None:
+    """A table that scrolls under a caption which stays, and is as wide as the text."""
+
+    def visit(table: pf.Element) -> Change:
+        words = nodes.caption_words(table)
+        if not words:
+            return None
+        inner = nodes.is_part(table)
+        caption, table.caption = pf.Caption(pf.Plain(*words)), None
+        identifier, table.identifier = table.identifier, ""
+        classes = ["table", *([nodes.PART] if inner else [])]
+        return pf.Figure(table, caption=caption, identifier=identifier, classes=classes)
+
+    walk(page.doc, visit, pf.Table)
+
+
+TABLES = Step(
+    "scrolling tables", _scrolling_tables, "captions of tables stand above what scrolls", ("captions",)
+)
 ANCHORS = Step(
     "anchors", anchor_formulas, "labels of formulas are places on the page", ("formulas", "citations")
 )
-STEPS = (*FINISH, ANCHORS)
+STEPS = (*FINISH, TABLES, ANCHORS)

@@ -7,7 +7,7 @@ from fitnotes.targets.registry import ANY, Target
 
 LATEX = Format(
     "latex", "LaTeX", ".pdf", frozenset({"pdf", "tex"}), pictures=frozenset({".png", ".jpg", ".jpeg", ".pdf"}),
-    drawings=".pdf", turns_photos=False, is_tex=True,
+    drawings=".pdf", turns_photos=False, is_tex=True, room=88, wraps=False,
 )  # fmt: skip
 TARGETS = (
     Target(

@@ -7,6 +7,6 @@ from fitnotes.document.formats import Format
 TYPST = Format(
     "typst", "PDF (Typst)", ".pdf", frozenset({"pdf"}),
     pictures=frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".svg"}), drawings=".pdf",
-    svg_words=False,
+    svg_words=False, room=100,
     instead="--pdf-engine lualatex",
 )  # fmt: skip
