@@ -41,7 +41,8 @@ class _Links:
             path = self._relative(rooted)
         if not path.endswith(SUFFIXES):
             return None
-        file = Path(self.folder, urllib.parse.unquote(path)).resolve()
+        # As it is written, not where a link of the file system leads to.
+        file = Path(os.path.abspath(self.folder / urllib.parse.unquote(path)))
         if wiki and not file.is_file():  # Obsidian finds a note by its name, wherever it is
             file = next((found for found in sorted(self.base.rglob(file.name)) if found.is_file()), file)
             path = self._relative(file)
