@@ -86,6 +86,7 @@ CODES: dict[str, Code] = {
     "raw-html": Code(WARNING, "HTML that only HTML targets understand"),
     "preamble": Code(HINT, "a command in the header that does something in LaTeX only"),
     "missing-file": Code(WARNING, "an image, a bibliography or a macro file that is not there"),
+    "anchor": Code(WARNING, "a link to a place that is not there, or to nothing"),
     "missing-note": Code(WARNING, "a link to a note that is not there"),
     "network-image": Code(WARNING, "an image on the network, which pages do not load"),
     "picture": Code(WARNING, "an image that cannot be read, or that some targets show without its words or parts"),

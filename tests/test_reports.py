@@ -319,3 +319,48 @@ def test_names_with_spaces_are_said_as_they_are(fitnotes: Run, write) -> None:
     assert (
         "my notes/a b.md:3: warning: image b c.png: not found" in fitnotes("build", "my notes/a b.md").stderr
     )
+
+
+# --------------------------------------------------------------------------------------------------
+# Links
+
+
+def test_links_that_lead_nowhere_are_said(fitnotes: Run, write, project: Path) -> None:
+    write(
+        "other.md",
+        "# A *big* heading\n\n## Twice\n\n## Twice\n\n$$ a $$ {#eq-there}\n\n[]{#place}\n\nUnder\n-----\n",
+    )
+    write("data.csv", "1,2\n")
+    good = [
+        "#own", "#second-part", "#spot", "other.md#a-big-heading", "other.md#twice-1", "other.md#place", "data.csv",
+        "other.md#under", "other.md", "other.html", "#", "mailto:a@b.org", "https://example.org/#x", "#eq-mine",
+    ]  # fmt: skip
+    bad = ["#nowhere", "other.md#none", "gone.csv", "gone.md"]
+    text = "# Head {#own}\n\n## Second Part\n\n[]{#spot}\n\n$$ b $$ {#eq-mine}\n\n"
+    text += "".join(f"[w{n}]({url})\n\n" for n, url in enumerate([*good, *bad]))
+    write("a.md", f"{text}[empty]() and [words][] and [^none]\n\nSee @other#eq-their.\n")
+    done = fitnotes("build", "a.md", "--to", "html", "--to", "pdf")
+    assert done.returncode == 1  # the reference
+    said = done.stderr
+    first = text.count("\n") - 2 * len(bad) + 1
+    wanted = [
+        "the link to #nowhere leads nowhere: nothing here has that name",
+        "link to other.md#none: that note has no none",
+        "link to gone.csv: there is no such file",
+        "link to gone.md: there is no such note",
+    ]
+    for n, words in enumerate(wanted):
+        assert f"a.md:{first + 2 * n}: warning: {words}" in said
+    assert "the link of 'empty' leads nowhere" in said
+    assert "[^none] is defined nowhere" in said
+    assert "@other#eq-their refers to nothing in that note\n  did you mean eq-there?" in said
+    for url in good:
+        assert f" {url}:" not in said, url
+        assert f" {url} leads" not in said, url
+    page = _html(project)
+    copied = re.search(r'href="(a_files/data-\w+\.csv)"', page)[1]
+    assert (project / "_build/html" / copied).read_text() == "1,2\n"
+    found = fitnotes("lint", "a.md").stdout
+    assert [
+        code for code in ("anchor", "missing-note", "missing-file", "footnote") if f" {code} " not in found
+    ] == []

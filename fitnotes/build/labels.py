@@ -54,7 +54,8 @@ class Labels:
             self._texts.pop(path, None)
 
     def find(self, label: str, asking: Source, suffix: str, used: set[Path]) -> list[tuple[str, Labelled]]:
-        """(address, target) for every other note that has ``label``; ``note#label`` names the note.
+        """(address, target) for every other note that has ``label``; ``note#label`` names the note, and ``note#`` alone
+        asks for all that it has.
 
         The paths of these go into ``used``. Raises NotYet.
         """
@@ -78,12 +79,13 @@ class Labels:
                 continue
             if path in self.running:
                 raise NotYet
-            target = self._of(source).get(label)
-            if target is None:
-                continue
+            known = self._of(source)
+            names = list(known) if mark and not label else [label]
             used.add(path)
-            page = os.path.relpath(source.relative.with_suffix(suffix), asking.relative.parent)
-            found.append((f"{quote(Path(page).as_posix())}#{label}", target))
+            page = quote(
+                Path(os.path.relpath(source.relative.with_suffix(suffix), asking.relative.parent)).as_posix()
+            )
+            found += [(f"{page}#{name}", known[name]) for name in names if name in known]
         return found
 
     def _text(self, path: Path) -> str:

@@ -103,12 +103,19 @@ class References:
 
     def missing(self, written: str, label: str) -> None:
         """Says that ``label`` is nowhere. ``written`` is how the note refers to it."""
-        hint = nearest(label, self.targets) if self.targets else None
-        close = closest(label, self.targets)
-        if close and (line := self.targets[close].line):
+        known = self.targets
+        if "#" in label:  # what that note has
+            note, _, label = label.rpartition("#")
+            known = {address.rpartition("#")[2]: target for address, target in self.elsewhere(f"{note}#")}
+            inside = "that note"
+        else:
+            inside = "this note"
+        hint = nearest(label, known) if known else None
+        close = closest(label, known)
+        if close and (line := known[close].line):
             hint = f"{hint} (line {line})"
-        message = f"{written} refers to nothing in {'that note' if '#' in label else 'this note'}"
-        if label in self.unnumbered:
+        message = f"{written} refers to nothing in {inside}"
+        if label in self.unnumbered and inside == "this note":
             message = f"{written} refers to a formula without a number (line {self.unnumbered[label]})"
             hint = "take the star or \\nonumber away, or give it a \\tag"
         found = re.search(rf"{re.escape(written)}(?![\w:.-]*\w)", self.note.text)

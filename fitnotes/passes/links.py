@@ -11,7 +11,8 @@ import panflute as pf
 
 from fitnotes.document.tree import Change, walk
 from fitnotes.passes.page import Page
-from fitnotes.source.inline import WIKILINK
+from fitnotes.settings import nearest
+from fitnotes.source.inline import WIKILINK, identifier
 from fitnotes.source.note import SUFFIXES
 from fitnotes.store.inputs import MISSING
 
@@ -23,6 +24,39 @@ def link_pages(page: Page) -> None:
     link stays. A note that is not there is warned about.
     """
     walk(page.doc, _Links(page).visit, pf.Link, metadata=True)
+
+
+_LARGEST = 50_000_000  # bytes of a file that is copied beside the page
+
+
+def _has(file: Path, part: str) -> bool:
+    """Whether a note has a heading or a label of this name, as far as its text says."""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    name = urllib.parse.unquote(part)
+    if re.search(rf"(?:#|\{{|\b){re.escape(name)}\b", text):
+        return True
+    headings = re.findall(r"(?m)^#{1,6}[ \t]+(.*?)[ \t]*(?:\{[^}]*\})?[ \t]*$", text)
+    headings += re.findall(r"(?m)^(\S.*)\n(?:=+|-+)[ \t]*$", text)
+    return re.sub(r"-\d+$", "", name) in {
+        identifier(re.sub(r"[*_`$\\]", "", words)) for words in headings
+    } | {identifier(words) for words in headings}
+
+
+def say_nowhere(page: Page) -> None:
+    """Links to places that the note does not have, once all that it has are known."""
+    there = set(page.refs.targets)
+    walk(page.doc, lambda e: there.add(getattr(e, "identifier", "")))
+
+    def look(element: pf.Element) -> None:
+        name = urllib.parse.unquote(element.url[1:])
+        if element.url.startswith("#") and name and name not in there and "ref" not in element.classes:
+            close = nearest(name, there - {""}) if there - {""} else None
+            line = page.note.line_of(f"]({element.url}") or page.note.line_of(element.url)
+            page.say(
+                "anchor", f"the link to {element.url} leads nowhere: nothing here has that name", line, close
+            )
+
+    walk(page.doc, look, pf.Link, metadata=True)
 
 
 class _Links:
@@ -37,9 +71,12 @@ class _Links:
         if re.match(r"[a-zA-Z][\w+.-]*:|//", element.url):
             return None
         path, mark, part = element.url.partition("#")
+        if not path:
+            return self._inner(element, part)
         if path.startswith("/") and (rooted := self.page.place.root / path.lstrip("/")).exists():
             path = self._relative(rooted)
         if not path.endswith(SUFFIXES):
+            self._file(element, path)
             return None
         # As it is written, not where a link of the file system leads to.
         file = Path(os.path.abspath(self.folder / urllib.parse.unquote(path)))
@@ -54,9 +91,32 @@ class _Links:
             element.classes = [name for name in element.classes if name != "embed"]
             message = f"![[{file.stem}]] is a link here: notes are not put inside one another"
             self.page.say("missing-note", message, self.page.note.line_of(f"![[{file.stem}"))
+        if part and not _has(file, part):
+            message = f"link to {element.url}: that note has no {part}"
+            self.page.say("anchor", message, self.page.note.line_of(f"]({element.url}"))
         if file.is_relative_to(self.base):
             element.url = re.sub(r"\.\w+$", self.page.suffix, path) + mark + part
         return None
+
+    def _inner(self, element: pf.Element, part: str) -> Change:
+        """A link to nothing is its words; one to a place in the note is looked at when all its places are known."""
+        if part or element.url == "#":
+            return None
+        line = self.page.note.line_of("]()")
+        self.page.say("anchor", f"the link of '{pf.stringify(element)}' leads nowhere", line)
+        return list(element.content)
+
+    def _file(self, element: pf.Element, path: str) -> None:
+        """A file of the note: pages of HTML have it beside them."""
+        file = Path(os.path.abspath(self.folder / urllib.parse.unquote(path.split("?")[0])))
+        if path.startswith("/") or file.is_dir() or any(file.with_suffix(end).is_file() for end in SUFFIXES):
+            return  # of the site, or the page of a note
+        self.page.media.linked[str(file)] = "there" if file.is_file() else MISSING
+        if not file.is_file():
+            message = f"link to {urllib.parse.unquote(path)}: there is no such file"
+            self.page.say("missing-file", message, self.page.note.line_of(f"]({element.url}"))
+        elif self.page.format.is_html and self.page.media.asked and file.stat().st_size < _LARGEST:
+            element.url = self.page.media.copy(file) + element.url[len(path) :]
 
     def _relative(self, file: Path) -> str:
         return urllib.parse.quote(Path(os.path.relpath(file, self.folder)).as_posix())

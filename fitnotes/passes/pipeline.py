@@ -279,6 +279,7 @@ COMPOSE: tuple[Step, ...] = (
     Step("whole HTML", rawhtml.mend, "no paragraph stands where HTML has none", ("paragraphs",), keeps_tags),
     Step("numbers", _number, "everything that counts has its number, every label its target",
          ("sections", "formulas", "drawings", "floats", "boxes", "theorem names", "raw drawings", "images")),
+    Step("places", links.say_nowhere, "no link leads nowhere without a word", ("numbers", "links"), labels=False),
     Step("leaks", metadata.say_leaked, "no markup is shown as words without a warning", ("numbers",), labels=False),
     Step("title", lambda page: crossrefs.shift_headings(page.doc, page.raised),
          "headings stand below the title, which is one there", ("numbers",),

@@ -85,12 +85,12 @@ def _wiki(match: re.Match[str]) -> str:
             attributes = f"{{width={size[1]}{f' height={size[2]}' if size[2] else ''}}}"
         return f"![{'' if size else words}](<{target}>){attributes}"
     named = not target or re.search(r"\.[A-Za-z]\w{0,4}$", target)
-    address = target + ("" if named else ".md") + (f"#{_identifier(part)}" if part else "")
+    address = target + ("" if named else ".md") + (f"#{identifier(part)}" if part else "")
     shown = words or " > ".join(word for word in (target, part.lstrip("^")) if word)
     return f"[{shown}](<{address}>){{.{WIKILINK}{' .embed' if match['embed'] else ''}}}"
 
 
-def _identifier(heading: str) -> str:
+def identifier(heading: str) -> str:
     """As pandoc names a heading."""
     words = re.sub(r"[^\w\s.-]", "", heading.rpartition("#")[2]).strip().lower()
     return re.sub(r"^[^a-z]+", "", re.sub(r"\s+", "-", words)) or "section"

@@ -103,6 +103,8 @@ def _mend(page: Page) -> None:
         if isinstance(element, pf.Div) and "center" in element.classes:
             opening = pf.RawBlock("#align(center)[", format="typst")
             return [opening, *element.content, pf.RawBlock("]", format="typst")]
+        if isinstance(element, pf.Span) and element.identifier and not len(element.content):
+            return _anchor(element.identifier)  # a label alone in its paragraph would be that of nothing
         if isinstance(element, pf.Span) and element.identifier and _in_heading(element):
             place, element.identifier = _anchor(element.identifier), ""
             return [place, element]
