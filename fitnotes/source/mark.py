@@ -71,66 +71,87 @@ class _Shorthands:
 
 
 def _mark(text: str) -> tuple[str, int | None]:
-    lines = text.split("\n")
-    shorthands = _Shorthands(text)
-    display = Display.CLOSED
-    elements = html.Elements()
-    prose: list[int] = []  # lines of paragraphs
-    in_comment = False
-    unclosed = None
-    n = header_end(lines) - 1
-    start = header_start(lines) or 0
-    if n >= 0:
-        for above in range(start):
-            lines[above] = ""  # pandoc wants nothing above a header
-        quote_values(lines, start + 1, n)
-    while (n := n + 1) < len(lines):
-        lines[n] = CONTROL.sub("", lines[n])
-        if in_comment or lines[n].lstrip().startswith("<!--"):
-            in_comment = "-->" not in lines[n]
-            continue
-        if display == Display.CLOSED and (last := elements.rewrite(lines, n)) >= n:
-            prose += range(n, last + 1)
-            n = last
-            continue
-        if (behind := _metadata(lines, n)) > n:
-            quote_values(lines, n + 1, behind - 1)
-            n = behind - 1
-            continue
-        if display == Display.CLOSED and (last := kramdown.rewrite(lines, n)) >= n:
-            n = last
-            continue
-        if (last := myst.rewrite(lines, n)) >= n:
-            n, display = last, Display.CLOSED
-            continue
-        fence = fence_at(lines, n)
-        if fence is None:
-            lines[n] = shorthands.write_out(lines[n])
-            roles.rewrite(lines, n, in_display=display != Display.CLOSED)
-            inside = display
-            display = mark_prose(lines, n, display)
-            if inside == display == Display.CLOSED and not re.match(r" {4}|\t", lines[n]):
-                prose.append(n)
-            continue
-        display = Display.CLOSED
-        if fence.info.strip() == "math" and (end := _math_fence(lines, fence)) is not None:
-            n = end
-            continue
-        if foreign.rewrite(lines, fence):
-            n = fence.end or n
-            continue
-        marked = fence_info(fence.info.strip(), n + 1)
-        if fence.end is None:
-            unclosed = n + 1 if marked is not None else None
-            break
-        if marked is not None:
-            lines[n] = f"{fence.prefix}{fence.ticks} {marked}"
-        n = fence.end
+    marking = _Marking(text)
+    marking.run()
+    lines, prose = marking.lines, marking.prose
     _close_environments(lines, prose)
     _spell(lines, prose, vault=is_vault(text))
     _close_brackets(lines, prose)
     _tighten(lines, prose)
-    return "\n".join(lines), unclosed
+    return "\n".join(lines), marking.unclosed
+
+
+class _Marking:
+    """A text on its way through the rewriters, line by line."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = text.split("\n")
+        self.prose: list[int] = []  # lines of paragraphs
+        self.unclosed: int | None = None  # the line of a fence that runs and never ends
+        self._shorthands = _Shorthands(text)
+        self._elements = html.Elements()
+        self._display = Display.CLOSED
+
+    def run(self) -> None:
+        lines, n = self.lines, self._header() - 1
+        in_comment = False
+        while (n := n + 1) < len(lines):
+            lines[n] = CONTROL.sub("", lines[n])
+            if in_comment or lines[n].lstrip().startswith("<!--"):
+                in_comment = "-->" not in lines[n]
+            elif (last := self._dialect(n)) >= n:
+                n = last
+            elif (fence := fence_at(lines, n)) is None:
+                self._line(n)
+            else:
+                self._display = Display.CLOSED
+                n = self._fence(fence)
+
+    def _header(self) -> int:
+        """How many lines the header takes, whose values are put in quotes where they need them."""
+        end, start = header_end(self.lines), header_start(self.lines) or 0
+        if end:
+            self.lines[:start] = [""] * start  # pandoc wants nothing above a header
+            quote_values(self.lines, start + 1, end - 1)
+        return end
+
+    def _dialect(self, n: int) -> int:
+        """Rewrites what begins in line ``n`` and only some readers know; the last line that needs no further look, or
+        ``n - 1``."""
+        lines, closed = self.lines, self._display == Display.CLOSED
+        if closed and (last := self._elements.rewrite(lines, n)) >= n:
+            self.prose += range(n, last + 1)
+            return last
+        if (behind := _metadata(lines, n)) > n:
+            quote_values(lines, n + 1, behind - 1)
+            return behind - 1
+        if closed and (last := kramdown.rewrite(lines, n)) >= n:
+            return last
+        if (last := myst.rewrite(lines, n)) >= n:
+            self._display = Display.CLOSED
+        return last
+
+    def _line(self, n: int) -> None:
+        lines, before = self.lines, self._display
+        lines[n] = self._shorthands.write_out(lines[n])
+        roles.rewrite(lines, n, in_display=before != Display.CLOSED)
+        self._display = mark_prose(lines, n, before)
+        if before == self._display == Display.CLOSED and not re.match(r" {4}|\t", lines[n]):
+            self.prose.append(n)
+
+    def _fence(self, fence: Fence) -> int:
+        """The last line of a block; that of the text where it never ends."""
+        if fence.info.strip() == "math" and (end := _math_fence(self.lines, fence)) is not None:
+            return end
+        if foreign.rewrite(self.lines, fence):
+            return fence.end or fence.start
+        marked = fence_info(fence.info.strip(), fence.start + 1)
+        if fence.end is None:
+            self.unclosed = fence.start + 1 if marked is not None else None
+            return len(self.lines)
+        if marked is not None:
+            self.lines[fence.start] = f"{fence.prefix}{fence.ticks} {marked}"
+        return fence.end
 
 
 _KEY = re.compile(r"[a-z][\w-]*:(?:\s|$)|\s|#|-\s|$")
