@@ -448,3 +448,11 @@ def test_github_draws_it_by_itself(tmp_path: Path) -> None:
 def test_github_gets_quotes_where_brackets_are() -> None:
     assert for_github(split("pie title $x$\n")) == "pie title $$x$$\n"
     assert for_github(split("graph TD\n A(($x$)) --> B{$y$}")) == 'graph TD\n A(("$$x$$")) --> B{"$$y$$"}'
+
+
+def test_lines_of_a_block() -> None:
+    """The renderer shows the tag of a line's end in labels of block diagrams."""
+    for tag in ("<br/>", "<br>", "<br />"):
+        svg = draw(f'block-beta\n  columns 1\n  a[["one {tag} two"]]\n  b["plain"]\n')
+        assert "br" not in re.sub(r"<[^>]*>", "", svg)
+        assert re.search(r"<tspan[^>]*>one</tspan><tspan[^>]*>two</tspan>", svg)

@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from fitnotes.execute import probes
+from fitnotes.execute import probes, spawning
 from fitnotes.execute.capture import Capture
 from fitnotes.execute.lifeline import end_with
 from fitnotes.execute.protocol import Cell, Hold, Setup, Wake
@@ -181,6 +181,8 @@ class Worker:
         self.recorder = Recorder(job.name, ignore, (job.root, job.folder), aside)
         probes.install(self.recorder, job.environment)
         multiprocessing.set_start_method(None, force=True)  # what Python itself would choose
+        self.sources: list[str] = []  # of the blocks that have begun
+        spawning.install(self.sources, self.shell.transform_cell, job.capture)
         _limit_memory(job.memory)
         self.owner = os.getpid()
         self.known = descriptors() if sys.platform == "linux" else {}
@@ -209,6 +211,8 @@ class Worker:
         if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
             pyplot.uninstall_repl_displayhook()  # it draws every figure once more, for a window
         start = time.perf_counter()
+        if not code.inline:
+            self.sources.append(code.code)
         error = run_code(self.shell, code, self.job)
         if os.getpid() != self.owner:
             self._leave(code, error)

@@ -113,6 +113,23 @@ _ALPHA = r"rgba\((\d+, ?\d+, ?\d+), ?[\d.]+\)"
 _HALF_TRANSPARENT = re.compile(rf'(<rect [^>]*fill="){_ALPHA}("[^>]*style="fill:){_ALPHA}')
 
 
+# A label with the tag of a line's end in it, which the renderer shows (test_diagrams.py: test_lines_of_a_block).
+_BROKEN = re.compile(r"(<text [^>]*>)([^<]*?&lt;br ?/?&gt;[^<]*)</text>")
+
+
+def _lines(match: re.Match[str]) -> str:
+    """Its lines, in a size in which they have room in the box that was made for one."""
+    lines = [line.strip() for line in re.split(r"&lt;br ?/?&gt;", match[2])]
+    place = re.search(r' x="([^"]*)"', match[1])
+    start = re.sub(r"font-size:16px", f"font-size:{26 / len(lines):.0f}px", match[1])
+    first = -0.58 * (len(lines) - 1)
+    spans = [
+        f'<tspan x="{place[1] if place else 0}" dy="{first if n == 0 else 1.16:.2f}em">{line}</tspan>'
+        for n, line in enumerate(lines)
+    ]
+    return f"{start}{''.join(spans)}</text>"
+
+
 def clean(svg: str) -> str:
     svg = svg.replace("overflow:hidden", "overflow:visible")  # clipped labels
     # A dangling filter makes Typst and librsvg drop the whole box.
@@ -120,6 +137,7 @@ def clean(svg: str) -> str:
     svg = re.sub(r'\sfilter="url\([^)]*drop-shadow[^)]*\)"', "", svg)
     # Where a reader has no DejaVu, its nearest relative.
     svg = re.sub(rf"(font-family[:=]\s*\"?{FONT})(?=[;\"}}])", r"\1,Verdana,sans-serif", svg)
+    svg = _BROKEN.sub(_lines, svg)
     svg = re.sub(r" +</text>", "</text>", svg)  # it would count where a line is centred
     # Half transparent, it lets the edge strike its label through.
     svg = _HALF_TRANSPARENT.sub(r"\1rgb(\2)\3rgb(\4)", svg)
