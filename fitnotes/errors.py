@@ -81,6 +81,7 @@ CODES: dict[str, Code] = {
     "shortcode": Code(WARNING, "`{{< video … >}}`: a shortcode that means nothing here; it is shown as written"),
     "footnote": Code(WARNING, "`[^x]`, `[words][x]`: a note or a link that is defined nowhere, shown as text"),
     "blocked": Code(WARNING, "a frame, script or film that the content policy of HTML pages blocks"),
+    "dialect": Code(HINT, "the tool that a note seems to be written for, where something in it is not read"),
     "unread-fence": Code(WARNING, "```` ```{r} ````, `{figure}`: a fence that nothing here reads; it is shown as code"),
     "raw-tex": Code(WARNING, "TeX in prose that only LaTeX targets understand"),
     "raw-html": Code(WARNING, "HTML that only HTML targets understand"),

@@ -479,3 +479,131 @@ def test_layouts_of_nothing_end(layout: str, fitnotes: Run, write) -> None:
     done = fitnotes("build", "a.md", timeout=60)
     assert "internal" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_tables_figures_and_substitutions_of_myst(fitnotes: Run, write, project: Path) -> None:
+    write(
+        "a.md",
+        """---
+substitutions:
+  thing: "**bold** $x$"
+---
+
+Of {{ thing }} and `{{ thing }}`.
+
+```{table} My *caption*
+:name: tbl-a
+
+| a | b |
+|---|---|
+| 1 | 2 |
+```
+
+:::{list-table} Listed
+:header-rows: 1
+:name: tbl-b
+
+* - Head
+  - Two
+* - $y$
+  - last
+:::
+
+:::{figure} dot.png
+:name: fig-z
+:width: 30%
+
+A caption
+:::
+
+:::{math}
+:label: eq-m
+a = b
+:::
+
+See {numref}`tbl-a`, @tbl-b, @fig-z and {eq}`eq-m`.
+""",
+    )
+    (project / "dot.png").write_bytes(Path(__file__).with_name("corpus").joinpath("dot.png").read_bytes())
+    done = fitnotes("build", "a.md", "--to", "html", "--to", "pdf", "--to", "gfm")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (project / "_build/html/a.html").read_text().replace("\u00a0", " ")
+    for wanted in (
+        '<strong>bold</strong> <span class="math inline">\\(x\\)</span>', "<code>{{ thing }}</code>",
+        "</span>: My <em>caption</em>", "<th>Head</th>", "\\(y\\)", '<figure id="fig-z">', ">Table 1</a>",
+        ">Table 2</a>",
+        ">Figure 1</a>", ">(1)</a>", '<figure id="tbl-b" class="table">',
+    ):  # fmt: skip
+        assert wanted in page, wanted
+    assert ":::" not in page
+
+
+def test_appendices_have_letters(fitnotes: Run, write, project: Path) -> None:
+    write(
+        "a.md",
+        """---
+number-sections: true
+crossref:
+  chapters: true
+---
+
+# One {#sec-one}
+
+# Proofs {.appendix #sec-app}
+
+## Sub {#sec-sub}
+
+![A dot](dot.png){#fig-dot}
+
+# More {#sec-more}
+
+See @sec-one, @sec-app, @sec-sub, @sec-more and @fig-dot.
+""",
+    )
+    (project / "dot.png").write_bytes(Path(__file__).with_name("corpus").joinpath("dot.png").read_bytes())
+    done = fitnotes("build", "a.md", "--to", "html", "--to", "tex", "--to", "gfm", "--to", "pdf")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (project / "_build/html/a.html").read_text().replace("\u00a0", " ")
+    for wanted in ("A Proofs</h1>", "A.1 Sub</h2>", "B More</h1>", ">Section 1</a>", ">Section A</a>",
+                   ">Section A.1</a>", ">Section B</a>", ">Figure A.1</a>", "Figure A.1</span>"):  # fmt: skip
+        assert wanted in page, wanted
+    tex = (project / "_build/tex/a.tex").read_text()
+    assert tex.index("\\appendix") < tex.index("\\section{Proofs}")
+    assert "# A Proofs" in (project / "_build/gfm/a.md").read_text()
+
+
+def test_notes_in_the_header_have_the_numbers_of_their_places(fitnotes: Run, write, project: Path) -> None:
+    write(
+        "a.md",
+        '---\ntitle: "T^[Title note]"\nauthor: ["A^[Author note]", B]\n'
+        'abstract: "S^[Abstract note]"\n---\n\nX^[Last]\n',
+    )
+    assert fitnotes("build", "a.md").returncode == 0
+    page = (project / "_build/html/a.html").read_text()
+    numbers = re.findall(r"<sup>(\d)</sup>", page.split("<main")[1])
+    assert numbers == ["1", "2", "3", "4"]
+    notes = re.findall(r'<li id="fn\d"><p>([\w ]+)<', page)
+    assert notes == ["Title note", "Author note", "Abstract note", "Last"]
+    assert "<title>T</title>" in page
+
+
+@pytest.mark.parametrize(
+    ("note", "name"),
+    [("```{code-cell} python\nx = 1\n```\n\n```{toctree}\nx\n```\n", "MyST"),
+     ("{{< video x >}} {{< lipsum >}}\n", "Quarto"), ("[[gone]] and ==marks==\n", "Obsidian"),
+     ("```{r}\nx <- 1\n```\n", "R Markdown"),
+     ("---\nlayout: post\ntheme: x\n---\n\nWords\n{: .lead}\n", "Jekyll")],
+)  # fmt: skip
+def test_lint_names_the_tool_that_a_note_seems_to_be_for(note: str, name: str, fitnotes: Run, write) -> None:
+    write("a.md", note)
+    assert f"this note seems to be written for {name}\n" in fitnotes("lint", "a.md").stdout
+
+
+def test_a_comment_makes_no_slide(fitnotes: Run, write, project: Path) -> None:
+    write(
+        "a.md",
+        "---\ntitle: Deck\n---\n<!-- a comment -->\n\n## One\n\nWords\n\n<!-- another -->\n\n## Two\n\nMore\n",
+    )
+    assert fitnotes("build", "a.md", "--to", "slides").returncode == 0
+    deck = (project / "_build/slides/a.html").read_text()
+    assert len(re.findall(r"<section\b", deck.split("<body", 1)[1])) == 3

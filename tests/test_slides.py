@@ -284,7 +284,7 @@ def test_over_full_slides_are_said_with_their_lines(root: Path) -> None:
     said = json.loads((root / "warnings.json").read_text())
     assert said["talk"] == []
     for name in ("marp", "hard", "colours"):
-        assert said[name] == [], name
+        assert [words for _, words in said[name] if "#nowhere leads nowhere" not in words] == [], name
     lines = dict(said["full"])
     assert "the slide 'Does not fit' is over-full: it is shown at" in lines[12]
     assert 5 not in lines

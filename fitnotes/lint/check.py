@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from fitnotes.passes.crossrefs import References
 from fitnotes.passes.maths import normalise
 from fitnotes.passes.page import Page, Place
 from fitnotes.settings import Project, nearest
+from fitnotes.source.dialect import dialect
 from fitnotes.source.fences import LINE
 from fitnotes.source.mark import mark
 from fitnotes.source.note import Note, read_note
@@ -68,6 +69,7 @@ class Linter:
             ignored = set(page.document.settings.lint_ignore)
             for code in ignored:
                 _known(code, note.shown)
+        found += _dialect(note, found)
         found = [replace(f, path=f.path or note.shown) for f in found]
         return sorted(_heard(found, note, ignored), key=lambda f: (f.path, f.line, f.column, f.code)), macros
 
@@ -99,6 +101,19 @@ class Linter:
             start = b"\xef\xbb\xbf" if raw.startswith(b"\xef\xbb\xbf") else b""
             write_atomically(file.path, start + (text.replace("\n", "\r\n") if windows else text).encode())
         return count
+
+
+# What tells that a note was written for a tool that reads more, or otherwise.
+_OF_OTHERS = frozenset(
+    {"unread-fence", "shortcode", "foreign-option", "header-key", "unknown-condition", "missing-note"}
+)
+
+
+def _dialect(note: Note, found: Sequence[Finding]) -> Iterator[Finding]:
+    if any(f.code in _OF_OTHERS for f in found) and (seems := dialect(note.text)):
+        name, line = seems
+        message = f"this note seems to be written for {name}"
+        yield Finding(line, 1, "dialect", message, "docs/dialects.md says what is read of it")
 
 
 def failing(findings: Sequence[Finding]) -> bool:

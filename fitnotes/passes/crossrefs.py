@@ -188,14 +188,15 @@ def number(
     *,
     sections: bool = False,
     written: bool = False,
+    tex: bool = False,
 ) -> None:
     """Numbers every captioned figure, table and listing of ``doc``, in order, and registers what has a name.
 
     ``inside``: kind → the levels of headings in its number; ``sections``: headings have numbers too;
-    ``written``: these stand in their words, for a writer that numbers nothing.
+    ``written``: these stand in their words, for a writer that numbers nothing; ``tex``: LaTeX counts, letters too.
     """
     walk(doc, _lift, pf.Div)
-    numbering = _Numbering(note, refs, inside or {}, sections, written)
+    numbering = _Numbering(note, refs, inside or {}, sections, written, tex)
     walk(doc, numbering.visit, pf.Figure, pf.Table, pf.Div, pf.Header)
 
 
@@ -210,35 +211,49 @@ class _Numbering:
     """The counters of a note, as its elements come by in order."""
 
     def __init__(
-        self, note: Note, refs: References, inside: Mapping[str, int], sections: bool, written: bool
+        self,
+        note: Note,
+        refs: References,
+        inside: Mapping[str, int],
+        sections: bool,
+        written: bool,
+        tex: bool,
     ) -> None:
         self.note = note
         self.refs = refs
         self.inside = inside
         self.sections = sections
         self.written = written
+        self.tex = tex
         self.counts = dict.fromkeys(COUNTED.values(), 0)
         self.headings = Sections()
         self.last: dict[str, int] = {}  # where each label stood last: every other use has a line of its own
 
-    def visit(self, element: pf.Element) -> None:
+    def visit(self, element: pf.Element) -> Change:
         if isinstance(element, pf.Header):
-            self._heading(element)
-        elif isinstance(element, pf.Div):
+            return self._heading(element)
+        if isinstance(element, pf.Div):
             self._box(element)
         elif not nodes.is_part(element):
             self._captioned(element, "Figure" if isinstance(element, pf.Figure) else "Table")
+        return None
 
-    def _heading(self, element: pf.Element) -> None:
+    def _heading(self, element: pf.Element) -> Change:
+        before = self.headings.appendix
         level = self.headings.step(element)
+        begins = self.headings.appendix and not before
         for kind, levels in self.inside.items():
             if 0 < level <= levels:
                 self.counts[kind] = 0
         if element.identifier:
             given = self.headings.prefix(level).rstrip(".") if self.sections and level else ""
             self._register(element.identifier, Labelled("Section", given, words=_title_words(element)))
-            if given and self.written:
+            lettered = self.headings.appendix and not self.tex
+            if given and (self.written or lettered):
                 element.content = [pf.Str(given), pf.Space(), *element.content]
+            if given and lettered and not self.written:  # a writer would go on with numbers
+                element.classes = [*element.classes, "unnumbered"]
+        return [pf.RawBlock("\\appendix", format="latex"), element] if begins and self.tex else None
 
     def _box(self, element: pf.Element) -> None:
         """A Div: one with code or tables that have a number, a callout or tab with a name, a block's results."""

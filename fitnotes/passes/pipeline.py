@@ -225,7 +225,8 @@ def _number(page: Page) -> None:
     theorems.number(page.doc, page.note, page.refs, page.theorems)
     inside = crossrefs.depths(page.preamble.tex, page.words.chapters)
     written = not page.format.numbers_headings
-    crossrefs.number(page.doc, page.note, page.refs, inside, sections=page.numbered, written=written)
+    tex = page.format.is_tex
+    crossrefs.number(page.doc, page.note, page.refs, inside, sections=page.numbered, written=written, tex=tex)
     crossrefs.title_boxes(page.doc, page.words)
 
 
@@ -248,6 +249,7 @@ COMPOSE: tuple[Step, ...] = (
     Step("theorems", _find_theorems, "theorems from Markdown are theorems", ("preamble", "words")),
     Step("boxes", lambda page: callouts.read_callouts(page.doc, page.words), "callouts and tabs are one kind of Div",
          ("words", "results")),
+    Step("list tables", lambda page: tables.read_lists(page.doc), "tables in lists are tables", ("results",)),
     Step("floats", lambda page: floats.read_floats(page.doc, page.note),
          "figures with parts, listings, rows have their structure", ("results", "drawings", "boxes")),
     Step("LaTeX alone", _latex_only, "what the preamble says to LaTeX alone is said", ("preamble",), not_tex, False),

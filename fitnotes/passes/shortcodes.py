@@ -59,8 +59,12 @@ class _Reader:
 
     def _metadata(self, path: str) -> Elements | None:
         """What the header says, as inlines."""
-        value: pf.Element | None = self.page.doc.metadata
-        for key in path.split("."):
+        metadata = self.page.doc.metadata
+        value: pf.Element | None = metadata
+        keys = path.split(".")
+        if keys[0] == "substitutions" and keys[0] not in metadata.content:  # as Jupyter Book has it
+            keys.insert(0, "myst")
+        for key in keys:
             value = value.content.get(key) if isinstance(value, pf.MetaMap) else None
         if isinstance(value, pf.MetaInlines):
             return list(copy.deepcopy(value).content)

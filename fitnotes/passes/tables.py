@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import panflute as pf
 
+from fitnotes.document.fragments import read_captions
 from fitnotes.document.tree import Change, Elements, collect, walk
 
 _NUMBER = re.compile(r"[-+−–]?\d[\d ,_\u202f]*(?:\.(?P<decimals>\d+))?$")
@@ -45,6 +46,38 @@ def set_widths(doc: pf.Doc, room: int, *, wraps: bool, pad: Pad | None) -> list[
 
     walk(doc, visit, pf.Table)
     return cut
+
+
+def read_lists(doc: pf.Doc) -> None:
+    """``{list-table}``: a table that is written as a list of lists."""
+    found = collect(doc, pf.Div, where=lambda e: "list-table" in e.classes)
+    captions = (
+        read_captions([e.attributes["title"] for e in found if e.attributes.get("title")]) if found else {}
+    )
+
+    def visit(element: pf.Element) -> Change:
+        rows = element.content[0] if len(element.content) else None
+        if "list-table" not in element.classes or not isinstance(rows, pf.BulletList):
+            return None
+        given = element.attributes
+        made = [_row(item) for item in rows.content]
+        heads = int(given.get("header-rows", "0") or 0) if given.get("header-rows", "0").isdigit() else 0
+        words = captions.get(given.get("title", ""), [])
+        body = pf.TableBody(*made[heads:], row_head_columns=int(given.get("stub-columns", "0") or 0))
+        return pf.Table(
+            body, head=pf.TableHead(*made[:heads]), foot=pf.TableFoot(), identifier=element.identifier,
+            caption=pf.Caption(pf.Plain(*words)) if words else None,
+        )  # fmt: skip
+
+    walk(doc, visit, pf.Div)
+
+
+def _row(item: pf.Element) -> pf.TableRow:
+    """An item that is a list of cells; else it is a cell."""
+    cells = item.content[0] if len(item.content) else None
+    if not isinstance(cells, pf.BulletList):
+        return pf.TableRow(pf.TableCell(*item.content))
+    return pf.TableRow(*(pf.TableCell(*cell.content) for cell in cells.content))
 
 
 def _forget_dashes(table: pf.Table) -> None:

@@ -52,6 +52,10 @@ def rewrite(lines: list[str], fence: Fence) -> bool:
         _formula(lines, fence, match["argument"])
     elif name in ("figure", "image") and words:
         _image(lines, fence, match["argument"].strip())
+    elif name == "table":
+        _table(lines, fence, match["argument"].strip())
+    elif name == "list-table":
+        _list_table(lines, fence, match["argument"].strip())
     elif name in _BOXES:
         _box(lines, fence, _BOXES[name])
     elif name == "only":  # "html or latex"; what is said otherwise is no condition here, and hides
@@ -179,6 +183,44 @@ def _image(lines: list[str], fence: Fence, path: str) -> None:
         lines[at] = lines[at] if at in caption else f"{fence.prefix}\\"
     lines[caption[0]] = f"{fence.prefix}![{lines[caption[0]].strip()}"
     lines[caption[-1]] += end
+
+
+def _label(given: Mapping[str, Any]) -> str:
+    label = str(given.get("name") or given.get("label") or "")
+    return f"#{label}" if re.fullmatch(r"[\w:.-]+", label) else ""
+
+
+def _table(lines: list[str], fence: Fence, caption: str) -> None:
+    """A table in Markdown, with its caption."""
+    assert fence.end is not None
+    given, places = _options(lines, fence)
+    label = _label(given)
+    for at in (fence.start, *places):
+        lines[at] = fence.prefix.rstrip()
+    words = f"{caption} {{{label}}}" if label else caption
+    lines[fence.end] = f"{fence.prefix}: {words}" if words else fence.prefix.rstrip()
+
+
+def _list_table(lines: list[str], fence: Fence, caption: str) -> None:
+    """A table as a list of lists, which `fitnotes.passes.tables` makes one of."""
+    given, places = _options(lines, fence)
+    words = [".list-table", *filter(None, [_label(given)])]
+    words += [
+        f"{key}={json.dumps(str(given[key]))}"
+        for key in ("header-rows", "stub-columns", "widths")
+        if key in given
+    ]
+    if caption:
+        words.append(f"title={json.dumps(caption, ensure_ascii=False)}")
+    assert fence.end is not None
+    for at in places:
+        lines[at] = fence.prefix.rstrip()
+    lines[fence.start], lines[fence.end] = f"{fence.prefix}::: {{{' '.join(words)}}}", f"{fence.prefix}:::"
+
+
+def is_read(name: str) -> bool:
+    """Whether a directive of this name is read here, whatever signs stand around it."""
+    return name in ("figure", "image", "math", "table", "list-table", "code-block", "index", "only", *_BOXES)
 
 
 def _box(lines: list[str], fence: Fence, attributes: str) -> None:

@@ -24,6 +24,7 @@ _WIKI = re.compile(
 _MARK = re.compile(r"(?<![\w=\\])==(?=[^\s=])(?P<words>(?:(?!\n\n)[^=]|=(?!=))+?)(?<=[^\s=])==(?![\w=])")
 _COMMENT = re.compile(r"(?s)(?<![\w%\\])%%(?!%)(?P<words>.*?)(?<!%)%%(?!%)")
 _SHORTCODE = re.compile(r"(?P<open>\{\{\{?)(?P<sign>[<%])(?P<words>[^\n{}]*?)[>%](?P<close>\}\}\}?)")
+_SUBSTITUTION = re.compile(r"(?<!\{)\{\{[ \t]*(?P<name>[A-Za-z][\w-]*)[ \t]*\}\}(?!\})")
 _ATTRIBUTES = re.compile(r"(?<=\S)\{:[ \t]+(?P<words>[^{}\n]*)\}")
 _BLOCK_NAME = re.compile(r"[ \t]\^[A-Za-z][\w-]*[ \t]*$", re.MULTILINE)
 _DISPLAY = re.compile(r"(?s)\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)")
@@ -31,9 +32,13 @@ _PICTURES = re.compile(r"(?i)\.(?:png|jpe?g|gif|webp|svg|bmp|pdf|tiff?)$")
 _SIGNS = ("[[", "==", "%%", "{{<", "{{%", "{{{", "{:")
 
 
-def rewritten(text: str, *, vault: bool) -> str:
+def rewritten(text: str, *, vault: bool, substitutes: bool) -> str:
     """A paragraph with pandoc's spellings. ``vault``: its note is one of Obsidian's, in which ``^name`` at the end of a
-    line names what it stands behind."""
+    line names what it stands behind; ``substitutes``: its header says what stands for ``{{ name }}``, as in MyST."""
+    if substitutes:
+        text = _each(
+            _SUBSTITUTION, text, lambda match: f'[]{{.{SHORTCODE} args="meta substitutions.{match["name"]}"}}'
+        )
     if not vault and not any(sign in text for sign in _SIGNS):
         return text
     text = _each(_SHORTCODE, text, _shortcode)

@@ -75,7 +75,8 @@ def _mark(text: str) -> tuple[str, int | None]:
     marking.run()
     lines, prose = marking.lines, marking.prose
     _close_environments(lines, prose)
-    _spell(lines, prose, vault=is_vault(text))
+    substitutes = bool(re.search(r"(?m)^[ ]*substitutions:", text))
+    _spell(lines, prose, vault=is_vault(text), substitutes=substitutes)
     _close_brackets(lines, prose)
     _tighten(lines, prose)
     return "\n".join(lines), marking.unclosed
@@ -228,11 +229,11 @@ def _paragraphs(lines: list[str], prose: list[int]) -> Iterator[list[int]]:
             start = i + 1
 
 
-def _spell(lines: list[str], prose: list[int], *, vault: bool) -> None:
+def _spell(lines: list[str], prose: list[int], *, vault: bool, substitutes: bool) -> None:
     """Spellings of other dialects as pandoc's, paragraph by paragraph."""
     for part in _paragraphs(lines, prose):
         text = "\n".join(lines[at] for at in part)
-        if (spelt := rewritten(text, vault=vault)) != text:
+        if (spelt := rewritten(text, vault=vault, substitutes=substitutes)) != text:
             lines[part[0] : part[-1] + 1] = spelt.split("\n")
 
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 
+from fitnotes.source import foreign
+from fitnotes.source.fences import Fence
+
 _ADMONITIONS = {
     "note": "note", "seealso": "note", "admonition": "note", "tip": "tip", "hint": "tip", "important": "important",
     "warning": "warning", "attention": "warning", "caution": "caution", "danger": "caution", "error": "caution",
@@ -37,6 +40,8 @@ def rewrite(lines: list[str], n: int) -> int:
     match = _OPENING.match(lines[n])
     if match and match["name"] in _GATES:
         return _gate(lines, n, match)
+    if match and match["fence"][0] == ":" and foreign.is_read(match["name"]):
+        return _with_ticks(lines, n, match)
     if match is None or (classes := _classes(match["name"])) is None:
         return n - 1
     close = None
@@ -55,6 +60,17 @@ def rewrite(lines: list[str], n: int) -> int:
     if close is not None:
         lines[close] = f"{match['indent']}:::"
     return last
+
+
+def _with_ticks(lines: list[str], n: int, match: re.Match[str]) -> int:
+    """A directive between colons that is read like one between backticks."""
+    end = re.compile(rf"^[ \t]*:{{{len(match['fence'])}}}[ \t]*$")
+    close = next((at for at in range(n + 1, len(lines)) if end.match(lines[at])), None)
+    if close is None:
+        return n - 1
+    info = f"{{{match['name']}}} {match['argument']}"
+    foreign.rewrite(lines, Fence(n, close, match["indent"], "```", info))
+    return n  # what is inside may be more
 
 
 _GATES = ("exercise-start", "exercise-end", "solution-start", "solution-end")

@@ -31,17 +31,26 @@ class Sections:
 
     def __init__(self) -> None:
         self._counts = [0] * LEVELS
+        self.appendix = (
+            False  # from the first heading of the class `appendix` on, the first level has letters
+        )
 
     def step(self, heading: pf.Element) -> int:
         """Counts a heading of panflute's; returns its level, 0 if it takes no number."""
         if "unnumbered" in heading.classes:
             return 0
+        if "appendix" in heading.classes and not self.appendix:
+            self.appendix = True
+            self._counts = [0] * LEVELS
         self._counts[heading.level - 1] += 1
         self._counts[heading.level :] = [0] * (LEVELS - heading.level)
         return int(heading.level)
 
     def prefix(self, levels: int) -> str:
-        return "".join(f"{n}." for n in self._counts[:levels])
+        names = [str(n) for n in self._counts[:levels]]
+        if self.appendix and names:
+            names[0] = chr(ord("A") + self._counts[0] - 1) if self._counts[0] else "0"
+        return "".join(f"{name}." for name in names)
 
 
 class EquationFormat:

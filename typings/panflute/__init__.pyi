@@ -208,15 +208,32 @@ class Figure(Block):
     ) -> None: ...
 
 class Table(Block):
+    def __init__(
+        self,
+        *args: Element,
+        head: Element | None = ...,
+        foot: Element | None = ...,
+        caption: Element | None = ...,
+        colspec: Sequence[tuple[str, str | float]] | None = ...,
+        identifier: str = ...,
+    ) -> None: ...
     colspec: Sequence[tuple[str, str | float]]
     cols: int
     head: Element | None
     foot: Element | None
 
 class TableBody(Element):
+    def __init__(self, *args: Element, head: Sequence[Element] | None = ..., row_head_columns: int = ...) -> None: ...
     head: Sequence[Element]
 
-class TableRow(Element): ...
+class TableHead(Element):
+    def __init__(self, *args: Element) -> None: ...
+
+class TableFoot(Element): ...
+
+class TableRow(Element):
+    def __init__(self, *args: Element) -> None: ...
+
 class TableCell(Element):
     rowspan: int
     colspan: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import html
 import re
 import tempfile
@@ -12,7 +13,7 @@ from urllib.parse import quote
 import panflute as pf
 
 from fitnotes.document import nodes, pandoc
-from fitnotes.document.tree import Change, dump, walk
+from fitnotes.document.tree import Change, collect, dump, walk
 from fitnotes.draw import pictures
 from fitnotes.draw.media import Media, remove_old
 from fitnotes.passes.page import Page, relative_prefix
@@ -45,6 +46,19 @@ def pair_images(page: Page, *, embed: bool) -> None:
     walk(page.doc, visit, pf.Image)
 
 
+def _order_notes(page: Page) -> None:
+    """Pandoc numbers footnotes of the header by the names of its keys. Those of the title stand first on the page: what
+    has notes goes under names whose order is that of the page."""
+    metadata = page.doc.metadata.content
+    shown = [key for key in ("title", "subtitle", "author", "date", "abstract") if key in metadata]
+    if not any(collect(metadata[key], pf.Note) for key in shown):
+        return
+    for n, key in enumerate(("title", "subtitle", "author", "date", "abstract"), 1):
+        if key in metadata:
+            metadata[f"heading-{n}-{key}"] = copy.deepcopy(metadata[key])
+            walk(metadata[key], lambda note: [], pf.Note)
+
+
 def write(job: Job) -> Page:
     """Writes a page and its files. Raises ConversionError; the page that was there stays then."""
     target, document, embed = job.page, job.document, job.embed
@@ -56,6 +70,7 @@ def write(job: Job) -> Page:
         take(page, STEPS)
         place_media(page)
         say_blocked(page)
+        _order_notes(page)
         if embed:
             keep_outside(page)
         pair_images(page, embed=embed)

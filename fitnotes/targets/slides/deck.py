@@ -134,6 +134,8 @@ class _Splitter:
             self._directives(block.attributes)
         elif self.marp and isinstance(block, pf.RawBlock) and (match := STYLE.match(block.text)):
             self.slide.css.append((bool(match[1]), match[2]))
+        elif isinstance(block, pf.RawBlock) and re.fullmatch(r"(?s)\s*<!--.*?-->\s*", block.text):
+            pass  # nothing that a slide could show
         elif isinstance(block, pf.Div) and nodes.has_class(block, nodes.NOTES):
             self.slide.notes += list(block.content)
         else:
