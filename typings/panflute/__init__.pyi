@@ -223,7 +223,9 @@ class Table(Block):
     foot: Element | None
 
 class TableBody(Element):
-    def __init__(self, *args: Element, head: Sequence[Element] | None = ..., row_head_columns: int = ...) -> None: ...
+    def __init__(
+        self, *args: Element, head: Sequence[Element] | None = ..., row_head_columns: int = ...
+    ) -> None: ...
     head: Sequence[Element]
 
 class TableHead(Element):
@@ -237,7 +239,6 @@ class TableRow(Element):
 class TableCell(Element):
     rowspan: int
     colspan: int
-
 
 class MetaMap(MetaValue):
     content: DictContainer  # type: ignore[assignment]
