@@ -282,7 +282,8 @@ def _notes_below(words: Elements) -> tuple[Elements, Elements]:
 
 def _row(columns: list[Elements], widths: list[float]) -> Elements:
     """Things side by side; tables, which LaTeX breaks over pages, below one another."""
-    if any(isinstance(block, pf.Table) for column in columns for block in column):
+    tables = any(isinstance(block, pf.Table) for column in columns for block in column)
+    if tables or any(map(_is_long, columns)):
         return floats.below_one_another(columns, widths)
     made: Elements = []
     between = ""
@@ -291,6 +292,12 @@ def _row(columns: list[Elements], widths: list[float]) -> Elements:
         made += [pf.RawBlock(f"{between}{start}", format="latex"), *_held(column)]
         between = "\\end{minipage}\\hfill\n"  # an empty line would end the row
     return [*made, pf.RawBlock("\\end{minipage}\\par\\medskip", format="latex")]
+
+
+def _is_long(column: Elements) -> bool:
+    """Whether it may take more than a page, at whose end LaTeX would cut it off."""
+    code = sum(block.text.count("\n") + 3 for block in column if isinstance(block, pf.CodeBlock))
+    return len(column) + code > 35 or sum(len(pf.stringify(block)) for block in column) > 2500
 
 
 def _callout(kind: str, title: Elements, content: Elements, element: pf.Element) -> Elements:

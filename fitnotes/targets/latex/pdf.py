@@ -95,6 +95,9 @@ def typeset(page: Page, text: str, engine: str, folder: Path, runs: int = 4) -> 
     raise ConversionError(f"{engine}: more than {REPAIRS} errors", path=page.note.shown)
 
 
+_TOO_HIGH = 20.0  # points beyond the end of a page
+
+
 class LatexFailed(Exception):
     def __init__(self, log: str) -> None:
         super().__init__()
@@ -131,4 +134,12 @@ def run_until_settled(engine: str, source: Path, page: Page, runs: int) -> str:
         signs = ", ".join(missing[:3])
         message = f"{engine}: its fonts have no {signs} and {len(missing) - 3} other characters, all missing in the PDF"
         page.say("glyph", message, page.note.line_of(missing[0]), hint)
+    tall = [
+        float(points) for points in re.findall(r"^Overfull \\vbox \(([\d.]+)pt too high\)", log, re.MULTILINE)
+    ]
+    if any(points > _TOO_HIGH for points in tall):
+        message = (
+            f"{engine}: something is higher than a page, and cut off at its end: a row of a table, a box"
+        )
+        page.say("latex", message, None, "the PDF by Typst breaks it")
     return log
