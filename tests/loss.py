@@ -62,7 +62,7 @@ def _without_cells(text: str) -> str:
     for fence in fences(lines):
         if fence.end is None or not fence.info.startswith("{"):
             continue
-        if re.match(r"\{(?:code-cell|math|r|julia|mermaid|tikz|raw|bibliography)\b", fence.info):
+        if re.match(r"\{(?:code-cell|math|r|julia|mermaid|tikz|raw|bibliography|index)\b", fence.info):
             lines[fence.start : fence.end + 1] = [""] * (fence.end + 1 - fence.start)
             continue
         for n in (fence.start, fence.end):

@@ -607,3 +607,18 @@ def test_a_comment_makes_no_slide(fitnotes: Run, write, project: Path) -> None:
     assert fitnotes("build", "a.md", "--to", "slides").returncode == 0
     deck = (project / "_build/slides/a.html").read_text()
     assert len(re.findall(r"<section\b", deck.split("<body", 1)[1])) == 3
+
+
+@pytest.mark.parametrize(
+    "box",
+    ["```{prf:algorithm}", '::: {.card title="Main *loop*"}', ":::{prf:criterion}", "```{sidebar}", "```{margin}",
+     '::: {.theorem name="Main *loop*"}', "```{exercise}", ":::{dropdown}", "```{topic}", ":::{note}", ":::{tip}"],
+)  # fmt: skip
+def test_no_title_of_a_box_is_lost(box: str, fitnotes: Run, write, project: Path) -> None:
+    title = "" if "Main" in box else " Main *loop*"
+    write("a.md", f"Before.\n\n{box}{title}\nWords\n{box[:3]}\n\nAfter.\n")
+    assert fitnotes("build", "a.md", "--to", "html", "--to", "gfm", "--to", "tex").returncode == 0
+    for name in ("html/a.html", "gfm/a.md", "tex/a.tex"):
+        text = re.sub(r"<[^>]*>|[*_]|\\emph|\\textit|[{}]", "", (project / "_build" / name).read_text())
+        assert "Main loop" in text, (name, text)
+        assert "Words" in text

@@ -36,8 +36,8 @@ Tabs = Callable[[list[Tab]], Elements]
 
 def read_callouts(doc: pf.Doc, words: Words) -> None:
     """Puts a Div of the class ``callout``, or ``tabset``, in the place of every spelling of one."""
-    titled = collect(doc, pf.Div, where=lambda e: bool(e.attributes.get("title")))
-    titles = read_captions([element.attributes["title"] for element in titled]) if titled else {}
+    given = [_given_title(element) for element in collect(doc, pf.Div)]
+    titles = read_captions([title for title in given if title]) if any(given) else {}
 
     def visit(element: pf.Element) -> Change:
         if isinstance(element, pf.BlockQuote):
@@ -45,8 +45,10 @@ def read_callouts(doc: pf.Doc, words: Words) -> None:
         if nodes.has_class(element, "panel-tabset", "tab-set"):
             return _tabset(element, titles)
         kind = next((_CLASSES[c] for c in element.classes if c in _CLASSES), "")
-        if not kind or nodes.is_callout(element):
+        if nodes.is_callout(element):
             return None
+        if not kind:
+            return _titled(element, titles)
         content = list(element.content)
         title = titles.get(element.attributes.get("title", ""), [])
         if not title and content and isinstance(content[0], pf.Header):
@@ -61,6 +63,29 @@ def read_callouts(doc: pf.Doc, words: Words) -> None:
         )  # fmt: skip
 
     walk(doc, visit, pf.Div, pf.BlockQuote)
+
+
+def _given_title(element: pf.Element) -> str:
+    """The title that a Div has among its attributes, where nothing else reads it."""
+    if nodes.is_theorem(element) or nodes.has_class(element, "list-table"):
+        return ""
+    return element.attributes.get("title") or element.attributes.get("name", "")
+
+
+def _titled(element: pf.Element, titles: dict[str, Elements]) -> Change:
+    """A Div that is no box of ours: its title stands above its words, or it would be gone."""
+    title = titles.get(_given_title(element), [])
+    if not title or nodes.has_class(element, "tab-item"):
+        return None
+    for key in ("title", "name"):
+        element.attributes.pop(key, None)
+    kind = next((name for name in element.classes if name in _NAMED), "")
+    name = [pf.Str(f"{kind.capitalize()}:"), pf.Space()] if kind else []
+    element.content = [pf.Para(pf.Strong(*name, *title)), *element.content]
+    return None
+
+
+_NAMED = ("algorithm", "criterion", "question")  # of MyST's, whose kind is not seen in its title
 
 
 def _alert(quotation: pf.Element, words: Words) -> pf.Element | None:

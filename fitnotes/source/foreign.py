@@ -57,7 +57,9 @@ def rewrite(lines: list[str], fence: Fence) -> bool:
     elif name == "list-table":
         _list_table(lines, fence, match["argument"].strip())
     elif name in _BOXES:
-        _box(lines, fence, _BOXES[name])
+        title = match["argument"].strip() if name not in ("div", "bibliography") else ""
+        shown = f" title={json.dumps(title, ensure_ascii=False)}" if title else ""
+        _box(lines, fence, f"{_BOXES[name]}{shown}")
     elif name == "only":  # "html or latex"; what is said otherwise is no condition here, and hides
         formats = ",".join(word for word in words if word != "or")
         _box(lines, fence, f'.content-visible when-format="{formats}"')

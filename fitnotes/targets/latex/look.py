@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import panflute as pf
 
 from fitnotes.document import nodes
-from fitnotes.document.tree import Change, Elements, walk
+from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.passes import crossrefs, floats, rawtex, theorems
 from fitnotes.passes.look import Look
 from fitnotes.passes.maths import formula_key
@@ -296,8 +296,9 @@ def _row(columns: list[Elements], widths: list[float]) -> Elements:
 
 def _is_long(column: Elements) -> bool:
     """Whether it may take more than a page, at whose end LaTeX would cut it off."""
-    code = sum(block.text.count("\n") + 3 for block in column if isinstance(block, pf.CodeBlock))
-    return len(column) + code > 35 or sum(len(pf.stringify(block)) for block in column) > 2500
+    inside = [part for block in column for part in (block, *collect(block, pf.Para, pf.Plain, pf.CodeBlock))]
+    lines = sum(part.text.count("\n") + 3 if isinstance(part, pf.CodeBlock) else 2 for part in inside)
+    return lines > 50 or sum(len(pf.stringify(block)) for block in column) > 2500
 
 
 def _callout(kind: str, title: Elements, content: Elements, element: pf.Element) -> Elements:
