@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import unicodedata
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ import panflute as pf
 
 from fitnotes.document import pandoc
 from fitnotes.document.tree import load, walk
-from fitnotes.source.fences import fences
+from fitnotes.source.fences import fences, header_end
 from fitnotes.source.languages import DRAWN, PYTHON
 
 _WORD = re.compile(r"[^\W\d_]{4,}")
@@ -47,11 +48,20 @@ def of_source(note: Path) -> Counter[str]:
             else None
         )
 
+    def drop_twice(element: pf.Element) -> list[pf.Element] | None:
+        """The words of a figure's picture, which are those of its caption."""
+        return (
+            []
+            if isinstance(element.parent, pf.Plain) and isinstance(element.parent.parent, pf.Figure)
+            else None
+        )
+
     def take(element: pf.Element) -> None:
         if isinstance(element, (pf.Str, pf.Code, pf.CodeBlock)) and not _is_markup(element.text):
             found.append(element.text)
 
     walk(doc, drop, metadata=True)
+    walk(doc, drop_twice, pf.Image)
     walk(doc, take, pf.Str, pf.Code, pf.CodeBlock, metadata=True)
     return words(" ".join(found))
 
@@ -62,22 +72,27 @@ def _without_cells(text: str) -> str:
     for fence in fences(lines):
         if fence.end is None or not fence.info.startswith("{"):
             continue
-        if re.match(r"\{(?:code-cell|math|r|julia|mermaid|tikz|raw|bibliography|index)\b", fence.info):
+        runs = r"\{\s*\.?(?:code-cell|math|r|julia|mermaid|tikz|raw|bibliography|index|python|py)\b"
+        if re.match(r"\{\s*[.#]", fence.info) and not re.match(runs, fence.info):
+            continue
+        if re.match(runs, fence.info):
             lines[fence.start : fence.end + 1] = [""] * (fence.end + 1 - fence.start)
             continue
         for n in (fence.start, fence.end):
             lines[n] = re.sub(r"(?:```+|~~~+)\s*(?:\{[^}]*\})?", "", lines[n])
         for n in fence.lines:
             lines[n] = "" if re.match(r"\s*:[\w-]+:|---$", lines[n]) else lines[n]
-    text = re.sub(
-        r"<(?:https?:)?//[^>\s]*>|\b\w+://[^\s)>\]]*|\$\$(?s:.*?)\$\$(?:\s*\([\w-]+\))?", "", "\n".join(lines)
-    )
-    text = re.sub(
-        r"(?m)^\([\w:.-]+\)=\s*$|^:{3,}.*$|^jupytext:(?:\n\s+.*)*|^kernelspec:(?:\n\s+.*)*", "", text
-    )
-    return re.sub(
-        r"\{(?:eq|ref|numref|doc|cite[:\w]*|index|eval)\}`[^`]*`|\{[\w:-]+\}(?=`)|%%.*?%%", "", text
-    )
+    head = header_end(lines)
+    body = "\n".join(lines[head:])
+    body = re.sub(r"\$\$(?s:.*?)\$\$(?:\s*\([\w-]+\))?", "", body)  # with MyST's label behind it
+    text = "\n".join([*lines[:head], body])
+    for pattern in (
+        r"<(?:https?:)?//[^>\s]*>|\b\w+://[^\s)>\]]*",  # addresses
+        r"(?m)^\([\w:.-]+\)=\s*$|^:{3,}\{[^.#}\n][^}\n]*\}.*$|^(?:jupytext|kernelspec):(?:\n\s+.*)*",
+        r"\{(?:eq|ref|numref|prf:ref|doc|cite[:\w]*|index|eval)\}`[^`]*`|\{[\w:-]+\}(?=`)|%%.*?%%|(?m:^:[\w-]+:.*$)",
+    ):
+        text = re.sub(pattern, "", text)
+    return text
 
 
 def _is_markup(text: str) -> bool:
@@ -85,21 +100,27 @@ def _is_markup(text: str) -> bool:
     return bool(re.match(r":::|\{|\[!|\\|@|\[@|\(\w+\)=$|:\w+:|#\||\[\[|!\[\[|%%|https?:", text))
 
 
+def _words_of(page: str) -> str:
+    page = re.sub(r"(?is)<(script|style)\b.*?</\1>", "", page)
+    attributes = " ".join(re.findall(r'(?:alt|title|aria-label)="([^"]*)"', page))
+    return html.unescape(f"{re.sub(r'<[^>]*>', '', page)} {attributes}")
+
+
 def _text(file: Path) -> str:
     if file.suffix == ".html":
-        page = re.sub(r"(?is)<(script|style)\b.*?</\1>", "", file.read_text(encoding="utf-8"))
-        attributes = " ".join(re.findall(r'(?:alt|title|aria-label)="([^"]*)"', page))
-        return html.unescape(re.sub(r"<[^>]*>", "", page) + attributes)
+        return _words_of(file.read_text(encoding="utf-8"))
     if file.suffix == ".pdf":
         text = subprocess.run(
             ["pdftotext", "-raw", file, "-"], capture_output=True, text=True, check=True
         ).stdout
         text = text.replace("\u200b", "")
         return text + re.sub(r"[-‐\u00ad]\n", "", text)
-    if file.suffix in (".docx", ".epub"):
-        page = pandoc.run(["-s", "-t", "html", "--wrap=none", str(file)]).text
-        attributes = " ".join(re.findall(r'alt="([^"]*)"', page))
-        return html.unescape(re.sub(r"<[^>]*>", "", page) + attributes)
+    if file.suffix == ".epub":
+        with zipfile.ZipFile(file) as book:
+            pages = [book.read(name).decode() for name in book.namelist() if name.endswith(".xhtml")]
+        return " ".join(_words_of(page) for page in pages)
+    if file.suffix == ".docx":
+        return _words_of(pandoc.run(["-s", "-t", "html", "--wrap=none", str(file)]).text)
     text = file.read_text(encoding="utf-8")
     return re.sub(r"\\(?:allowbreak|_)(?:\{\})?", lambda m: "_" if m[0] == "\\_" else "", text)
 

@@ -53,9 +53,26 @@ class Document:
             doc = load(self.ast, "json")
             number_blocks(doc, self.note, self.settings)
         doc.format = target
+        if _RESERVED.search(self.ast):
+            walk(doc, _free, pf.Div, pf.Span, pf.Figure, pf.Table)
         if self.blocks:  # what they write may have footnotes
             doc.has_notes = True
         return doc
+
+
+# Classes by which the steps over the tree know what they have made (`fitnotes.document.nodes`).
+_OURS = (
+    "callout", "tabset", "tab", "layout", "layout-cell", "listing", "panel", "subfigure", "aligned", "coloured",
+    "fitnotes-theorem", "fitnotes-held", "slide-directive", "slide-background", "missing-part",
+)  # fmt: skip
+_RESERVED = re.compile(rf'"(?:{"|".join(_OURS)})"')
+
+
+def _free(element: pf.Element) -> None:
+    """An author's own class of such a name: it means nothing here. A box that is only called ``callout`` is a note."""
+    if "callout" in element.classes and not any(name.startswith("callout-") for name in element.classes):
+        element.classes = [*element.classes, "callout-note"]
+    element.classes = [f"own-{name}" if name in _OURS else name for name in element.classes]
 
 
 def read_document(

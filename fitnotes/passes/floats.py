@@ -7,6 +7,7 @@ Div that `crossrefs` numbers. What stands side by side becomes a row of columns;
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -61,12 +62,17 @@ def read_floats(doc: pf.Doc, note: Note) -> list[Problem]:
 
 
 def _label_alone(paragraph: pf.Element) -> Change:
-    """An image with a label and no caption, which is no figure to pandoc, as one."""
-    image = paragraph.content[0] if len(paragraph.content) == 1 else None
+    """An image with a label and no caption, or one that is a link, which are no figures to pandoc, as one."""
+    only = paragraph.content[0] if len(paragraph.content) == 1 else None
+    linked = isinstance(only, pf.Link) and len(only.content) == 1
+    image = only.content[0] if linked and only is not None else only
     if not isinstance(image, pf.Image) or not re.match(r"fig[-:]", image.identifier):
         return None
     identifier, image.identifier = image.identifier, ""
-    return pf.Figure(pf.Plain(image), caption=pf.Caption(), identifier=identifier)
+    words = (
+        pf.Caption(pf.Plain(*copy.deepcopy(image).content)) if linked and len(image.content) else pf.Caption()
+    )
+    return pf.Figure(pf.Plain(paragraph.content[0]), caption=words, identifier=identifier)
 
 
 def _flat_words(image: pf.Element) -> None:

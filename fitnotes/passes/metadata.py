@@ -8,6 +8,7 @@ import re
 import panflute as pf
 
 from fitnotes.document.formats import DECKS
+from fitnotes.document.read import plain
 from fitnotes.document.tree import SHOWN, collect, walk
 from fitnotes.passes.page import Page
 from fitnotes.tex.preamble import KEYS
@@ -116,8 +117,33 @@ def name_authors(page: Page) -> None:
     authors = metadata.get("author")
     people = list(authors.content) if isinstance(authors, pf.MetaList) else [authors] if authors else []
     if any(isinstance(person, pf.MetaMap) and "name" in person.content for person in people):
-        named = [p.content.get("name", p) if isinstance(p, pf.MetaMap) else p for p in people]
-        metadata["author"] = pf.MetaList(*named)
+        metadata["author"] = pf.MetaList(*map(_person, people))
+
+
+def _person(person: pf.Element) -> pf.Element:
+    """A name, and where it comes from: ``Ada (Trinity College, Cambridge)``."""
+    if not isinstance(person, pf.MetaMap) or "name" not in person.content:
+        return person
+    given = person.content
+    name = given["name"]
+    if isinstance(name, pf.MetaMap):  # Quarto's parts of a name
+        parts = [
+            str(plain(name.content[key])) for key in ("literal", "given", "family") if key in name.content
+        ]
+        name = pf.MetaInlines(pf.Str(" ".join(parts[:1] if "literal" in name.content else parts)))
+    places = [given[key] for key in ("affiliation", "affiliations", "institute") if key in given]
+    shown = "; ".join(filter(None, map(_place, places)))
+    if not shown:
+        return name
+    words = list(name.content) if isinstance(name, pf.MetaInlines) else [pf.Str(str(plain(name)))]
+    return pf.MetaInlines(*words, pf.Space(), pf.Str(f"({shown})"))
+
+
+def _place(value: pf.Element) -> str:
+    found = plain(value)
+    listed = found if isinstance(found, list) else [found]
+    named = [item.get("name", "") if isinstance(item, dict) else item for item in listed]
+    return "; ".join(str(item) for item in named if item)
 
 
 def say_leaked(page: Page) -> None:

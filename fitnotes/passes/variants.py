@@ -79,15 +79,13 @@ class _Subjects:
 
     def holds(self, key: str, value: str) -> bool:
         when, _, subject = key.partition("-")
-        return any(map(getattr(self, f"_is_{subject}"), _listed(value))) == (when == "when")
+        here = {"format": self._formats, "profile": self._profiles}
+        asked = _listed(value)
+        found = any(map(self._says, asked)) if subject == "meta" else any(w in here[subject] for w in asked)
+        return found == (when == "when")
 
-    def _is_format(self, name: str) -> bool:
-        return name in self._formats
-
-    def _is_profile(self, name: str) -> bool:
-        return name in self._profiles
-
-    def _is_meta(self, path: str) -> bool:
+    def _says(self, path: str) -> bool:
+        """Whether the header has something under a path, and not a no."""
         value: object = self._metadata
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None

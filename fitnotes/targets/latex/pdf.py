@@ -95,7 +95,7 @@ def typeset(page: Page, text: str, engine: str, folder: Path, runs: int = 4) -> 
     raise ConversionError(f"{engine}: more than {REPAIRS} errors", path=page.note.shown)
 
 
-_TOO_HIGH = 20.0  # points beyond the end of a page
+_TOO_HIGH = 60.0  # points below the end of the text, which the margin of the paper does not have
 
 
 class LatexFailed(Exception):
