@@ -331,10 +331,11 @@ def test_links_that_lead_nowhere_are_said(fitnotes: Run, write, project: Path) -
         "# A *big* heading\n\n## Twice\n\n## Twice\n\n$$ a $$ {#eq-there}\n\n[]{#place}\n\nUnder\n-----\n",
     )
     write("data.csv", "1,2\n")
-    good = [
+    write("sub/index.md", "# Sub\n")
+    good = ["sub/", "sub", "other", "other#place", *[
         "#own", "#second-part", "#spot", "other.md#a-big-heading", "other.md#twice-1", "other.md#place", "data.csv",
         "other.md#under", "other.md", "other.html", "#", "mailto:a@b.org", "https://example.org/#x", "#eq-mine",
-    ]  # fmt: skip
+    ]]  # fmt: skip
     bad = ["#nowhere", "other.md#none", "gone.csv", "gone.md"]
     text = "# Head {#own}\n\n## Second Part\n\n[]{#spot}\n\n$$ b $$ {#eq-mine}\n\n"
     text += "".join(f"[w{n}]({url})\n\n" for n, url in enumerate([*good, *bad]))
@@ -358,6 +359,8 @@ def test_links_that_lead_nowhere_are_said(fitnotes: Run, write, project: Path) -
         assert f" {url}:" not in said, url
         assert f" {url} leads" not in said, url
     page = _html(project)
+    assert page.count('href="sub/index.html"') == 2
+    assert 'href="other.html#place">w3' in page
     copied = re.search(r'href="(a_files/data-\w+\.csv)"', page)[1]
     assert (project / "_build/html" / copied).read_text() == "1,2\n"
     found = fitnotes("lint", "a.md").stdout

@@ -108,9 +108,11 @@ def is_unfinished(element: pf.Element) -> bool:
     return is_cell(element) and len(element.classes) > 1
 
 
-def placeholder(text: str) -> pf.Span:
-    """A visible stand-in for an image that cannot be shown."""
-    return pf.Span(pf.Str(f"[{text}]"), classes=[MISSING])
+def placeholder(text: str, words: Sequence[pf.Element] = ()) -> pf.Span:
+    """A visible stand-in for an image that cannot be shown, with the ``words`` that describe it."""
+    if not words:
+        return pf.Span(pf.Str(f"[{text}]"), classes=[MISSING])
+    return pf.Span(pf.Str(f"[{text}:"), pf.Space(), *words, pf.Str("]"), classes=[MISSING])
 
 
 def missing_part(box: pf.Span, words: Elements, identifier: str) -> pf.Span:

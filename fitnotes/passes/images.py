@@ -40,13 +40,15 @@ def place_images(page: Page) -> list[Problem]:
                 "network-image",
                 "save it beside the note and refer to the file, or write allow: [images] below fitnotes:",
             )
-            box = nodes.placeholder(f"image not included: {url}")
+            told = "" if _is_captioned(element) else " ".join(pf.stringify(element).split())
+            box = nodes.placeholder(f"image not included: {url}" + (f": {told}" if told else ""))
             box.content = [pf.Link(*box.content, url=url)]
             return box
         placed = placer.place(url)
         address = placer.place_dark(dark, url) if dark else None
         if placed is None:
-            return nodes.placeholder(f"image missing: {urllib.parse.unquote(url)}")
+            words = [] if _is_captioned(element) else list(element.content)
+            return nodes.placeholder(f"image missing: {urllib.parse.unquote(url)}", words)
         element.url = placed
         if address:
             element.attributes[nodes.DARK] = address
@@ -54,6 +56,11 @@ def place_images(page: Page) -> list[Problem]:
 
     walk(page.doc, visit, pf.Image, metadata=True)
     return placer.problems
+
+
+def _is_captioned(image: pf.Element) -> bool:
+    """Whether the words of an image stand in its caption."""
+    return image.parent is not None and isinstance(image.parent.parent, pf.Figure)
 
 
 def _allowed(url: str, page: Page) -> bool:

@@ -109,6 +109,10 @@ class _Links:
     def _file(self, element: pf.Element, path: str) -> None:
         """A file of the note: pages of HTML have it beside them."""
         file = Path(os.path.abspath(self.folder / urllib.parse.unquote(path.split("?")[0])))
+        note = next((n for n in (file / "index.md", file.with_name(f"{file.name}.md")) if n.is_file()), None)
+        if note is not None and note.is_relative_to(self.base):  # as sites leave out what their server adds
+            element.url = self._relative(note.with_suffix(self.page.suffix)) + element.url[len(path) :]
+            return
         if path.startswith("/") or file.is_dir() or any(file.with_suffix(end).is_file() for end in SUFFIXES):
             return  # of the site, or the page of a note
         self.page.media.linked[str(file)] = "there" if file.is_file() else MISSING
