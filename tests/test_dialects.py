@@ -622,3 +622,26 @@ def test_no_title_of_a_box_is_lost(box: str, fitnotes: Run, write, project: Path
         text = re.sub(r"<[^>]*>|[*_]|\\emph|\\textit|[{}]", "", (project / "_build" / name).read_text())
         assert "Main loop" in text, (name, text)
         assert "Words" in text
+
+
+def test_captions_between_two_blocks_of_code(fitnotes: Run, write, project: Path) -> None:
+    """As pandoc-crossref has it: they are those of the block above, and else of the one below."""
+    code = "```haskell\nmain{}\n```\n\n"
+    text = code.format(1) + ": First {#lst:a}\n\n" + code.format(2) + ": Second {#lst:b}\n\n" + code.format(3)
+    write(
+        "a.md", f"{text}Words.\n\nListing: Third {{#lst:c}}\n\n{code.format(4)}See @lst:a, @lst:b, @lst:c.\n"
+    )
+    done = fitnotes("build", "a.md")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = re.sub(r"<[^>]*>", "", (project / "_build/html/a.html").read_text()).replace("\u00a0", " ")
+    parts = ("Listing 1: First", "main1", "Listing 2: Second", "main2", "main3", "Listing 3: Third", "main4")
+    order = [page.index(part) for part in parts]
+    assert order == sorted(order)
+
+
+def test_what_is_not_in_a_list_is_on_the_page(fitnotes: Run, write, project: Path) -> None:
+    """``hidden=y`` of pandoc-crossref's is about lists of figures."""
+    write("a.md", "# Head {hidden=y}\n\n![Words](x.png){#fig:a hidden=y}\n\nSeen.\n")
+    assert fitnotes("build", "a.md").returncode == 0
+    page = (project / "_build/html/a.html").read_text()
+    assert [words in page for words in ("Head", "Words", "Seen.")] == [True] * 3

@@ -127,15 +127,19 @@ def _take_titles(doc: pf.Doc) -> None:
 
     def visit(element: pf.Element) -> None:
         blocks = list(element.content)
-        kept = list(blocks)
-        for i, block in enumerate(blocks):
-            if (found := title(block)) is None:
-                continue
-            beside = [blocks[j] for j in (i + 1, i - 1) if 0 <= j < len(blocks)]
-            code = next((b for b in beside if isinstance(b, pf.CodeBlock) and not b.identifier), None)
-            if code is not None:
+        kept: Elements = []
+        at = 0
+        while at < len(blocks):  # from the top: words between two blocks of code are those of the first
+            pair = blocks[at : at + 2]
+            code = next((b for b in pair if isinstance(b, pf.CodeBlock) and not b.identifier), None)
+            found = next((t for b in pair if (t := title(b)) is not None), None)
+            if len(pair) == 2 and code is not None and found is not None:
                 code.identifier, code.attributes["lst-cap"] = found
-                kept = [b for b in kept if b is not block]
+                kept.append(code)
+                at += 2
+            else:
+                kept.append(blocks[at])
+                at += 1
         if len(kept) < len(blocks):
             element.content = kept
 

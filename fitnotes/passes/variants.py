@@ -134,10 +134,16 @@ def choose(page: Page) -> None:
 
 
 def _is_unseen(element: pf.Element) -> bool:
-    """As in a browser: ``hidden``, or a style that says so."""
+    """As in a browser: ``hidden``, or a style that says so. (To pandoc-crossref a figure that is ``hidden=y`` is only
+    not in its list.)"""
     style = element.attributes.get("style", "")
     unseen = re.search(r"(?i)display\s*:\s*none|visibility\s*:\s*hidden", style)
-    return "hidden" in element.attributes or bool(unseen)
+    asked = isinstance(element, (pf.Div, pf.Span)) and element.attributes.get("hidden") in (
+        "",
+        "hidden",
+        "true",
+    )
+    return asked or bool(unseen)
 
 
 def _definitions(element: pf.Element) -> Elements:
