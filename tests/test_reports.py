@@ -367,3 +367,49 @@ def test_links_that_lead_nowhere_are_said(fitnotes: Run, write, project: Path) -
     assert [
         code for code in ("anchor", "missing-note", "missing-file", "footnote") if f" {code} " not in found
     ] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["It costs **35$** here and *20$* there.", "US$7 and 3$/kg of it", "A price of 35$ **or more** and then 20$.",
+     "Prices rise from $1,000 to $2,000 now.", "$25/user and $30/team"],
+)  # fmt: skip
+def test_prices_are_no_formulas(text: str, fitnotes: Run, write, project: Path) -> None:
+    assert _build(fitnotes, write, f"{text}\n\nBut $x$, $2 x$ and $n = 3$ are.\n") == ""
+    page = _html(project)
+    assert page.count('class="math') == 3
+    assert page.count("$") == text.count("$")
+    assert fitnotes("lint", "a.md").stdout == ""
+
+
+def test_processes_that_start_afresh_know_the_note(fitnotes: Run, write, project: Path) -> None:
+    note = """```{python}
+import multiprocessing as mp
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+SCALE = 2
+
+@dataclass
+class P:
+    x: int
+
+def cube(p):
+    return SCALE * p.x ** 3
+
+print("once")
+```
+
+```{python}
+for method in ("fork", "spawn", "forkserver"):
+    with mp.get_context(method).Pool(2) as pool:
+        print(method, pool.map(cube, [P(1), P(2)]))
+with ProcessPoolExecutor(2, mp_context=mp.get_context("spawn")) as pool:
+    print("executor", list(pool.map(cube, [P(3)])))
+```
+"""
+    assert _build(fitnotes, write, note) == ""
+    page = _html(project)
+    for line in ("fork [2, 16]", "spawn [2, 16]", "forkserver [2, 16]", "executor [54]"):
+        assert line in page
+    assert page.count("once\n") + page.count("once<") == 1

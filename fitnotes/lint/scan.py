@@ -105,7 +105,7 @@ def _formulas(prose: str) -> Iterator[Span]:
                 at = end
             continue
         if kind == "i":
-            if found := formula_at(prose, match.start()):
+            if (found := formula_at(prose, match.start())) and found.body:
                 at = found.end
                 odd = found.written if found.odd else ""
                 yield Span(found.start, found.start + 1, found.end - 1, found.end, False, odd=odd)

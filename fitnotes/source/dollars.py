@@ -85,13 +85,16 @@ def in_line(text: str, start: int, end: int) -> bool:
 
 
 def formula_at(text: str, start: int) -> Dollars | None:
-    """The formula that the dollar at ``start`` opens, if it does."""
+    """The formula that the dollar at ``start`` opens, if it does; without a body where pandoc alone would take money
+    for one."""
     close = _close(text, start + 1)
     body = text[start + 1 : close] if close > 0 else ""
     if not body or CODE in body:
         return None
     behind = text[close + 1 : close + 2]
     tight = body[0] not in " \t\n" and (body[-1] not in " \t\n" or body[-2:-1] == "\\")
+    if tight and not behind.isdigit() and _is_money(body):
+        return Dollars(start, start + 1, "", odd=True)
     if tight and not behind.isdigit():
         rest = re.sub(r"\\text\{[^{}]*\}|\\.", "", body)  # the one command that pandoc knows
         return Dollars(start, close + 1, body, odd="$" in rest and "\\)" not in body)
@@ -133,6 +136,14 @@ def _close(text: str, at: int) -> int:
             inner = not inner
         at += 1
     return -1
+
+
+def _is_money(body: str) -> bool:
+    """Whether words stand between two prices: ``US$7 and 3$/kg``, ``**35$** here and *20$*``."""
+    if re.search(r"[\\^_{}=<>|&]", body):
+        return False
+    priced = re.fullmatch(r"\d[\d.,]*\s+(?:[A-Za-z]{2,}\s+)+[*(]*\d[\d.,]*", body)
+    return bool(priced or ("**" in body and re.search(r"[a-zA-Z]{2,}", body)))
 
 
 def _is_maths(body: str, *, both: bool) -> bool:
