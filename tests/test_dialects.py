@@ -645,3 +645,36 @@ def test_what_is_not_in_a_list_is_on_the_page(fitnotes: Run, write, project: Pat
     assert fitnotes("build", "a.md").returncode == 0
     page = (project / "_build/html/a.html").read_text()
     assert [words in page for words in ("Head", "Words", "Seen.")] == [True] * 3
+
+
+ITEMS = ["i)  ", "ii)  ", "iii)  ", "1. ", "10. ", "100.  ", "- ", "*   ", "a. ", "#. "]
+
+
+@pytest.mark.parametrize("below", ["\n", "\n\n"])
+def test_blocks_in_lists_run_however_deep_they_stand(below: str, fitnotes: Run, write, project: Path) -> None:
+    """Between no deeper than the text of the item and as far as people indent."""
+    parts = []
+    for n, item in enumerate(ITEMS):
+        for indent in (2, 3, 4, 5):
+            if abs(indent - len(item)) > (3 if indent < len(item) else 1):
+                continue  # a block beside the list, or indented code
+            code = f"```{{python}}\nprint('ran{n}x{indent}')\n```".replace("\n", "\n" + " " * indent)
+            parts.append(f"{item}Words {n}{below}{' ' * indent}{code}\n\nBetween.\n")
+    write("a.md", "\n".join(parts))
+    done = fitnotes("build", "a.md")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (project / "_build/html/a.html").read_text()
+    wanted = re.findall(r"print\('(ran\w+)'\)", "\n".join(parts))
+    assert len(wanted) > 15
+    assert [name for name in wanted if f"<code>{name}</code>" not in page] == []
+    assert "```" not in page
+
+
+def test_a_fence_in_indented_code_is_said(fitnotes: Run, write, project: Path) -> None:
+    write("a.md", "Text:\n\n    ```{python}\n    shown = 1\n    ```\n")
+    done = fitnotes("build", "a.md")
+    assert (done.returncode, "a.md:3: warning: this fence stands in indented code" in done.stderr) == (
+        0,
+        True,
+    )
+    assert "shown = 1" in re.sub(r"<[^>]*>", "", (project / "_build/html/a.html").read_text())

@@ -271,6 +271,12 @@ class _Numbering:
     def visit(self, element: pf.Element) -> Change:
         if isinstance(element, pf.CodeBlock):
             return self._code_block(element)
+        if isinstance(element, pf.Code) and LINE in element.text:  # it would be gone with its mark
+            line = re.search(rf"{LINE}\D*(\d+)", element.text)
+            raise UsageError(
+                "pandoc does not read this fence as a block", path=self.note.shown,
+                line=int(line[1]) if line else None, hint="indent it as the text above it, or leave an empty line",
+            )  # fmt: skip
         element.text = unmark(element.text, self._source)
         if isinstance(element, pf.Code):
             self._expression(element)
@@ -280,6 +286,12 @@ class _Numbering:
         mark = element.attributes.pop(LINE, None)
         if mark is not None and mark.isdigit():
             self._line = int(mark)
+        if LINE in element.text:
+            found = re.search(rf'{LINE}="(\d+)"', element.text)
+            message = "this fence stands in indented code: it is shown, and nothing runs"
+            self.problems.append(
+                Problem("unread-fence", message, self.note.shown, int(found[1]) if found else None)
+            )
         element.text = unmark(element.text, self._source)
         if unread := element.attributes.pop(UNREAD, None):
             self._say_unread(unread)

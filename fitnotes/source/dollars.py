@@ -168,9 +168,11 @@ def tightened(text: str, *, kramdown: bool = False) -> str:
     """
     bare = without_code(text)
     everything = list(formulas_in(bare, kramdown=kramdown))
-    # Pandoc would let money begin a formula that ends in code, or at one that is written anew.
+    # Pandoc would let money begin a formula that ends in code, behind a tag, or at one that is written anew.
     if not any(found.odd for found in everything) and text.count("$") == bare.count("$"):
-        return text
+        money = any(not found.body for found in everything)
+        if not (money and "<" in text and text != bare):
+            return text
     out, at = [], 0
     for found in everything:
         if found.odd or not (found.body or "{verbatim" in text):

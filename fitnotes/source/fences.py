@@ -98,7 +98,7 @@ def _end(lines: Sequence[str], n: int, opening: re.Match[str]) -> int | None:
     return None
 
 
-_ITEM = re.compile(r"[ \t]*(?:[-*+:]|\(?\w{1,3}[.)])[ \t]+")
+_ITEM = re.compile(r"[ \t]*(?:[-*+:]|\(?(?:\w{1,3}|#)[.)])[ \t]+")
 
 
 def _container(lines: Sequence[str], n: int, prefix: str) -> int:
@@ -115,6 +115,27 @@ def _container(lines: Sequence[str], n: int, prefix: str) -> int:
         if above.strip() and not above[0].isspace():
             break
     return max(column, indent - 3)  # a fence stands at most so far inside
+
+
+def shortfall(lines: Sequence[str], fence: Fence) -> int:
+    """How many columns a block lacks to stand in the list item above it, whose text begins deeper than most people
+    indent: behind ``iii)``, say. Pandoc would read it as words of the item, or as indented code. Below words of the
+    item, it may also stand too deep, by as many columns as this is below 0."""
+    if fence.prefix.strip() or not fence.prefix:
+        return 0
+    close = bool(fence.start and lines[fence.start - 1].strip())
+    indent = len(fence.prefix.expandtabs(4))
+    for above in reversed(lines[: fence.start]):
+        item = _ITEM.match(above)
+        if item is not None:
+            own = len(above) - len(above.lstrip())
+            column = len(item[0].expandtabs(4))
+            if own < indent < column <= indent + 3 or (close and column < indent <= column + 3):
+                return column - indent
+            return 0
+        if above.strip() and not above[0].isspace():
+            return 0
+    return 0
 
 
 def fences(lines: Sequence[str], first: int = 0) -> Iterator[Fence]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from fitnotes.source import foreign, html, kramdown, myst, roles
 from fitnotes.source.dollars import is_kramdown, tightened, without_code
@@ -21,6 +22,7 @@ from fitnotes.source.fences import (
     header_end,
     header_start,
     metadata_end,
+    shortfall,
 )
 from fitnotes.source.header import quote_values
 from fitnotes.source.inline import is_vault, rewritten
@@ -142,6 +144,10 @@ class _Marking:
 
     def _fence(self, fence: Fence) -> int:
         """The last line of a block; that of the text where it never ends."""
+        if fence.end is not None and (missing := shortfall(self.lines, fence)):
+            for at in range(fence.start, fence.end + 1):
+                self.lines[at] = _shifted(self.lines[at], missing)
+            fence = replace(fence, prefix=_shifted(fence.prefix, missing, empty=True))
         if fence.info.strip() == "math" and (end := _math_fence(self.lines, fence)) is not None:
             return end
         if foreign.rewrite(self.lines, fence):
@@ -153,6 +159,13 @@ class _Marking:
         if marked is not None:
             self.lines[fence.start] = f"{fence.prefix}{fence.ticks} {marked}"
         return fence.end
+
+
+def _shifted(line: str, columns: int, *, empty: bool = False) -> str:
+    """A line so many columns to the right, or to the left as far as it has blanks."""
+    if not (line.strip() or empty):
+        return line
+    return " " * columns + line if columns > 0 else re.sub(rf"^ {{0,{-columns}}}", "", line)
 
 
 _KEY = re.compile(r"[a-z][\w-]*:(?:\s|$)|\s|#|-\s|$")
