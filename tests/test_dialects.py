@@ -291,6 +291,7 @@ SPELLINGS = [
     ("Of itself [[#Here it is]].", '<a href="#here-it-is">Here it is</a>', "[["),
     ("Deep [[hidden]].", '<a href="deep/hidden.html">hidden</a>', "[["),
     ("| a |\n|---|\n| [[other\\|w]] |", '<a href="other.html">w</a>', "[["),
+    ("| a |\n|---|\n| `x \\| y` |", "<code>x | y</code>", "\\|"),
     ("![[dot.png]]", '<img src="a_files/dot-', "[["),
     ("![[dot.png|40]]", 'width="40"', "[["),
     ("![[dot.png|40x30]]", 'height="30"', "[["),

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 
 from fitnotes.source.dollars import CODE, formulas_in, without_code
+from fitnotes.source.fences import CODE_SPAN
 
 WIKILINK, SHORTCODE = (
     "wikilink",
@@ -26,6 +27,7 @@ _COMMENT = re.compile(r"(?s)(?<![\w%\\])%%(?!%)(?P<words>.*?)(?<!%)%%(?!%)")
 _SHORTCODE = re.compile(r"(?P<open>\{\{\{?)(?P<sign>[<%])(?P<words>[^\n{}]*?)[>%](?P<close>\}\}\}?)")
 _SUBSTITUTION = re.compile(r"(?<!\{)\{\{[ \t]*(?P<name>[A-Za-z][\w-]*)[ \t]*\}\}(?!\})")
 _ATTRIBUTES = re.compile(r"(?<=\S)\{:[ \t]+(?P<words>[^{}\n]*)\}")
+_TABLE = re.compile(r"(?m)^[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)+[ \t:|-]*$")  # the rule below its head
 _BLOCK_NAME = re.compile(r"[ \t]\^[A-Za-z][\w-]*[ \t]*$", re.MULTILINE)
 _DISPLAY = re.compile(r"(?s)\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)")
 _PICTURES = re.compile(r"(?i)\.(?:png|jpe?g|gif|webp|svg|bmp|pdf|tiff?)$")
@@ -34,7 +36,10 @@ _SIGNS = ("[[", "==", "%%", "{{<", "{{%", "{{{", "{:")
 
 def rewritten(text: str, *, vault: bool, substitutes: bool) -> str:
     """A paragraph with pandoc's spellings. ``vault``: its note is one of Obsidian's, in which ``^name`` at the end of a
-    line names what it stands behind; ``substitutes``: its header says what stands for ``{{ name }}``, as in MyST."""
+    line names what it stands behind; ``substitutes``: its header says what stands for ``{{ name }}``, as in MyST. In
+    code in a table an escaped bar is a bar, as on GitHub."""
+    if "\\|" in text and "`" in text and _TABLE.search(text):
+        text = CODE_SPAN.sub(lambda match: match[0].replace("\\|", "|"), text)
     if substitutes:
         text = _each(
             _SUBSTITUTION, text, lambda match: f'[]{{.{SHORTCODE} args="meta substitutions.{match["name"]}"}}'
