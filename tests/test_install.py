@@ -73,7 +73,7 @@ def test_the_wheel_builds_a_note_from_another_folder(installed: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert "ran 1 block" in done.stdout
     page = (tmp_path / "_build" / "html" / "note.html").read_text()
-    assert '<table id="tbl-loss">' in page
+    assert '<figure id="tbl-loss" class="table">' in page
 
 
 def pandoc(folder: Path, python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

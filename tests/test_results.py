@@ -117,7 +117,7 @@ def test_an_inline_expression_that_raises(fitnotes, write, project: Path) -> Non
 
 
 def test_two_sets_of_captions_and_references(fitnotes, write, project: Path) -> None:
-    write("note.md", "```{.python #fig-a fig-cap='It''s $x^2$'}\n"
+    write("note.md", "```{.python #fig-a fig-cap=\"It's $x^2$\"}\n"
           "import matplotlib.pyplot as plt\nplt.plot([1]);\n"
           "```\n\n![](dot.svg){#fig-b}\n\n[@fig-a; @fig-b], [-@fig-b], @fig-c\n")  # fmt: skip
     write("dot.svg", '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>')

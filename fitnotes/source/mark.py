@@ -79,7 +79,7 @@ def _mark(text: str) -> tuple[str, int | None]:
     _close_environments(lines, prose)
     substitutes = bool(re.search(r"(?m)^[ ]*substitutions:", text))
     _spell(lines, prose, vault=is_vault(text), substitutes=substitutes)
-    _close_brackets(lines, prose)
+    _close_brackets(lines, prose, marking.displays)
     _tighten(lines, prose)
     return "\n".join(lines), marking.unclosed
 
@@ -90,6 +90,7 @@ class _Marking:
     def __init__(self, text: str) -> None:
         self.lines = text.split("\n")
         self.prose: list[int] = []  # lines of paragraphs
+        self.displays: set[int] = set()  # lines of display formulas, and those in which one begins or ends
         self.unclosed: int | None = None  # the line of a fence that runs and never ends
         self._shorthands = _Shorthands(text)
         self._elements = html.Elements()
@@ -141,6 +142,8 @@ class _Marking:
         self._display = mark_prose(lines, n, before)
         if before == self._display == Display.CLOSED and not re.match(r" {4}|\t", lines[n]):
             self.prose.append(n)
+        elif before != self._display or before != Display.CLOSED:
+            self.displays.add(n)
 
     def _fence(self, fence: Fence) -> int:
         """The last line of a block; that of the text where it never ends."""
@@ -212,10 +215,10 @@ _NO_BRACKETS = re.compile(
 )
 
 
-def _close_brackets(lines: list[str], prose: list[int]) -> None:
+def _close_brackets(lines: list[str], prose: list[int], displays: set[int]) -> None:
     """Where many brackets of a paragraph have no end, as in half-open intervals, they are characters: pandoc tries each
     of them as the start of a link, in a time that doubles with every one (test_dialects.py: test_reading_ends)."""
-    for part in _paragraphs(lines, prose):
+    for part in _paragraphs(lines, sorted({*prose, *displays})):
         text = "\n".join(lines[n] for n in part)
         if text.count("[") < _MANY_OPEN:
             continue

@@ -86,11 +86,15 @@ def _scrolling_tables(page: Page) -> None:
         words = nodes.caption_words(table)
         if not words:
             return None
-        inner = nodes.is_part(table)
-        caption, table.caption = pf.Caption(pf.Plain(*words)), None
-        identifier, table.identifier = table.identifier, ""
-        classes = ["table", *([nodes.PART] if inner else [])]
-        return pf.Figure(table, caption=caption, identifier=identifier, classes=classes)
+        classes = " ".join(["table", *([nodes.PART] if nodes.is_part(table) else [])])
+        name = f' id="{html.escape(table.identifier)}"' if table.identifier else ""
+        table.caption, table.identifier = None, ""
+        # Raw tags: pandoc would write the caption below.
+        start, middle, end = (
+            pf.RawBlock(text, format="html")
+            for text in (f'<figure{name} class="{classes}"><figcaption>', "</figcaption>", "</figure>")
+        )
+        return [start, pf.Plain(*words), middle, table, end]
 
     walk(page.doc, visit, pf.Table)
 
