@@ -413,3 +413,11 @@ with ProcessPoolExecutor(2, mp_context=mp.get_context("spawn")) as pool:
     for line in ("fork [2, 16]", "spawn [2, 16]", "forkserver [2, 16]", "executor [54]"):
         assert line in page
     assert page.count("once\n") + page.count("once<") == 1
+
+
+def test_control_characters_of_titles_go_and_those_of_code_stay(fitnotes: Run, write, project: Path) -> None:
+    note = "---\ntitle: A\x83 title\n---\n\n```{python}\n#| echo: false\nprint(len('a\x0cb'))\n```\n"
+    said = _build(fitnotes, write, note)
+    assert said == "a.md:2: warning: U+0083 is a control character; it is left out\n"
+    assert "<code>3</code>" in _html(project)
+    assert ">A title</h1>" in _html(project)

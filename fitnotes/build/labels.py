@@ -80,12 +80,14 @@ class Labels:
             if path in self.running:
                 raise NotYet
             known = self._of(source)
-            names = list(known) if mark and not label else [label]
+            names = [name for name in (known if mark and not label else [label]) if name in known]
+            if not names:
+                continue
             used.add(path)
             page = quote(
                 Path(os.path.relpath(source.relative.with_suffix(suffix), asking.relative.parent)).as_posix()
             )
-            found += [(f"{page}#{name}", known[name]) for name in names if name in known]
+            found += [(f"{page}#{name}", known[name]) for name in names]
         return found
 
     def _text(self, path: Path) -> str:

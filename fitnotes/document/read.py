@@ -116,10 +116,21 @@ def _odd_values(note: Note) -> Iterator[Problem]:
 
 
 def _control_characters(note: Note) -> Iterator[Problem]:
-    for match in CONTROL.finditer(note.text) if CONTROL.search(note.text) else ():
-        line = note.text.count("\n", 0, match.start()) + 1
-        message = f"U+{ord(match[0]):04X} is a control character; it is left out"
-        yield Problem("control-character", message, note.shown, line)
+    """Those of prose; code keeps them."""
+    if not CONTROL.search(note.text):
+        return
+    both = zip(note.text.split("\n"), note.marked.split("\n"), strict=True)
+    for line, (written, read) in enumerate(both, 1):
+        for sign in CONTROL.findall(written):
+            if sign not in read:
+                message = f"U+{ord(sign):04X} is a control character; it is left out"
+                yield Problem("control-character", message, note.shown, line)
+
+
+def _marked_line(text: str) -> int | None:
+    """The line that the mark in a text names."""
+    found = re.search(rf"{LINE}\D*(\d+)", text)
+    return int(found[1]) if found else None
 
 
 def _refuse_leaked_marks(doc: pf.Doc, note: Note) -> None:
@@ -127,10 +138,10 @@ def _refuse_leaked_marks(doc: pf.Doc, note: Note) -> None:
 
     def look(element: pf.Element) -> None:
         if LINE in element.text:
-            line = re.search(rf"{LINE}\D*(\d+)", pf.stringify(element.parent) if element.parent else "")
+            text = pf.stringify(element.parent) if element.parent else ""
             raise UsageError(
                 "pandoc does not read this fence as a block", path=note.shown,
-                line=int(line[1]) if line else None, hint="leave an empty line above it",
+                line=_marked_line(text), hint="leave an empty line above it",
             )  # fmt: skip
 
     walk(doc, look, pf.Str)
@@ -272,10 +283,9 @@ class _Numbering:
         if isinstance(element, pf.CodeBlock):
             return self._code_block(element)
         if isinstance(element, pf.Code) and LINE in element.text:  # it would be gone with its mark
-            line = re.search(rf"{LINE}\D*(\d+)", element.text)
             raise UsageError(
                 "pandoc does not read this fence as a block", path=self.note.shown,
-                line=int(line[1]) if line else None, hint="indent it as the text above it, or leave an empty line",
+                line=_marked_line(element.text), hint="indent it as the text above it, or leave an empty line",
             )  # fmt: skip
         element.text = unmark(element.text, self._source)
         if isinstance(element, pf.Code):
@@ -287,11 +297,9 @@ class _Numbering:
         if mark is not None and mark.isdigit():
             self._line = int(mark)
         if LINE in element.text:
-            found = re.search(rf'{LINE}="(\d+)"', element.text)
             message = "this fence stands in indented code: it is shown, and nothing runs"
-            self.problems.append(
-                Problem("unread-fence", message, self.note.shown, int(found[1]) if found else None)
-            )
+            line = _marked_line(element.text)
+            self.problems.append(Problem("unread-fence", message, self.note.shown, line))
         element.text = unmark(element.text, self._source)
         if unread := element.attributes.pop(UNREAD, None):
             self._say_unread(unread)

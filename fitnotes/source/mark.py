@@ -115,6 +115,7 @@ class _Marking:
         """How many lines the header takes, whose values are put in quotes where they need them."""
         end, start = header_end(self.lines), header_start(self.lines) or 0
         if end:
+            self.lines[:end] = [CONTROL.sub("", line) for line in self.lines[:end]]
             self.lines[:start] = [""] * start  # pandoc wants nothing above a header
             quote_values(self.lines, start + 1, end - 1)
         return end
