@@ -130,10 +130,10 @@ def lost(note: Path, outputs: Iterable[Path], messages: str = "") -> Mapping[str
     wanted = of_source(note)
     found: dict[str, list[str]] = {}
     for output in outputs:
-        shown = words(_text(output))
-        said = words(messages)
+        text = _text(output)
+        shown, said = words(text), words(messages)
         gone = sorted(word for word, count in wanted.items() if shown[word] < count and word not in said)
-        gone = [word for word in gone if not _is_there(word, wanted[word], _text(output))]
+        gone = [word for word in gone if not _is_there(word, wanted[word], text)]
         if gone:
             found[output.suffix] = gone
     return found

@@ -332,9 +332,10 @@ SPELLINGS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("written", [spelling[0] for spelling in SPELLINGS])
-def test_spellings_of_others(written: str, fitnotes: Run, write, project: Path) -> None:
-    wanted, unwanted = next(spelling[1:] for spelling in SPELLINGS if spelling[0] == written)
+@pytest.mark.parametrize(("written", "wanted", "unwanted"), SPELLINGS, ids=[row[0] for row in SPELLINGS])
+def test_spellings_of_others(
+    written: str, wanted: str, unwanted: str, fitnotes: Run, write, project: Path
+) -> None:
     dot = Path(__file__).with_name("corpus").joinpath("dot.png").read_bytes()
     for name in ("dot.png", "deep/far.png", "assets/rooted.png"):
         (project / name).parent.mkdir(exist_ok=True)

@@ -32,7 +32,7 @@ _NOTHING = frozenset(
     {"wbr", "meta", "link", "style", "head", "title", "template", "col", "source", "track", "param", "base"}
 )
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-_INSIDE = {"li": "ul", "dt": "dl", "dd": "dl", "figcaption": "figure", "summary": "details"}
+_INSIDE = frozenset({"li", "dt", "dd", "figcaption", "summary"})  # parts of another, which takes them
 # Inline elements of pandoc's own.
 _INLINE: dict[str, type[pf.Element]] = {
     "sub": pf.Subscript, "sup": pf.Superscript, "b": pf.Strong, "strong": pf.Strong, "i": pf.Emph, "em": pf.Emph,
@@ -262,8 +262,8 @@ class _TagReader:
                 if tag.name in self.unknown:
                     self.unknown.remove(tag.name)
                 if any(element.tag and element.tag.name == tag.name for element in open_):
-                    while (closed := self._close(open_, inline)) != tag.name:
-                        assert closed
+                    while self._close(open_, inline) != tag.name:
+                        pass
             elif tag.name == "source" and open_[-1].tag and "src" in tag.attributes:
                 open_[-1].tag.attributes.setdefault("src", tag.attributes["src"])
             elif tag.stands_alone:

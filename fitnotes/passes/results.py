@@ -174,8 +174,6 @@ def _bundle(data: Mapping[str, str]) -> list[Piece]:
             text = data[mime]
             raw = text.encode() if mime == "image/svg+xml" else base64.b64decode(text)
             return [ResultPicture(raw, suffix)]
-    if latex:
-        return [Markup(maths(latex))]
     plain = data.get("text/plain", "")
     if "text/html" in data:
         markup = data["text/html"]

@@ -28,8 +28,7 @@ def say_unknown(page: Page) -> None:
     def look(element: pf.Element) -> None:
         if not _is_conditional(element):
             return
-        odd = next((c for c in element.classes if _ABOUT.match(c) and c not in (VISIBLE, HIDDEN)), "")
-        if odd:
+        if odd := _misspelt(element):
             message = f".{odd} means nothing; what it is about is hidden"
             line = page.note.line_of(f".{odd}")
             page.say("unknown-condition", message, line, nearest(odd, (VISIBLE, HIDDEN)))
@@ -45,6 +44,11 @@ def say_unknown(page: Page) -> None:
 
 def _is_conditional(element: pf.Element) -> bool:
     return any(map(_ABOUT.match, element.classes)) or bool(_conditions(element))
+
+
+def _misspelt(element: pf.Element) -> str:
+    """A class that is nearly one of ours; "" if it has none."""
+    return next((c for c in element.classes if _ABOUT.match(c) and c not in (VISIBLE, HIDDEN)), "")
 
 
 def _conditions(element: pf.Element) -> dict[str, str]:
@@ -111,9 +115,7 @@ def choose(page: Page) -> None:
         if not _is_conditional(element):
             return False
         given = _conditions(element).items()
-        if any(_ABOUT.match(c) and c not in (VISIBLE, HIDDEN) for c in element.classes):
-            return True
-        if any(subjects.unknown(key, value) for key, value in given):
+        if _misspelt(element) or any(subjects.unknown(key, value) for key, value in given):
             return True
         holds = all(subjects.holds(key, value) for key, value in given)
         return holds == (HIDDEN in element.classes)

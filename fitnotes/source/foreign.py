@@ -17,7 +17,7 @@ from fitnotes.source.languages import PYTHON, READ
 
 UNREAD = "fitnotes-unread"  # the attribute of a block that nobody runs: what its fence says
 _BRACED = re.compile(r"^\{[ \t]*(?P<name>[A-Za-z][\w+-]*)(?P<rest>[ \t,][^}]*)?\}[ \t]*(?P<argument>[^`]*)$")
-_OPTION = re.compile(r"^[ \t]*:([\w-]+):[ \t]*(.*?)[ \t]*$")
+OPTION = re.compile(r"^[ \t]*:([\w-]+):[ \t]*(.*?)[ \t]*$")
 _SHOWN = ("code-block", "code", "sourcecode")
 # What MyST's tags of a cell mean.
 _TAGS = {
@@ -85,10 +85,10 @@ def _options(lines: list[str], fence: Fence) -> tuple[dict[str, Any], range]:
     assert fence.end is not None
     first = fence.start + 1
     at = first
-    while at < fence.end and _OPTION.match(lines[at]):
+    while at < fence.end and OPTION.match(lines[at]):
         at += 1
     if at > first:
-        found = (_OPTION.match(line) for line in lines[first:at])
+        found = (OPTION.match(line) for line in lines[first:at])
         return {option[1]: option[2] for option in found if option}, range(first, at)
     if lines[first].strip() == "---":
         end = next((n for n in range(first + 1, fence.end) if lines[n].strip() == "---"), None)

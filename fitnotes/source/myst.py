@@ -29,7 +29,6 @@ _OTHERS = {
 _OPENING = re.compile(
     r"^(?P<indent>[ \t]*)(?P<fence>:{3,}|`{3,}|~{3,})[ \t]*\{(?P<name>[\w:-]+)\}[ \t]*(?P<argument>[^`]*)$"
 )
-_OPTION = re.compile(r"^[ \t]*:([\w-]+):[ \t]*(.*?)[ \t]*$")
 
 
 def rewrite(lines: list[str], n: int) -> int:
@@ -52,7 +51,7 @@ def rewrite(lines: list[str], n: int) -> int:
             return n - 1
     options: dict[str, str] = {}
     last = n
-    while last + 1 < len(lines) and (option := _OPTION.match(lines[last + 1])):
+    while last + 1 < len(lines) and (option := foreign.OPTION.match(lines[last + 1])):
         last += 1
         options[option[1]] = option[2]
         lines[last] = ""
@@ -83,7 +82,7 @@ def _gate(lines: list[str], n: int, match: re.Match[str]) -> int:
     if close is None:
         return n - 1
     kind, _, side = match["name"].partition("-")
-    found = (_OPTION.match(line) for line in lines[n + 1 : close])
+    found = (foreign.OPTION.match(line) for line in lines[n + 1 : close])
     options = {option[1]: option[2] for option in found if option}
     for at in range(n, close + 1):
         lines[at] = ""
