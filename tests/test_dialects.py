@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from conftest import Run, environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -332,25 +334,45 @@ SPELLINGS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("written", "wanted", "unwanted"), SPELLINGS, ids=[row[0] for row in SPELLINGS])
-def test_spellings_of_others(
-    written: str, wanted: str, unwanted: str, fitnotes: Run, write, project: Path
-) -> None:
+def _spelt(written: str) -> str:
+    header = "---\nsubtitle: The *sub*\ncourse:\n  name: Fits\n---\n\n"
+    return f"{header}# Here it is\n\n{written}\n\nThe end.\n"
+
+
+@pytest.fixture(scope="module")
+def spelt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The pages of all `SPELLINGS`, one a note, and what their build says."""
+    project = tmp_path_factory.mktemp("spellings")
+    (project / "fitnotes.toml").write_text("")
     dot = Path(__file__).with_name("corpus").joinpath("dot.png").read_bytes()
     for name in ("dot.png", "deep/far.png", "assets/rooted.png"):
         (project / name).parent.mkdir(exist_ok=True)
         (project / name).write_bytes(dot)
-    write("other.md", "# Big Words\n")
-    write("deep/hidden.md", "# Hidden\n")
-    header = "---\nsubtitle: The *sub*\ncourse:\n  name: Fits\n---\n\n"
-    text = f"{header}# Here it is\n\n{written}\n\nThe end.\n"
-    assert mark(text).count("\n") == text.count("\n")
-    write("a.md", text)
-    write("sub/a.md", "Not alone: links between notes are relative to the folder of all.\n")
-    done = fitnotes("build", ".", "--to", "html")
+    notes = {
+        "other.md": "# Big Words\n",
+        "deep/hidden.md": "# Hidden\n",
+        "sub/a.md": "Links start at all notes' folder.\n",
+    }
+    notes |= {f"a{n}.md": _spelt(written) for n, (written, _, _) in enumerate(SPELLINGS)}
+    for name, text in notes.items():
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text(text)
+    command = [str(Path(sys.executable).parent / "fitnotes"), "build", ".", "--to", "html"]
+    done = subprocess.run(
+        command, cwd=project, env=environment(), capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
-    assert "warning" not in done.stderr, done.stderr
-    body = (project / "_build/html/a.html").read_text().replace("\u00a0", " ").split("<main", 1)[1]
+    return project / "_build/html", done.stderr
+
+
+@pytest.mark.parametrize("n", range(len(SPELLINGS)), ids=[row[0] for row in SPELLINGS])
+def test_spellings_of_others(n: int, spelt: tuple[Path, str]) -> None:
+    written, wanted, unwanted = SPELLINGS[n]
+    text = _spelt(written)
+    assert mark(text).count("\n") == text.count("\n")
+    assert f"a{n}.md:" not in spelt[1], spelt[1]
+    page = (spelt[0] / f"a{n}.html").read_text()
+    body = page.replace("\u00a0", " ").replace(f"a{n}_files", "a_files").split("<main", 1)[1]
     body = body.split("Here it is</h1>", 1)[1] if unwanted != "raw" else body
     assert wanted in body
     assert unwanted not in body
@@ -365,13 +387,79 @@ def test_what_others_have_and_nobody_reads_is_said(fitnotes: Run, write) -> None
     )
     said = fitnotes("build", "a.md", "--to", "html").stderr
     for line in (
-        "a.md:1: warning: {{< include x.md >}}: x.md is not put in: its text is missing here",
+        "a.md:1: warning: {{< include x.md >}}: x.md is not put in: the project has no such text",
         "a.md:3: warning: {{< lipsum 2 >}}: nothing here reads it",
         "a.md:3: warning: {{< meta nothing >}}: the header has no nothing",
         "a.md:5: warning: [[nowhere]]: there is no such note",
         "a.md:7: warning: ![[other]] is a link here",
     ):
         assert line in said
+
+
+def test_files_that_a_note_includes_are_part_of_it(fitnotes: Run, write, project: Path) -> None:
+    part = """---
+title: Of its own
+---
+
+## Inside {#sec-in}
+
+$$ a = b $$ {#eq-in}
+
+```{python}
+inside = 20 + 1
+```
+
+{{< include ../_deeper.md >}}
+"""
+    write("notes/parts/_part.md", part)
+    write("notes/_deeper.md", "The value `{python} inside` of the deeper one.\n")
+    write("notes/_alone.md", "By MyST.\n")
+    write(
+        "notes/a.md",
+        "---\ntitle: Whole\n---\n\nSee @sec-in and @eq-in.\n\n{{< include parts/_part.md >}}\n\n"
+        "```{include} _alone.md\n```\n\n"
+        ":::{include} /notes/_alone.md\n:::\n\n- `{{< include no.md >}}`\n\n~~~\n{{< include no.md >}}\n~~~\n",
+    )
+    write("notes/b.md", "From another note: @eq-in.\n")
+    done = fitnotes("build", "--to", "html", "--to", "gfm")
+    assert (done.returncode, "warning" in done.stderr) == (0, False), done.stderr
+    html = (project / "_build/html/a.html").read_text()
+    assert "<title>Whole</title>" in html
+    assert "Of its own" not in html
+    assert "The value 21 of the deeper one." in html
+    assert html.count("<p>By MyST.</p>") == 2
+    assert html.count("{{&lt; include no.md &gt;}}") == 2
+    assert '<a href="a.html#eq-in"' in (project / "_build/html/b.html").read_text()
+    assert "nothing found" in fitnotes("lint").stderr
+    # What is found wrong in a file is said with its line, and a change of it is a change of the note.
+    assert "from cache 2" in fitnotes("build").stdout
+    write("notes/parts/_part.md", part.replace("20 + 1", "1 / 0"))
+    said = fitnotes("build").stderr
+    assert "notes/parts/_part.md:10: block 1 raised ZeroDivisionError" in said
+    html = (project / "_build/html/a.html").read_text()
+    assert 'File "parts/_part.md", line 10, in &lt;module&gt;' in html
+    write("notes/_deeper.md", "A formula $\\nothing$.\n")
+    assert "notes/_deeper.md:1: formula \\nothing" in fitnotes("build").stderr
+    assert re.search(r"notes/_deeper.md:1:\d+: formula \\nothing", fitnotes("lint").stdout)
+    write("notes/a.md", "Words.\n\n$\\nothing$ {{< include _deeper.md >}}\n")
+    assert "notes/a.md:3: warning: {{< include _deeper.md >}}" in fitnotes("build").stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["a.md", "_again.md", "../outside.md", "/etc/hosts", "nothing.md", "dot.png", "sub"]
+)
+def test_what_cannot_be_included_is_said(name: str, fitnotes: Run, write, project: Path) -> None:
+    (project.parent / "outside.md").write_text("SECRET\n")
+    write("a.md", f"Words.\n\n{{{{< include {name} >}}}}\n\nThe end.\n")
+    write("_again.md", "Once.\n\n{{< include a.md >}}\n")
+    write("sub/x.md", "")
+    (project / "dot.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    done = fitnotes("build", "a.md")
+    place = "_again.md:3" if name == "_again.md" else "a.md:3"
+    assert f"{place}: warning: {{{{< include {'a.md' if '_' in name else name} >}}}}" in done.stderr
+    page = (project / "_build/html/a.html").read_text()
+    assert "The end." in page
+    assert "SECRET" not in page
 
 
 def test_options_of_quarto_for_cells(fitnotes: Run, write, project: Path) -> None:

@@ -13,6 +13,7 @@ from fitnotes.build.sources import Source, notes_below
 from fitnotes.errors import FitnotesError
 from fitnotes.execute.run import Executor
 from fitnotes.settings import Project
+from fitnotes.source.include import put_in
 from fitnotes.source.note import read_note
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Labels:
         self._sources = {source.path: source for source in sources}
         self._known: dict[Path, dict[str, Labelled]] = {}
         self._texts: dict[Path, str] = {}
+        self._included: dict[Path, set[Path]] = {}
         self._lock = threading.Lock()
         self._walked: set[Path] = set()
         self.running: set[Path] = set()
@@ -90,10 +92,17 @@ class Labels:
             found += [(f"{page}#{name}", known[name]) for name in names]
         return found
 
+    def included(self, path: Path) -> set[Path]:
+        """The files whose text a note includes."""
+        self._text(path)
+        return self._included.get(path, set())
+
     def _text(self, path: Path) -> str:
         if path not in self._texts:
             try:
-                self._texts[path] = path.read_text(encoding="utf-8", errors="replace")
+                text = path.read_text(encoding="utf-8", errors="replace")
+                self._texts[path], parts = put_in(text, path, self._project.root)
+                self._included[path] = {part.path for part in parts} - {path}
             except OSError:
                 self._texts[path] = ""
         return self._texts[path]
@@ -115,7 +124,7 @@ class Labels:
         from fitnotes.passes.pipeline import compose
         from fitnotes.targets.html import HTML
 
-        note = read_note(source.path)
+        note = read_note(source.path, self._project.root)
         document = read_document(note, self._project.settings, self._overrides)
         done = self._executor.look(note, document.blocks, document.settings)
         results = {index: result for index, result in done.results.items() if result.status == "ok"}

@@ -79,6 +79,7 @@ class NoteBuilder:
         finally:
             self.labels.running.discard(source.path)
             self.running.discard(source.path)
+        outcome.problems = [note.placed(problem) for problem in outcome.problems]
         if outcome.exit_code:
             outcome.status = "failed"
         outcome.seconds = time.perf_counter() - start
@@ -142,11 +143,11 @@ class NoteBuilder:
         used: set[Path] = set()
         page = self._write(source, document, done, target, used)
         outcome.written.append(self.freshness.page(source, target))
-        inputs = self._inputs(page, used, done)
+        inputs = self._inputs(note, page, used, done)
         found = [*page.found, *_missing_depends(document, inputs)]
         outcome.add(found)
         outcome.inputs |= inputs
-        warnings = [*document.problems, *found]
+        warnings = [note.placed(problem) for problem in [*document.problems, *found]]
         failed = any(p.is_error for p in outcome.problems)
         self.freshness.store(source, note, target, inputs, page.beside, warnings, failed=failed)
 
@@ -179,13 +180,15 @@ class NoteBuilder:
             registry.format_names(),
         )
 
-    def _inputs(self, page: Page, used: set[Path], done: Execution) -> set[Input]:
-        """Everything that a page was made from: files that it shows, other notes whose labels it names, and what
-        its blocks depended on and wrote."""
+    def _inputs(self, note: Note, page: Page, used: set[Path], done: Execution) -> set[Input]:
+        """Everything that a page was made from: files that it includes and shows, other notes whose labels it names,
+        and what its blocks depended on and wrote."""
         root = self.project.root
         shown, linked = page.media.inputs.items(), page.media.linked.items()
         inputs = {Input(FILE, stored_path(path, root), known) for path, known in shown} | done.inputs
         inputs |= {Input(THERE, stored_path(path, root), known) for path, known in linked}
+        parts = note.included.union(*map(self.labels.included, used))
+        inputs |= {Input(FILE, stored_path(str(path), root), file_hash(path)) for path in parts}
         for path in used:
             name = stored_path(str(path), root)
             inputs |= {Input(FILE, name, file_hash(path)), Input(RESULTS, name, self.executor.states(name))}

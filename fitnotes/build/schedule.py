@@ -122,7 +122,7 @@ class Build:
         for source in sources:
             outcome = Outcome(source)
             try:
-                note = read_note(source.path)
+                note = read_note(source.path, self.project.root)
             except FitnotesError as error:
                 outcome.fail(error)
                 self._finished(outcome)

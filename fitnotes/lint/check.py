@@ -25,7 +25,7 @@ from fitnotes.settings import Project, nearest
 from fitnotes.source.dialect import dialect
 from fitnotes.source.fences import LINE
 from fitnotes.source.mark import mark
-from fitnotes.source.note import Note, read_note
+from fitnotes.source.note import Note, read_note, read_text
 from fitnotes.store.files import write_atomically
 from fitnotes.targets.registry import format_names
 from fitnotes.tex.macros import Macros
@@ -48,8 +48,9 @@ class Linter:
 
     def check(self, file: Source) -> list[Finding]:
         """What is wrong with one note, in the order of its lines. Raises UsageError if it cannot be opened."""
-        note = read_note(file.path)
-        return self._check(note, file)[0]
+        note = read_note(file.path, self.project.root)
+        found, _ = self._check(note, file)
+        return [_placed(finding, note) for finding in found] if note.parts else found
 
     def _check(self, note: Note, file: Source) -> tuple[list[Finding], Macros]:
         source = Scan(note.text)
@@ -83,13 +84,12 @@ class Linter:
 
         An edit that would change what pandoc reads, but for the formulas' spelling, is not made.
         """
-        note = read_note(file.path)
         raw = file.path.read_bytes()
         whole = raw.decode("utf-8-sig")
         windows = "\r\n" in whole and not re.search(r"\r(?!\n)|(?<!\r)\n", whole)
         if "\r" in whole and not windows:
             return 0  # lines that end in different ways would all be changed
-        text, count = note.text, 0
+        text, count = read_text(file.path), 0
         for _ in range(10):
             found, _ = self._check(Note(file.path, text, mark(text)), file)
             wanted = [f for f in found if f.edits and CODES[f.code].fixed]
@@ -114,6 +114,14 @@ def _dialect(note: Note, found: Sequence[Finding]) -> Iterator[Finding]:
         name, line = seems
         message = f"this note seems to be written for {name}"
         yield Finding(line, 1, "dialect", message, "docs/dialects.md says what is read of it")
+
+
+def _placed(finding: Finding, note: Note) -> Finding:
+    """At its place in a file that the note includes; what is to be mended there is not its own."""
+    if finding.path != note.shown:
+        return finding
+    path, line = note.place(finding.line)
+    return replace(finding, path=path, line=line, edits=finding.edits if path == note.shown else ())
 
 
 def failing(findings: Sequence[Finding]) -> bool:

@@ -73,12 +73,21 @@ class ResultPicture:
     suffix: str
 
 
+_FRAME = re.compile(r'frames\[0\] = "data:image/png;base64,([^"]+)"')
+
+
 @dataclass(frozen=True, slots=True)
 class Raw:
     """HTML for HTML pages; any other target shows the text."""
 
     html: str
     text: str
+
+    @property
+    def still(self) -> ResultPicture | None:
+        """The first picture of a film that matplotlib has written for scripts."""
+        found = _FRAME.search(self.html)
+        return ResultPicture(base64.b64decode(found[1]), ".png") if found else None
 
     @property
     def markup(self) -> str:
@@ -319,6 +328,8 @@ class _Builder:
 
     def text(self, piece: Text) -> Elements:
         text = piece.text.strip("\n")
+        if piece.kind in ("error", "warning", "stderr"):
+            text = self.note.replaced(text)
         lines = text.split("\n")
         if len(lines) <= self.fold or piece.kind == "error":
             return [output_block(text, piece.kind, self.html)]
@@ -459,6 +470,8 @@ class _Builder:
         """What the block shows, in order; ``shown`` gets what of it could have a caption."""
         options = block.options
         out: Elements = []
+        if not self.html:
+            found = [(isinstance(p, Raw) and p.still) or p for p in found]
         pictures = [p for p in found if isinstance(p, ResultPicture)]
         shown.figure = shown.figure or bool(pictures)
         grouped = len(pictures) > 1 and bool(options.fig_cap or self.layout(options) or options.fig_subcap)

@@ -54,7 +54,9 @@ class _Reader:
         if name in ("video", "audio", "figure", "ref", "relref") and (plain or "src" in named):
             return self._file(name, named.get("src") or plain[0], named)
         if name == "include" and plain:
-            return self._unknown(element, f"{plain[0]} is not put in: its text is missing here")
+            return self._unknown(
+                element, f"{plain[0]} is not put in: the project has no such text, or it includes itself"
+            )
         return self._unknown(element, "nothing here reads it")
 
     def _metadata(self, path: str) -> Elements | None:

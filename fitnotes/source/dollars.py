@@ -142,8 +142,9 @@ def _is_money(body: str) -> bool:
     """Whether words stand between two prices: ``US$7 and 3$/kg``, ``**35$** here and *20$*``."""
     if re.search(r"[\\^_{}=<>|&]", body):
         return False
-    priced = re.fullmatch(r"\d[\d.,]*\s+(?:[A-Za-z]{2,}\s+)+[*(]*\d[\d.,]*", body)
-    return bool(priced or ("**" in body and re.search(r"[a-zA-Z]{2,}", body)))
+    priced = re.fullmatch(r"\d[\d.,]*\s+(?:(?:[A-Za-z]{2,}[,;]?\s+)+[*(]*|[*(]*\*)\d[\d.,]*", body)
+    opened = re.search(r"(?:\s|\()\*\*(?=\S)", body) and body.count("**") % 2  # bold that ends behind it
+    return bool(priced or opened or ("**" in body and re.search(r"[a-zA-Z]{2,}", body)))
 
 
 def _is_maths(body: str, *, both: bool) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bisect
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fitnotes.errors import UsageError
+from fitnotes.errors import Problem, UsageError
 from fitnotes.settings import display_path
+from fitnotes.source.include import Part, plain_lines, put_in
 from fitnotes.source.mark import mark
 
 SUFFIXES = (".md", ".markdown", ".qmd")
@@ -16,15 +18,53 @@ SUFFIXES = (".md", ".markdown", ".qmd")
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One source file. ``text`` is what the author wrote, ``marked`` what pandoc reads."""
+    """One source file. ``text`` is what the author wrote, with the files that it includes; ``marked`` what pandoc
+    reads. ``parts``: which file each line of the text comes from, if not all from this one."""
 
     path: Path
     text: str
     marked: str
+    parts: tuple[Part, ...] = ()
 
     @property
     def shown(self) -> str:
         return display_path(self.path)
+
+    @property
+    def included(self) -> set[Path]:
+        return {part.path for part in self.parts} - {self.path}
+
+    def place(self, line: int) -> tuple[str, int]:
+        """The file, as it is shown, and its line, that line ``line`` of the text comes from."""
+        part = next((part for part in reversed(self.parts) if part.start <= line), None)
+        return (display_path(part.path), part.line + line - part.start) if part else (self.shown, line)
+
+    def placed(self, problem: Problem) -> Problem:
+        """The problem at the place in the author's files; once, when nothing else looks at its line any more."""
+        if not self.parts or problem.line is None or problem.path != self.shown:
+            return problem
+        path, line = self.place(problem.line)
+        return replace(problem, path=path, line=line)
+
+    def replaced(self, text: str) -> str:
+        """What Python prints of an error or a warning, with the places in the author's files."""
+        if not self.parts:
+            return text
+
+        def place(match: re.Match[str]) -> str:
+            path, line = self.place(int(match["line"]))
+            path = (
+                self.path.name if path == self.shown else os.path.relpath(path, os.path.dirname(self.shown))
+            )
+            return f"{match['before']}{path}{match['between']}{line}"
+
+        name = re.escape(self.path.name)
+        return re.sub(
+            rf'(?P<before>^|File "){name}(?P<between>", line |:)(?P<line>\d+)',
+            place,
+            text,
+            flags=re.MULTILINE,
+        )
 
     def line_of(self, snippet: str, after: int = 0) -> int | None:
         """The line where ``snippet`` first stands behind line ``after``, or None."""
@@ -64,8 +104,15 @@ class Cursor:
         return bisect.bisect_left(self._ends, at) + 1 if at >= 0 else None
 
 
-def read_note(path: Path) -> Note:
-    """Reads a source file. Raises UsageError when it is not there, not readable or not UTF-8."""
+def read_note(path: Path, root: Path | None = None) -> Note:
+    """Reads a source file and what it includes from below ``root``, else from beside it. Raises UsageError when it is
+    not there, not readable or not UTF-8."""
+    text, parts = put_in(read_text(path), path, root or path.parent)
+    return Note(path, text, mark(text), parts)
+
+
+def read_text(path: Path) -> str:
+    """What its author wrote. Raises UsageError as `read_note`."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -75,8 +122,8 @@ def read_note(path: Path) -> Note:
         raise UsageError(
             f"not UTF-8 (byte {error.start})", path=display_path(path), line=line, hint="save it as UTF-8"
         ) from None
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = plain_lines(text)
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise UsageError("holds a NUL byte: not a text file", path=display_path(path), line=line)
-    return Note(path, text, mark(text))
+    return text
