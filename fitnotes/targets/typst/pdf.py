@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import typst  # loaded with this module, while pandoc still reads
+
 from fitnotes.document import pandoc
 from fitnotes.document.tree import dump
 from fitnotes.draw import pictures
@@ -123,16 +125,12 @@ def _named(characters: str) -> str:
 
 def query(source: Path, selector: str) -> list[Any]:
     """The values that Typst finds by a selector in a file that compiles."""
-    import typst
-
     found: list[Any] = json.loads(typst.query(str(source), selector, field="value", root="/"))
     return found
 
 
 def compile_typst(source: Path) -> bytes:
     """A PDF from a Typst file, with the fonts that Typst carries. Raises ConversionError."""
-    import typst
-
     try:
         # Fonts of the system only where those inside have no glyphs: pages stay the same on every machine.
         foreign = glyphs.missing(glyphs.unusual(source.read_text(encoding="utf-8")), system=False)
