@@ -10,7 +10,7 @@ import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from fitnotes.errors import Problem
 from fitnotes.settings import Project
 from fitnotes.source.note import Note
 from fitnotes.store.files import digest, write_atomically
-from fitnotes.store.inputs import MISSING, Current, Input, file_hash, stored_path
+from fitnotes.store.inputs import FILE, Current, Input, file_hash, stored_path
 
 
 @functools.cache
@@ -39,15 +39,47 @@ def program_signature() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """``inputs``: everything else that the page shows or that its blocks depended on, as it was."""
+    """``inputs``: everything else that the page shows or that its blocks depended on, as it was; ``files``: what was
+    written beside it, by name, and what was in each."""
 
     stamp: str
     page: str
     content: str
     inputs: tuple[Input, ...]
-    files: tuple[str, ...]
+    files: tuple[tuple[str, str], ...]
     warnings: tuple[Problem, ...]
     source: str = ""
+
+    @classmethod
+    def read(cls, data: bytes) -> Record:
+        """Raises what a record that nobody wrote so raises: `BROKEN`."""
+        fields = json.loads(data)
+        return cls(
+            fields["stamp"],
+            str(fields["page"]),
+            str(fields["content"]),
+            tuple(Input(*item) for item in fields["inputs"]),
+            tuple((str(name), str(content)) for name, content in fields["files"]),
+            tuple(Problem(**warning) for warning in fields["warnings"]),
+            str(fields["source"]),
+        )
+
+    def written(self, root: Path, folder: Path) -> dict[Path, bool]:
+        """The page and the files beside it, as far as they are there, each with whether it may be removed: it is as it
+        was written and lies in ``folder``. A record may have come with somebody else's project."""
+        page = root / self.page
+        below = folder.resolve()
+        return {
+            path: path.resolve().is_relative_to(below) and file_hash(path) == content
+            for path, content in (
+                (page, self.content),
+                *((page.parent / name, known) for name, known in self.files),
+            )
+            if path.is_file()
+        }
+
+
+BROKEN = (OSError, ValueError, KeyError, TypeError, RecursionError)
 
 
 class Pages:
@@ -63,17 +95,8 @@ class Pages:
 
     def load(self, page: Path) -> Record | None:
         try:
-            data = json.loads(self._path(page).read_bytes())
-            return Record(
-                data["stamp"],
-                data["page"],
-                data["content"],
-                tuple(Input(*item) for item in data["inputs"]),
-                tuple(data["files"]),
-                tuple(Problem(**w) for w in data["warnings"]),
-                data["source"],
-            )
-        except (OSError, ValueError, KeyError, TypeError):
+            return Record.read(self._path(page).read_bytes())
+        except BROKEN:
             return None
 
     def fresh(self, page: Path, stamp: str, current: Current) -> Record | None:
@@ -81,7 +104,11 @@ class Pages:
         record = self.load(page)
         if record is None or not stamp or record.stamp != stamp or file_hash(page) != record.content:
             return None
-        if not all((page.parent / name).is_file() for name in record.files):
+        beside = (
+            Input(FILE, stored_path(str(page.parent / name), self.root), known)
+            for name, known in record.files
+        )
+        if current.changed(beside) is not None:
             return None
         return record if current.changed(record.inputs) is None else None
 
@@ -94,13 +121,13 @@ class Pages:
         files: Sequence[Path],
         warnings: Sequence[Problem],
     ) -> None:
-        names = tuple(sorted(stored_path(str(file), page.parent) for file in files))
+        beside = sorted((stored_path(str(file), page.parent), file_hash(file)) for file in set(files))
         record = Record(
             stamp,
             stored_path(str(page), self.root),
             file_hash(page),
             tuple(sorted(set(inputs))),
-            names,
+            tuple(beside),
             tuple(warnings),
             stored_path(str(source), self.root),
         )
@@ -109,36 +136,28 @@ class Pages:
     def remove_orphans(self, output: Path) -> list[tuple[Path, Path]]:
         """Removes the pages below ``output`` whose notes are gone, as far as they are as they were written; gives
         each with its note. What only they show goes with them."""
-        gone: list[tuple[Path, Record]] = []
+        gone: list[tuple[Path, Record, dict[Path, bool]]] = []
         used: set[Path] = set()
-        for file in self.folder.glob("*.json"):
-            try:
-                data = json.loads(file.read_bytes())
-                page, source = self.root / data["page"], self.root / data["source"]
-                files = {page.parent / name for name in data["files"]}
-                orphan = bool(data["source"]) and not source.exists() and page.is_relative_to(output)
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-            if orphan and file_hash(page) in (data["content"], MISSING):
-                gone.append((file, Record("", str(page), "", (), tuple(map(str, files)), (), str(source))))
+        for file, record in self.all():
+            written = record.written(self.root, output)
+            page = self.root / record.page
+            orphan = bool(record.source) and not (self.root / record.source).exists()
+            if orphan and page.is_relative_to(output) and written.get(page, True):
+                gone.append((file, record, written))
             else:
-                used |= files
-        for file, record in gone:
-            for path in (Path(record.page), *map(Path, record.files), file):
-                if path not in used:
+                used |= set(written)
+        for file, _, written in gone:
+            for path, removable in written.items():
+                if removable and path not in used:
                     path.unlink(missing_ok=True)
-        return [(Path(record.page), Path(record.source)) for _, record in gone]
+            file.unlink(missing_ok=True)
+        return [(self.root / record.page, self.root / record.source) for _, record, _ in gone]
 
-    def all(self) -> list[Record]:
-        found = []
-        if self.folder.is_dir():
-            for file in sorted(self.folder.glob("*.json")):
-                try:
-                    data = json.loads(file.read_bytes())
-                    found.append(Record("", data["page"], "", (), tuple(data["files"]), ()))
-                except (OSError, ValueError, KeyError, TypeError):
-                    continue
-        return found
+    def all(self) -> Iterator[tuple[Path, Record]]:
+        """Every record with its file; those that cannot be read are passed over."""
+        for file in sorted(self.folder.glob("*.json")):
+            with contextlib.suppress(*BROKEN):
+                yield file, Record.read(file.read_bytes())
 
 
 FAILED = "failed "  # in front of the stamp of a page with errors, which is never up to date

@@ -14,10 +14,10 @@ from fitnotes.build.labels import Labels, NotYet
 from fitnotes.build.request import Outcome, Report, Request
 from fitnotes.build.sources import Source, page_suffix
 from fitnotes.document import pandoc
-from fitnotes.errors import FitnotesError, Problem
+from fitnotes.errors import ConversionError, FitnotesError, Problem
 from fitnotes.execute.run import Execution, Executor
 from fitnotes.execute.sessions import Cancelled
-from fitnotes.settings import Project
+from fitnotes.settings import Project, display_path
 from fitnotes.source.note import Note
 from fitnotes.store.inputs import FILE, MISSING, RESULTS, THERE, Input, file_hash, stored_path
 from fitnotes.targets import registry
@@ -157,6 +157,7 @@ class NoteBuilder:
         """One page, by the writer of its target; imports only that one. The notes whose labels it names go into
         ``used``."""
         file = self.freshness.page(source, target)
+        self._refuse_links(file)
         job = Job(
             document,
             done.results,
@@ -168,6 +169,18 @@ class NoteBuilder:
             embed=self.request.embed,
         )
         return registry.targets()[target].writer(job.engine)(job)
+
+    def _refuse_links(self, page: Path) -> None:
+        """Raises ConversionError where a link in the output leads out of it: somebody else's project may hold one."""
+        if not self.request.page:
+            output = self.freshness.output
+            beside = (page.parent, page.with_name(f"{page.stem}_files"), output / "html" / ASSETS)
+            for folder in beside:
+                if not folder.resolve().is_relative_to(output.resolve()):
+                    message = f"{display_path(folder)} is a link that leads out of {display_path(output)}"
+                    raise ConversionError(
+                        message, hint="remove it: pages are written into their folder alone"
+                    )
 
     def _place(self, source: Source, target: str, used: set[Path]) -> Place:
         from fitnotes.passes.page import Place

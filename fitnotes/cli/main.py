@@ -228,12 +228,14 @@ def new(name: str) -> None:
 def clean(everything: bool) -> None:
     """Remove the pages that fitnotes wrote."""
     from fitnotes.build.clean import clean_project
-    from fitnotes.settings import find_project
+    from fitnotes.settings import display_path, find_project
 
-    count = clean_project(find_project(Path.cwd()), everything=everything)
+    count, left = clean_project(find_project(Path.cwd()), everything=everything)
     click.echo(
         f"removed {count} page{'' if count == 1 else 's'}" + (" and all stored results" if everything else "")
     )
+    for page in left:
+        click.echo(f"left {display_path(page)}: it was changed, or lies outside the project", err=True)
 
 
 @main.command()

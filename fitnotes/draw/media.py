@@ -61,7 +61,7 @@ class Media:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-")[:60] or "file"
         name = f"{stem}-{hashlib.sha256(data).hexdigest()[:10]}{file.suffix.lower()}"
         path = self.folder / name
-        if name not in self.files and not path.is_file():
+        if name not in self.files and not (path.is_file() and path.read_bytes() == data):
             write_atomically(path, data)
         self.files[name] = path
         self.inputs[str(file)] = file_hash(file)
@@ -70,7 +70,7 @@ class Media:
 
 def remove_old(files: Path, keep: set[str]) -> None:
     """Takes away the files of an earlier page: those with a hash in their name that this one does not use."""
-    if not files.is_dir():
+    if not files.is_dir() or files.is_symlink():
         return
     for path in files.iterdir():
         if path.name not in keep and re.search(r"-[0-9a-f]{10}\.\w+$", path.name):

@@ -236,9 +236,9 @@ class Tikz:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes((self.note.path.parent / name).read_bytes())
             try:
-                good, log = run_latex(engine, source, TIME_LIMIT)
+                good, log = run_latex(engine, source, TIME_LIMIT, root=self.around.root)
                 if good and re.search(r"Rerun to get|remember\s+picture", log + text):
-                    good, log = run_latex(engine, source, TIME_LIMIT)
+                    good, log = run_latex(engine, source, TIME_LIMIT, root=self.around.root)
             except ConversionError as error:
                 raise TikzError(error.message) from None
             if not good:

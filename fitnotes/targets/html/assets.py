@@ -27,7 +27,7 @@ def install_assets(folder: Path, *, script: bool) -> None:
         if (
             target.is_file()
             and target.stat().st_size == source.stat().st_size
-            and (name == SCRIPT or target.read_bytes() == source.read_bytes())
+            and target.read_bytes() == source.read_bytes()
         ):
             continue
         write_atomically(target, source.read_bytes())

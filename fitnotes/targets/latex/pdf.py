@@ -108,7 +108,7 @@ def run_until_settled(engine: str, source: Path, page: Page, runs: int) -> str:
     """The log of the last run."""
     for turn in range(runs):
         try:
-            good, log = run_latex(engine, source)
+            good, log = run_latex(engine, source, root=page.place.root)
         except ConversionError as error:
             raise ConversionError(error.message, path=page.note.shown) from None
         if not good:
