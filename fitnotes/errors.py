@@ -110,6 +110,7 @@ CODES: dict[str, Code] = {
     "wide-table": Code(WARNING, "a table wider than paper, which is cut into parts", lint="pandoc"),
     "wide-formula": Code(WARNING, "a formula wider than the text, which LaTeX sets smaller", lint="pandoc"),
     "glyph": Code(WARNING, "a character that the fonts of a PDF do not have", lint="pandoc"),
+    "outside": Code(WARNING, "a file outside the project, where nothing is run", lint="pandoc"),
     "unshown-picture": Code(WARNING, "a file that this target cannot show", lint="pandoc"),
     "slides": Code(WARNING, "something that decks leave out", lint="pandoc"),
     "overfull": Code(WARNING, "a slide with more on it than fits", lint="pandoc"),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import re
 import socket
 import subprocess
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import Run, needs
+from test_pages import visit
 
 
 def _sum(data: bytes) -> str:
@@ -183,3 +188,239 @@ def test_where_nothing_confines_lua_drawings_do_without_it(
         in done.stderr + (project / "_build/html/a.html").read_text()
     )
     assert precious.exists()
+
+
+# --------------------------------------------------------------------------------------------------
+# Files outside the project, and the network
+
+OUTSIDE = """---
+title: T
+bibliography: FOLDER/refs.bib
+header-includes: |
+  \\input{FOLDER/macros}
+  \\newcommand{\\own}{x}
+---
+
+![](FOLDER/thesis.txt) ![](FOLDER/dot.png) ![](link.png) ![](FOLDER/thesis) ![](own.svg) ![](script)
+
+<embed src="FOLDER/thesis.txt"> <object data="FOLDER/thesis.txt"></object> <iframe src="FOLDER/thesis.txt"></iframe>
+
+<img src="FOLDER/thesis.txt"> <video src="FOLDER/film.mp4"></video> <audio src="FOLDER/film.mp4"></audio>
+
+<link rel="stylesheet" href="FOLDER/thesis.txt"><style>@import "FOLDER/thesis.txt";
+b { background: url(FOLDER/thesis.txt) }</style>
+
+[get](FOLDER/thesis.txt) [@secret] $\\stolen$
+
+\\input{FOLDER/thesis.txt}
+
+\\includegraphics{FOLDER/dot.png}
+
+{{< include FOLDER/thesis.txt >}}
+
+```{.tikz}
+\\node {\\input{FOLDER/thesis.txt}};
+```
+
+## Slide {data-background-image="FOLDER/thesis.txt" data-background-iframe="FOLDER/thesis.txt"}
+
+<img src="http://127.0.0.1:PORT/1.png"> ![](http://127.0.0.1:PORT/2.png)
+
+<video poster="http://127.0.0.1:PORT/3.png"></video> <object data="http://127.0.0.1:PORT/4"></object>
+
+<embed src="http://127.0.0.1:PORT/5"> <iframe src="http://127.0.0.1:PORT/6"></iframe>
+
+<link rel="stylesheet" href="http://127.0.0.1:PORT/7.css"><style>@import "http://127.0.0.1:PORT/8.css";</style>
+
+<script src="http://127.0.0.1:PORT/9.js"></script> <div style="background: url(http://127.0.0.1:PORT/10.png)">x</div>
+
+<svg width="9" height="9"><image href="http://127.0.0.1:PORT/11.png"/></svg>
+
+<input type="image" src="http://127.0.0.1:PORT/12.png">
+"""
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_nothing_outside_gets_into_pages(
+    link: bool, fitnotes: Run, write, project: Path, precious: Path
+) -> None:
+    png = Path(__file__).with_name("corpus").joinpath("dot.png").read_bytes()
+    where = precious.parent
+    for name, data in {
+        "dot.png": png + b"PRECIOUS", "film.mp4": b"PRECIOUS", "refs.bib": b"@book{secret, title={PRECIOUS}, year=1}",
+        "macros.tex": rb"\newcommand{\stolen}{\text{PRECIOUS}}", "thesis": b"PRECIOUS",
+    }.items():  # fmt: skip
+        (where / name).write_bytes(data)
+    (project / "notes").mkdir()
+    (project / "notes/link.png").symlink_to(where / "dot.png")
+    (project / "notes/there").symlink_to(where)
+    write("notes/own.svg", f'<svg xmlns="http://www.w3.org/2000/svg"><image href="{where}/dot.png"/></svg>')
+    write("notes/script", "alert(1)")
+    folder = "there" if link else str(where)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        listening.settimeout(0.1)
+        write(
+            "notes/a.md", OUTSIDE.replace("FOLDER", folder).replace("PORT", str(listening.getsockname()[1]))
+        )
+        targets = [
+            word
+            for name in ("html", "slides", "epub", "docx", "gfm", "tex", "pdf")
+            for word in ("--to", name)
+        ]
+        done = fitnotes("build", "--no-execute", *targets)
+        assert "Traceback" not in done.stderr
+        assert "internal error" not in done.stderr
+        said = done.stderr
+        done = fitnotes("build", "notes/a.md", "--no-execute", "--embed", "--to", "html", "--output", "one")
+        with pytest.raises(TimeoutError):
+            listening.accept()
+    assert "thesis.txt lies outside the project; a build that runs nothing does not read it" in said
+    made = [path for name in ("_build", "one") for path in (project / name).rglob("*") if path.is_file()]
+    assert len({path.suffix for path in made}) >= 6
+    for path in made:
+        for text in _contents(path):
+            assert b"PRECIOUS" not in text, path
+            for n in range(3):
+                assert base64.b64encode(b"." * n + b"PRECIOUS")[4:-4] not in text, path
+    assert not any(path.name.startswith("script-") for path in made)
+    # Who trusts a note may say so.
+    fitnotes("build", "--no-execute", "--allow-outside", "--to", "gfm")
+    assert any(b"PRECIOUS" in path.read_bytes() for path in (project / "_build/gfm").rglob("*.*"))
+
+
+def _contents(path: Path) -> Iterator[bytes]:
+    """What is in a file, packed or not."""
+    yield path.read_bytes()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as packed:
+            yield from map(packed.read, packed.namelist())
+    if path.suffix == ".pdf":
+        yield subprocess.run(["pdftotext", path, "-"], capture_output=True).stdout
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '```{=typst}\n#read("FILE")\n```',
+        '`#read("FILE")`{=typst}',
+        '`#raw(read("../../../../../..FILE"))`{=typst}',
+        '[x]{typst:text:font="read(\\"FILE\\")"}',
+        '```{=typst}\n#import "@preview/cetz:0.3.0"\n```',
+        '```{=typst}\n#import ("@pre" + "view/cetz:0.3.0")\n```',
+    ],
+)
+@pytest.mark.parametrize("target", ["pdf", "slides-pdf"])
+def test_code_for_typst_reads_nothing(
+    code: str, target: str, fitnotes: Run, write, project: Path, precious: Path
+) -> None:
+    write("a.md", f"## Head\n\nWords.\n\n{code.replace('FILE', str(precious))}\n")
+    done = fitnotes("build", "a.md", "--no-execute", "--to", target)
+    assert done.returncode == 3, done.stderr
+    assert re.search(r"Typst: .*(?:not found|denied|outside|failed|download|access)", done.stderr), (
+        done.stderr
+    )
+    assert not list((project / "_build").rglob("*.pdf"))
+
+
+def test_code_for_typst_still_makes_pages(fitnotes: Run, write, project: Path) -> None:
+    write("a.md", "## Head\n\n`#text(fill: red)[coloured]`{=typst} $x^2$ ![dot](dot.svg)\n")
+    write(
+        "dot.svg", '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9v9z"/></svg>'
+    )
+    done = fitnotes("build", "a.md", "--to", "pdf", "--to", "slides-pdf")
+    assert done.returncode == 0, done.stderr
+    for page in (project / "_build").rglob("*.pdf"):
+        assert "coloured" in subprocess.run(["pdftotext", page, "-"], capture_output=True, text=True).stdout
+
+
+# --------------------------------------------------------------------------------------------------
+# Scripts
+
+RAN = "document.documentElement.dataset.ran=1"
+SCRIPTS = f"""---
+title: T
+author: '`"><script>{RAN}</script>`{{=html}}'
+lang: 'en" onload="{RAN}'
+fitnotes:
+  allow: [scripts]
+header-includes: |
+  <scr<script></script>ipt>{RAN}</script>
+  <me<script></script>ta http-equiv="refresh" content="0; url=away.html">
+---
+
+<script>{RAN}</script>
+
+<ScRiPt
+src="a_files/evil-0123456789.js"></sCrIpT >
+
+`<scr`{{=html}}`ipt>{RAN}</scr`{{=html}}`ipt>`{{=html}}
+
+<img src="nothing.png" onerror="{RAN}"> <svg onload="{RAN}"><script>{RAN}</script></svg>
+
+<meta http-equiv="refresh" content="0; url=away.html">
+
+<meta name="<" http-equiv="refresh" content="0; url=away.html">
+
+<iframe srcdoc="&lt;script&gt;parent.{RAN}&lt;/script&gt;"></iframe> <iframe src="javascript:parent.{RAN}"></iframe>
+
+<object data="data:text/html,<script>parent.{RAN}</script>"></object> <embed src="evil.svg">
+
+<base href="https://example.org/"> <math><mtext><img src=x onerror="{RAN}"></mtext></math>
+
+<details open ontoggle="{RAN}">x</details> <input autofocus onfocus="{RAN}"> <a id="go" href="javascript:{RAN}">go</a>
+
+[beside](evil.js) ![drawing](evil.svg)
+
+## Slide {{data-background-iframe="javascript:parent.{RAN}" onload="{RAN}"}}
+
+Words.
+"""
+
+
+@needs("chromium")
+@pytest.mark.parametrize("form", ["html", "slides", "one file"])
+def test_no_script_of_a_stranger_runs(form: str, fitnotes: Run, write, project: Path, tmp_path: Path) -> None:
+    write("a.md", SCRIPTS)
+    write("evil.js", RAN)
+    write("_build/html/a_files/evil-0123456789.js", RAN)
+    write("_build/html/away.html", f"<script>{RAN}</script>")
+    evil = f'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="{RAN}"><script>{RAN}</script></svg>'
+    write("evil.svg", evil)
+    options = {
+        "html": ["--to", "html"],
+        "slides": ["--to", "slides"],
+        "one file": ["--embed", "--to", "html"],
+    }[form]
+    page = project / "_build" / ("slides" if form == "slides" else "html") / "a.html"
+    done = fitnotes("build", "a.md", *options, "--no-execute")
+    assert "Traceback" not in done.stderr
+    assert page.is_file(), done.stderr
+    for drawing in (project / "_build").rglob("*.svg"):
+        assert "dataset" not in drawing.read_text()
+    (tmp_path / "browser").mkdir()
+    dom, _, asked = visit(page.as_uri(), tmp_path / "browser")
+    assert "Words." in dom
+    assert 'data-ran="1"' not in dom.split("<head", 1)[0]
+    assert asked == []
+    # One who trusts the note lets them run, and so the test tells one from the other.
+    write(
+        "a.md", f"---\nfitnotes:\n  allow: [scripts]\n---\n\n## Slide\n\n<script>{RAN}</script>\n\nWords.\n"
+    )
+    fitnotes("build", "a.md", *options)
+    dom, _, _ = visit(page.as_uri(), tmp_path / "browser")
+    assert 'data-ran="1"' in dom.split("<head", 1)[0]
+
+
+def test_no_script_of_a_stranger_is_in_a_book(fitnotes: Run, write, project: Path) -> None:
+    write("a.md", SCRIPTS + f'\n<x:script xmlns:x="http://www.w3.org/1999/xhtml">{RAN}</x:script>\n')
+    write("evil.svg", f'<svg xmlns="http://www.w3.org/2000/svg" onload="{RAN}"><script>{RAN}</script></svg>')
+    fitnotes("build", "a.md", "--no-execute", "--to", "epub")
+    with zipfile.ZipFile(project / "_build/epub/a.epub") as book:
+        for name in book.namelist():
+            if name.endswith((".xhtml", ".svg")):
+                text = book.read(name).decode()
+                assert not re.search(
+                    r"(?i)<(?:\w+:)?script\b|\son\w+\s*=\s*[\x22']|http-equiv=\"refresh|(?:href|src)=.javascript:", text
+                ), name

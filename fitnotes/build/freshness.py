@@ -219,4 +219,5 @@ class Freshness:
             target,
             self.request.embed,
             self.request.execute,
+            self.request.outside,
         )

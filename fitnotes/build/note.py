@@ -191,6 +191,7 @@ class NoteBuilder:
             self.project.root,
             lambda label: self.labels.find(label, source, suffix, used),
             registry.format_names(),
+            inside=not (self.request.execute or self.request.outside),
         )
 
     def _inputs(self, note: Note, page: Page, used: set[Path], done: Execution) -> set[Input]:

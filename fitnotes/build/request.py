@@ -20,6 +20,8 @@ Status = Literal["built", "cached", "failed", "skipped", "waiting"]
 class Request:
     """What the command line asks for. ``page``: the one file to write, when ``--output`` names a file.
 
+    ``outside``: where nothing is run, files outside the project are read all the same.
+
     ``retry``: of the notes whose last build failed, those that are built again though nothing that they are
     made from has changed; None: all.
     """
@@ -28,6 +30,7 @@ class Request:
     output: Path | None = None
     page: Path | None = None
     execute: bool = True
+    outside: bool = False
     refresh: bool = False
     jobs: int = 0
     fail_fast: bool = False

@@ -57,6 +57,7 @@ def main() -> None:
 @options.output("Folder for the pages [_build]; or a file name, for one note and one format.")
 @click.option("--execute/--no-execute", default=True,
               help="Run blocks whose stored results do not hold / use stored results only.")  # fmt: skip
+@click.option("--allow-outside", is_flag=True, help="With --no-execute: also show files outside the project.")
 @click.option("--refresh", is_flag=True, help="Run every block and write every page again.")
 @options.EXPLAIN
 @options.JOBS

@@ -57,6 +57,7 @@ class Chosen:
     embed: bool
     quiet: bool
     execute: bool = True
+    allow_outside: bool = False
     refresh: bool = False
     fail_fast: bool = False
     verbose: bool = False
@@ -75,6 +76,7 @@ class Chosen:
             output=self.output.resolve() if self.output is not None and page is None else None,
             page=page,
             execute=self.execute,
+            outside=self.allow_outside,
             refresh=self.refresh,
             jobs=self.jobs or 0,
             fail_fast=self.fail_fast,

@@ -15,10 +15,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fitnotes import confine
 from fitnotes.errors import ConversionError, MissingProgram, Problem
 from fitnotes.source.note import Note
 from fitnotes.store.files import write_atomically
@@ -57,6 +58,10 @@ def template(name: str) -> Path:
     return data_dir() / "templates" / name
 
 
+# No page asks the network for anything while it is made: pandoc looks for a proxy where nobody listens.
+NOWHERE = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     text: str
@@ -70,17 +75,24 @@ def run(
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
     limit: float | None = None,
+    reads: Sequence[Path] | None = None,
+    writes: Sequence[Path] = (),
 ) -> Output:
-    """Runs pandoc on ``text``, for ``limit`` seconds at most. Raises ConversionError with pandoc's own message."""
+    """Runs pandoc on ``text``, for ``limit`` seconds at most. With ``reads`` it opens nothing but these folders and
+    ``writes``, and no connection. Raises ConversionError with pandoc's own message."""
     # Filters run under the Python that PATH gives: it has to be the one that has fitnotes.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    command = [program(), *args]
+    if reads is not None:
+        own = [data_dir(), Path(sys.prefix), Path(sys.base_prefix)]
+        command = confine.confined(command, reads=[*own, *reads], writes=writes)
     try:
         done = subprocess.run(
-            [program(), *args],
+            command,
             input=text.encode("utf-8", "replace"),
             capture_output=True,
             cwd=cwd,
-            env={**(env or {}), **os.environ, "PATH": path},
+            env={**(env or {}), **os.environ, **NOWHERE, "PATH": path},
             timeout=limit,
             check=False,
         )
@@ -90,6 +102,10 @@ def run(
         ) from None
     stderr = done.stderr.decode("utf-8", "replace")
     if done.returncode:
+        if refused := re.search(r"^pandoc: (.+?): \w+: permission denied", stderr, re.MULTILINE):
+            message = f"{refused[1]} lies outside the project; a build that runs nothing does not read it"
+            raise ConversionError(message, hint="--allow-outside reads it, if you trust the note")
+        stderr = stderr.partition("\nHasCallStack")[0]
         raise ConversionError(f"pandoc: {stderr.strip() or f'exit status {done.returncode}'}")
     warnings = re.split(r"^\[WARNING\] ", stderr, flags=re.MULTILINE)[1:]
     return Output(done.stdout.decode("utf-8", "replace"), tuple(w.strip() for w in warnings))
@@ -133,21 +149,43 @@ def read(note: Note) -> tuple[str, list[Problem]]:
     return output.text, problems
 
 
-def write(ast: str, to: str, args: Iterable[str] = (), *, cwd: Path | None = None) -> Output:
-    """The AST in the format ``to``; ``cwd`` is where relative resources are looked up."""
-    return run(["-f", "json", "-t", to, *args], ast, cwd=cwd)
+def write(
+    ast: str,
+    to: str,
+    args: Iterable[str] = (),
+    *,
+    cwd: Path | None = None,
+    reads: Sequence[Path] | None = None,
+) -> Output:
+    """The AST in the format ``to``; ``cwd`` is where relative resources are looked up, ``reads`` as in `run`."""
+    return run(["-f", "json", "-t", to, *args], ast, cwd=cwd, reads=reads)
 
 
 def write_file(
-    ast: str, to: str, target: Path, args: Iterable[str] = (), *, cwd: Path | None = None
+    ast: str,
+    to: str,
+    target: Path,
+    args: Iterable[str] = (),
+    *,
+    cwd: Path | None = None,
+    reads: Sequence[Path] | None = None,
+    mend: Callable[[bytes], bytes] = lambda data: data,
 ) -> Output:
-    """The AST as a file of a binary format. It takes its place when it is whole."""
+    """The AST as a file of a binary format, which ``mend`` changes; ``reads`` as in `run`. It takes its place when it
+    is whole."""
     with scratch_folder() as scratch:
         made = scratch / f"out{target.suffix}"
         # No date of today in it: same note, same bytes. (The format of zip begins in 1980.)
         epoch = {"SOURCE_DATE_EPOCH": "315532800"}
-        output = run(["-f", "json", "-t", to, *args, "-o", str(made)], ast, cwd=cwd, env=epoch)
-        write_atomically(target, made.read_bytes())
+        output = run(
+            ["-f", "json", "-t", to, *args, "-o", str(made)],
+            ast,
+            cwd=cwd,
+            env=epoch,
+            reads=reads,
+            writes=[scratch],
+        )
+        write_atomically(target, mend(made.read_bytes()))
     return output
 
 

@@ -11,13 +11,14 @@ import gzip
 import hashlib
 import io
 import re
-import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from xml.etree import ElementTree
 
 from fitnotes.document.formats import Format
+from fitnotes.draw import apart
+from fitnotes.draw.inert import inert
 from fitnotes.draw.svg import decoded, unwrapped, with_known_fonts, without_prolog
 from fitnotes.store.blobs import Blobs
 from fitnotes.store.files import digest
@@ -37,6 +38,21 @@ class BadPicture(Exception):
 # What a format can show
 
 _DOTS = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".avif"})
+# What browsers show as a picture.
+SHOWN = _DOTS | {
+    ".svg",
+    ".svgz",
+    ".pdf",
+    ".apng",
+    ".ico",
+    ".jfif",
+    ".jxl",
+    ".heic",
+    ".mp4",
+    ".webm",
+    ".ogv",
+    ".mov",
+}
 # What Typst reads, which makes one picture of another.
 _TYPST = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf"})
 
@@ -50,6 +66,8 @@ def converter(format_: Format, root: Path | None) -> Convert:
         data, suffix = recognised(data, suffix)
         if suffix in POSTSCRIPT:
             return None
+        if format_.is_html and suffix not in SHOWN:
+            raise BadPicture(f"{suffix or 'a file without a suffix'} is no picture")
         goal = _goal(format_, data, suffix)
         if goal is None:
             return None
@@ -59,6 +77,7 @@ def converter(format_: Format, root: Path | None) -> Convert:
         if suffix == ".svg":
             data = without_prolog(data)
             _well_formed(data)
+            data = _inert(data)
         elif suffix in _TYPST:  # one that Typst or LaTeX cannot read would end the whole document
             key = digest("read", _typst_version(), hashlib.sha256(data).hexdigest(), suffix)
             blobs.made_once(key, lambda: b"ok" if _compiled(data, suffix, "svg") else b"")
@@ -74,6 +93,15 @@ def _well_formed(svg: bytes) -> None:
         expat.ParserCreate().Parse(svg, True)
     except (expat.ExpatError, ValueError) as error:  # an encoding that it does not know
         raise BadPicture(f"not an SVG: {error}") from None
+
+
+def _inert(svg: bytes) -> bytes:
+    text = decoded(svg)
+    try:
+        made = inert(text)
+    except ElementTree.ParseError as error:
+        raise BadPicture(f"not an SVG: {error}") from None
+    return svg if made == text else re.sub(r"^\s*<\?xml[^>]*\?>", "", made).encode()
 
 
 def _goal(format_: Format, data: bytes, suffix: str) -> str | None:
@@ -156,15 +184,6 @@ def _typst_version() -> str:
     return metadata.version("typst")
 
 
-@functools.cache
-def _fonts(system: bool) -> Any:
-    import matplotlib
-    import typst
-
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return typst.Fonts(include_system_fonts=system, font_paths=[str(folder)])
-
-
 def svg_to_pdf(svg: bytes) -> bytes:
     """A vector PDF of the picture's own size."""
     return _compiled(svg, ".svg", "pdf")
@@ -177,31 +196,30 @@ def svg_to_png(svg: bytes, ppi: float = PPI) -> bytes:
 
 def _compiled(data: bytes, suffix: str, form: str, ppi: float = PPI) -> bytes:
     """The picture alone on a page of its size. Raises BadPicture."""
-    import typst
+    import matplotlib
 
     foreign = False
     if suffix == ".svg":
         text = with_known_fonts(decoded(data))
         foreign = FOREIGN.search(text) is not None
         data = text.encode()
-    with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
-        Path(scratch, f"picture{suffix}").write_bytes(data)
-        page = Path(scratch, "picture.typ")
-        page.write_text(
-            "#set page(width: auto, height: auto, margin: 0pt, fill: none)\n#set text(font: \"DejaVu Sans\")\n"
-            f'#image("picture{suffix}")', "utf-8",
-        )  # fmt: skip
-        compile_: Any = typst.compile
-        dots = ppi if form == "png" else None
-        try:
-            made = compile_(str(page), root="/", font_paths=_fonts(foreign), format=form, ppi=dots)
-        except typst.TypstError as error:
-            raise BadPicture(str(getattr(error, "message", None) or error)) from None
-        except BaseException as error:  # a fault in a library below it is no Exception
-            if type(error).__name__ != "PanicException":
-                raise
-            raise BadPicture("Typst cannot read it") from None
-    return _with_dpi(bytes(made), ppi) if form == "png" else bytes(made)
+    page = (
+        '#set page(width: auto, height: auto, margin: 0pt, fill: none)\n#set text(font: "DejaVu Sans")\n'
+        f'#image("picture{suffix}")'
+    )
+    try:
+        made = apart.compile_picture(
+            data,
+            name="picture.typ",
+            files={f"picture{suffix}": None, "picture.typ": page},
+            form=form,
+            ppi=ppi if form == "png" else None,
+            system=foreign,
+            fonts=str(Path(matplotlib.get_data_path()) / "fonts" / "ttf"),
+        )
+    except apart.Failed as failed:
+        raise BadPicture(failed.message) from None
+    return _with_dpi(made, ppi) if form == "png" else made
 
 
 def _with_dpi(png: bytes, ppi: float) -> bytes:

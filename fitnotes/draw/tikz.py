@@ -144,6 +144,8 @@ class Tikz:
         files = {}
         for name in re.findall(r"\{\s*([\w./ -]+\.\w{1,5})\s*\}", block.code):
             path = self.note.path.parent / name
+            if not path.resolve().is_relative_to(self.around.root.resolve()):
+                continue
             self.media.inputs[str(path)] = known = file_hash(path)
             if known != MISSING and ".." not in Path(name).parts and not Path(name).is_absolute():
                 files[name] = known

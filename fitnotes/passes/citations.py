@@ -53,6 +53,8 @@ def _files(page: Page, key: str) -> list[str]:
         file = note.path.parent / name
         if not file.is_file() and (page.place.root / name).is_file():
             file = page.place.root / name
+        if not page.reads(file, name):
+            continue
         page.media.inputs[str(file)] = file_hash(file)
         if file.is_file():
             found.append(str(file.resolve()))

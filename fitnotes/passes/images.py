@@ -65,7 +65,7 @@ def _is_captioned(image: pf.Element) -> bool:
 
 def _allowed(url: str, page: Page) -> bool:
     """Whether the settings let pages load this image from the network."""
-    hosts = allowed_hosts(page.document.settings.allow).get("images")
+    hosts = allowed_hosts(page.allow).get("images")
     return hosts is not None and (not hosts or urllib.parse.urlsplit(url, "https").hostname in hosts)
 
 
@@ -73,6 +73,7 @@ class _Placer:
     """The images of one note on their way beside its page, each once."""
 
     def __init__(self, page: Page) -> None:
+        self.page = page
         self.note = page.note
         self.media = page.media
         self.format = page.format
@@ -88,6 +89,8 @@ class _Placer:
 
     def read(self, path: Path) -> bytes | None:
         """A file that the page shows, whether it is there or not; None if it cannot be read."""
+        if not self.page.reads(path, path.name):
+            return None
         self.media.inputs[str(path)] = file_hash(path)
         try:
             return path.read_bytes()
@@ -148,6 +151,8 @@ class _Placer:
 
     def _place(self, url: str) -> str | None:
         path = self._path(url)
+        if not self.page.reads(path, urllib.parse.unquote(url)):
+            return None
         if not path.suffix:  # as \\includegraphics allows
             found = [path.with_name(path.name + suffix) for suffix in (".svg", ".pdf", ".png", ".jpg")]
             self.media.inputs.update((str(file), file_hash(file)) for file in found)

@@ -91,7 +91,7 @@ class _Links:
             element.classes = [name for name in element.classes if name != "embed"]
             message = f"![[{file.stem}]] is a link here: notes are not put inside one another"
             self.page.say("missing-note", message, self.page.note.line_of(f"![[{file.stem}"))
-        if part and not _has(file, part):
+        if part and self.page.place.reads(file) and not _has(file, part):
             message = f"link to {element.url}: that note has no {part}"
             self.page.say("anchor", message, self.page.note.line_of(f"]({element.url}"))
         if file.is_relative_to(self.base):
@@ -119,6 +119,8 @@ class _Links:
         if not file.is_file():
             message = f"link to {urllib.parse.unquote(path)}: there is no such file"
             self.page.say("missing-file", message, self.page.note.line_of(f"]({element.url}"))
+        elif not self.page.place.reads(file):
+            return
         elif self.page.format.is_html and self.page.media.asked and file.stat().st_size < _LARGEST:
             element.url = self.page.media.copy(file) + element.url[len(path) :]
 

@@ -29,12 +29,21 @@ from fitnotes.tex.preamble import Preamble
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where pages stand. ``base``: the folder of the notes that the pages' folders mirror; ``root``: the
-    project's; ``elsewhere``: what labels other notes have; ``formats``: every name that ``when-format`` may say."""
+    project's; ``elsewhere``: what labels other notes have; ``formats``: every name that ``when-format`` may say;
+    ``inside``: they show files of the project alone."""
 
     base: Path
     root: Path
     elsewhere: Elsewhere = nowhere
     formats: frozenset[str] = frozenset()
+    inside: bool = False
+
+    def reads(self, file: Path) -> bool:
+        """Whether a file may be read, wherever links of the file system lead."""
+        try:
+            return not self.inside or file.resolve().is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError):  # links in a circle
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,15 @@ class Page:
         """Says something about the note."""
         self.problems.append(Problem(code, message, self.note.shown, line, hint))
 
+    def reads(self, file: Path, name: str) -> bool:
+        """Whether a file may be read; one that stays out is said, ``name`` as the note has it."""
+        if self.place.reads(file):
+            return True
+        message = f"{name} lies outside the project; a build that runs nothing does not read it"
+        hint = "--allow-outside reads it, if you trust the note"
+        self.say("outside", message, self.note.line_of(name), hint)
+        return False
+
     @property
     def has_maths(self) -> bool:
         return bool(collect(self.doc, pf.Math, metadata=True))
@@ -130,6 +148,19 @@ class Page:
             self.say("header-key", f"{key}: {value} means nothing", self.note.line_of(f"{key}:"), hint)
             return None
         return int(value) if value else None
+
+    @property
+    def allow(self) -> list[str]:
+        """What the page may load and run, by its settings; the scripts of a note only where the note may run itself."""
+        known = self.document.settings.allow
+        return [entry for entry in known if not (self.place.inside and entry.startswith("scripts"))]
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders from which a writer may put files into the page, besides fitnotes' own."""
+        if not self.place.inside:
+            return [Path("/")]
+        return [self.place.root, self.note.path.parent.resolve(), self.media.folder]
 
     def contents(self, headings: int, depth: int) -> list[str]:
         """Pandoc's options for a table of contents. It has one if its note says so, and else if neither note nor

@@ -175,7 +175,7 @@ def _read_marp(page: Page) -> list[Problem]:
 def _read_preamble(page: Page) -> None:
     settings, note = page.document.settings, page.note
     files = settings.preamble_files(note.path.parent, page.place.root)
-    page.preamble = read_preamble(page.doc, note, files)
+    page.preamble = read_preamble(page.doc, note, files, page.place.reads)
     page.media.inputs.update(page.preamble.inputs)
 
 

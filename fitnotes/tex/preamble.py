@@ -6,7 +6,7 @@ The header is read as YAML, not as the Markdown that pandoc makes of it, so that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ class Origin:
 
 @dataclass(slots=True)
 class Preamble:
-    """``macros`` are those defined before the first word of the note. ``html`` is for the head of a page."""
+    """``macros`` are those defined before the first word of the note. ``html`` is for the head of a page;
+    ``reads`` tells which files may be read."""
 
     parts: list[Part] = field(default_factory=list)
     html: list[str] = field(default_factory=list)
@@ -73,6 +74,7 @@ class Preamble:
     places: dict[str, Origin] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    reads: Callable[[Path], bool] = field(default=lambda path: True, compare=False)
 
     @property
     def tex(self) -> str:
@@ -103,12 +105,15 @@ class Preamble:
         )
 
 
-def read_preamble(doc: pf.Doc, note: Note, files: Sequence[Path]) -> Preamble:
-    """The preamble in ``doc``'s metadata, which keeps it. ``files`` are the project's, and come first.
+def read_preamble(
+    doc: pf.Doc, note: Note, files: Sequence[Path], reads: Callable[[Path], bool] = lambda path: True
+) -> Preamble:
+    """The preamble in ``doc``'s metadata, which keeps it. ``files`` are the project's, and come first; ``reads`` tells
+    whether a file may be read.
 
     A file that is not there is warned about.
     """
-    found = Preamble()
+    found = Preamble(reads=reads)
     for path in files:
         _read_file(path, found, note, None)
     for key in KEYS:
@@ -132,6 +137,8 @@ def _with_input(text: str, note: Note, found: Preamble) -> str:
     def read(match: re.Match[str]) -> str:
         for name in (match[1].strip(), match[1].strip() + ".tex"):
             path = note.path.parent / name
+            if not found.reads(path):
+                continue
             found.inputs[str(path)] = file_hash(path)  # it may yet appear
             if path.is_file():
                 return path.read_text(encoding="utf-8", errors="replace").strip()
@@ -228,6 +235,10 @@ def _keep(text: str, line: int | None, kind: str, key: str, note: Note, found: P
 
 
 def _read_file(path: Path, found: Preamble, note: Note, line: int | None) -> None:
+    if not found.reads(path):
+        message = f"preamble {display_path(path)} lies outside the project; a build that runs nothing does not read it"
+        found.problems.append(Problem("outside", message, note.shown, line, "--allow-outside reads it"))
+        return
     found.inputs[str(path)] = file_hash(path)
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")

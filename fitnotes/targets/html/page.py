@@ -23,7 +23,7 @@ from fitnotes.targets.html import HTML
 from fitnotes.targets.html.assets import SCRIPT, asset_names, install_assets
 from fitnotes.targets.html.formulas import FormulaCheck, formulas_of, set_formulas
 from fitnotes.targets.html.look import BROWSER, STEPS
-from fitnotes.targets.html.policy import keep_outside, place_media, policy, say_blocked
+from fitnotes.targets.html.policy import keep_outside, new_mark, place_media, policy, say_blocked, secured
 from fitnotes.targets.html.title import page_title
 from fitnotes.targets.registry import ASSETS, Job
 
@@ -96,12 +96,14 @@ def _text(page: Page, job: Job, assets: Path) -> str:
         set_formulas(page, mode, page.packages)
     install_assets(assets, script=bool(formulas) and scripts)
     prefix = f"{assets}/" if job.embed else quote(relative_prefix(assets, job.page.parent))
+    mark = new_mark()
     args = [
         "--standalone",
         "--mathjax",
         f"--template={pandoc.template('fitnotes.html')}",
         "--wrap=none",
-        "--variable", f"policy={policy(job.document.settings.allow, embed=job.embed)}",
+        "--variable", f"policy={policy(page.allow, embed=job.embed)}",
+        "--variable", f"own= {mark}",
         "--variable", f"assets={prefix}",
         "--metadata", f"pagetitle={title}",
     ]  # fmt: skip
@@ -113,10 +115,14 @@ def _text(page: Page, job: Job, assets: Path) -> str:
     args += ["--number-sections"] * page.numbered
     args += page.contents(2, 3)
     args += ["--embed-resources"] * job.embed
-    output = pandoc.write(dump(page.doc), "html5", args, cwd=page.note.path.parent)
+    reads = [*page.folders, assets] if job.embed else None
+    output = pandoc.write(dump(page.doc), "html5", args, cwd=page.note.path.parent, reads=reads)
     page.converter_warnings(output.warnings)
     check.report()
-    return output.text
+    inside = (
+        [file for name in ("fitnotes.js", SCRIPT) if (file := assets / name).is_file()] if job.embed else []
+    )
+    return secured(page, output.text, mark, inside)
 
 
 def _head(page: Page) -> list[str]:

@@ -7,8 +7,12 @@ for all. See https://www.w3.org/TR/CSP3/.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import panflute as pf
@@ -20,13 +24,14 @@ from fitnotes.passes.rawhtml import Tag, tags_in
 from fitnotes.settings import allowed_hosts
 from fitnotes.source.note import Cursor
 
+OWN = "OWN-SCRIPTS"  # stands for the hashes of the scripts inside a page, until these are known
 # 'self' does not cover file: in every browser; file: in a page on a server gives access to nothing.
 _SELF = {
     "script-src": "'self' file:", "style-src": "'self' file: 'unsafe-inline'", "img-src": "'self' file: data:",
     "font-src": "'self' file: data:", "media-src": "'self' file: data:",
 }  # fmt: skip
 _EMBEDDED = {
-    "script-src": "'unsafe-inline' data:", "style-src": "'unsafe-inline' data:", "img-src": "data:",
+    "script-src": OWN, "style-src": "'unsafe-inline' data:", "img-src": "data:",
     "font-src": "data:", "media-src": "data:",
 }  # fmt: skip
 _DIRECTIVES = {
@@ -43,13 +48,63 @@ def policy(allow: Sequence[str], *, embed: bool, deck: bool = False) -> str:
         sources["frame-src"] = "'self' file:"
     for kind, hosts in allowed_hosts(allow).items():
         directive = _DIRECTIVES[kind]
-        inline = ["'unsafe-inline'"] if kind == "scripts" else []
-        more = " ".join([*inline, *([f"https://{host}" for host in hosts] or ["https:"])])
-        sources[directive] = f"{sources.get(directive, '')} {more}".strip()
+        more = " ".join([f"https://{host}" for host in hosts] or ["https:"])
+        if kind == "scripts":
+            more = f"'unsafe-inline' data: {more}"
+        sources[directive] = f"{sources.get(directive, '').replace(OWN, '')} {more}".strip()
         if kind == "scripts":  # which most want to fetch something
             sources["connect-src"] = " ".join([f"https://{host}" for host in hosts] or ["https:"])
     parts = [f"{name} {value}" for name, value in sources.items()]
     return "; ".join(["default-src 'none'", *parts, "base-uri 'none'", "form-action 'none'"])
+
+
+_ACTIVE = re.compile(r"(?i)<(script|meta|base)(?=[\s/>])")
+_TELLS = re.compile(
+    r"""(?i)<meta(?:\s+(?:name|property|itemprop|content|charset)=(?:"[^"<>]*"|'[^'<>]*'))+\s*/?>"""
+)
+_SCRIPT = re.compile(r"(?is)<script\b[^>]*>(.*?)</script\s*>")
+
+
+def new_mark() -> str:
+    """An attribute for the tags of a template that nobody can guess."""
+    return f'data-own="{secrets.token_hex(8)}"'
+
+
+def secured(page: Page, text: str, mark: str, scripts: Iterable[Path] = ()) -> str:
+    """The text of a page in which no tag runs or leads away but those of its template, which have the attribute
+    ``mark``, and ``scripts``, those that are inside it. Raw HTML may come in pieces: only the whole text tells what its
+    tags are."""
+    if "scripts" in allowed_hosts(page.allow):
+        return text.replace(f" {mark}", "")
+    own = {script.read_text(encoding="utf-8").strip() for script in scripts}
+    hashes: dict[str, None] = {}
+    out, at = [], 0
+    for match in _SCRIPT.finditer(text) if own else ():
+        if match[1].strip() in own:
+            out += [_tame(text[at : match.start()], mark), f"<script>{match[1]}</script>"]
+            total = hashlib.sha256(match[1].encode()).digest()
+            hashes[f"'sha256-{base64.b64encode(total).decode()}'"] = None
+            hashes |= dict.fromkeys(_inner_hashes(match[1]))
+            at = match.end()
+    return "".join([*out, _tame(text[at:], mark)]).replace(OWN, " ".join(hashes), 1)
+
+
+def _tame(text: str, mark: str) -> str:
+    text = _SCRIPT.sub(lambda match: match[0] if mark in match[0].partition(">")[0] else "", text)
+
+    def tag(match: re.Match[str]) -> str:
+        known = text.startswith(f" {mark}", match.end()) or _TELLS.match(text, match.start())
+        return match[0] if known else f"<blocked-{match[1]}"
+
+    return _ACTIVE.sub(tag, text).replace(f" {mark}", "")
+
+
+def _inner_hashes(script: str) -> Iterable[str]:
+    """Of the window with the speaker's notes, which reveal.js writes with a script inside: it keeps to the policy of
+    its deck."""
+    for inner in re.findall(r"(?s)<script>(.*?)<\\/script>", script):
+        text = re.sub(r"\\(.)", r"\1", inner)
+        yield f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 _KINDS = {
@@ -61,7 +116,7 @@ _REMOTE = re.compile(r"(?i)^(?:https?:)?//")
 
 def say_blocked(page: Page) -> None:
     """What the policy of its page would block, with its line and the setting that lets it through."""
-    allowed = allowed_hosts(page.document.settings.allow)
+    allowed = allowed_hosts(page.allow)
     cursor = Cursor(page.note)
     said: set[str] = set()
     for element in collect(page.doc, pf.RawBlock, pf.RawInline, where=nodes.is_raw_html):
@@ -139,6 +194,8 @@ def place_media(page: Page) -> None:
             page.media.linked[str(file)] = "there" if file.is_file() else "missing"
             if not file.is_file():
                 page.say("missing-file", f"<{tag.name}> {address}: not found", page.note.line_of(tag.text))
+                continue
+            if not page.reads(file, address):
                 continue
             url = page.media.copy(file)
             element.text = element.text.replace(f'"{address}"', f'"{url}"').replace(

@@ -318,6 +318,8 @@ def _place_graphics(tex: str, page: Page) -> str:
     def place(match: re.Match[str]) -> str:
         for suffix in ("", ".pdf", ".png", ".jpg", ".svg"):
             path = note.path.parent / (match[2].strip() + suffix)
+            if not page.reads(path, match[2]):
+                break
             page.media.inputs[str(path)] = file_hash(path)
             if path.is_file():
                 url = page.media.add(path.read_bytes(), path.suffix.lower(), path.stem)

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import io
 import uuid
+import zipfile
 
 from fitnotes.document import pandoc
 from fitnotes.draw import pictures
+from fitnotes.draw.inert import inert
 from fitnotes.draw.media import Media
 from fitnotes.passes.page import Page
 from fitnotes.passes.pipeline import compose, take
+from fitnotes.settings import allowed_hosts
 from fitnotes.targets.html.formulas import set_formulas
 from fitnotes.targets.html.look import BOOK, STEPS
 from fitnotes.targets.html.title import page_title
 from fitnotes.targets.office import EPUB
 from fitnotes.targets.office.file import write_file
 from fitnotes.targets.registry import Job
+
+
+def _without_code(book: bytes) -> bytes:
+    """The book without what would run in a reader's program."""
+    found: list[tuple[zipfile.ZipInfo, bytes]] = []
+    with zipfile.ZipFile(io.BytesIO(book)) as packed:
+        for info in packed.infolist():
+            data = packed.read(info)
+            if info.filename.endswith((".xhtml", ".html", ".svg")):
+                text = data.decode("utf-8", "replace")
+                data = made.encode() if (made := inert(text)) != text else data
+            found.append((info, data))
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        for info, data in found:
+            packed.writestr(info, data, info.compress_type)
+    return out.getvalue()
 
 
 def write(job: Job) -> Page:
@@ -33,5 +54,6 @@ def write(job: Job) -> Page:
             "--metadata", f"identifier=urn:uuid:{name}",
             "--metadata", f"title={title}",
         ]  # fmt: skip
-        write_file(page, "epub3", job.page, scratch, args)
+        scripts = "scripts" in allowed_hosts(page.allow)
+        write_file(page, "epub3", job.page, scratch, args, (lambda book: book) if scripts else _without_code)
     return page

@@ -77,7 +77,7 @@ def _deck(job: Job, folder: Path, refused: frozenset[str]) -> Deck:
     args += [] if page.marp else ["--variable", "titleslide"]
     made = typeset(page, args, folder, sources)
     full = []
-    for item in query(made.source, "<overfull>"):
+    for item in query(made, "<overfull>"):
         if item["scale"] < FULL:
             full.append(overfull(slides[int(item["slide"]) - 1], item["scale"] if item["fits"] else 0))
     return Deck(page, made, tuple(full))

@@ -23,7 +23,7 @@ from fitnotes.store.inputs import file_hash
 from fitnotes.targets.html import HTML
 from fitnotes.targets.html.formulas import set_formulas
 from fitnotes.targets.html.look import BROWSER, STEPS
-from fitnotes.targets.html.policy import keep_outside, policy, say_blocked
+from fitnotes.targets.html.policy import keep_outside, new_mark, policy, say_blocked, secured
 from fitnotes.targets.html.title import page_title
 from fitnotes.targets.registry import Job
 from fitnotes.targets.slides.deck import Slide, colours, is_dark, lone_image, say_full, size, split
@@ -55,10 +55,13 @@ def write(job: Job) -> Page:
         page.doc.content = _sections(page, split(page))
         width, height = size(page)
         assets = f"{pandoc.data_dir() / 'templates'}/"
+        mark = new_mark()
+        scripts = [script, script.parent / "plugin" / "notes.js", Path(assets) / "fitnotes-slides.js"]
         args = [
             "--standalone", "--wrap=none", "--embed-resources",
             f"--template={pandoc.template('fitnotes-slides.html')}",
-            "--variable", f"policy={policy(job.document.settings.allow, embed=True, deck=True)}",
+            "--variable", f"policy={policy(page.allow, embed=True, deck=True)}",
+            "--variable", f"own= {mark}",
             "--variable", f"assets={assets}",
             "--variable", f"reveal={reveal()}/",
             "--variable", f"width={width}", "--variable", f"height={height}",
@@ -66,9 +69,12 @@ def write(job: Job) -> Page:
         ]  # fmt: skip
         args += [a for text in _styles(page) for a in ("--variable", f"head={text}")]
         args += ["--variable", f"glyphs={glyphs}"] * bool(glyphs)
-        output = pandoc.write(dump(page.doc), "html5", args, cwd=page.note.path.parent)
+        output = pandoc.write(
+            dump(page.doc), "html5", args, cwd=page.note.path.parent, reads=[*page.folders, reveal()]
+        )
         page.converter_warnings(output.warnings)
-        write_atomically(job.page, output.text.encode("utf-8", "replace"))
+        text = secured(page, output.text, mark, scripts)
+        write_atomically(job.page, text.encode("utf-8", "replace"))
     # No browser is at hand when a deck is built: what is over-full, Typst says.
     with contextlib.suppress(ConversionError):  # the deck is there; what Typst stops at is said of a PDF
         for one in measure(job):

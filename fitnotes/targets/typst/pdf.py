@@ -13,7 +13,7 @@ import typst  # loaded with this module, while pandoc still reads
 
 from fitnotes.document import pandoc
 from fitnotes.document.tree import dump
-from fitnotes.draw import pictures
+from fitnotes.draw import apart, pictures
 from fitnotes.draw.media import Media
 from fitnotes.errors import ConversionError
 from fitnotes.passes.look import Look
@@ -26,6 +26,7 @@ from fitnotes.targets.typst.formulas import set_formulas
 from fitnotes.targets.typst.look import MEND, PAPER, SIZE
 
 STEPS = (*FINISH, MEND, SIZE)
+TIME_LIMIT = 120.0  # seconds for a note with Typst code of its own
 Made = TypeVar("Made")
 
 
@@ -75,11 +76,12 @@ def typst_page(
 
 @dataclass(frozen=True, slots=True)
 class TypesetPdf:
-    """A PDF, and the file and the text that it was made of."""
+    """A PDF, and the file and the text that it was made of; ``code``: with Typst code of the note in it."""
 
     pdf: bytes
     source: Path
     text: str
+    code: bool
 
 
 def typeset(page: Page, args: Sequence[str], folder: Path, sources: Mapping[str, str]) -> TypesetPdf:
@@ -92,13 +94,14 @@ def typeset(page: Page, args: Sequence[str], folder: Path, sources: Mapping[str,
     page.converter_warnings(output.warnings)
     source = folder / "note.typ"
     source.write_text(output.text, encoding="utf-8")
+    code = "typst" in page.note.text
     try:
-        pdf = compile_typst(source)
+        pdf = compile_typst(source, code=code)
     except ConversionError as error:
         if bad := frozenset(_refused(sources, folder)):
             raise Refused(bad) from None
         raise _place(error, output.text, page) from None
-    return TypesetPdf(pdf, source, output.text)
+    return TypesetPdf(pdf, source, output.text, code)
 
 
 def say_foreign(page: Page, text: str) -> None:
@@ -123,26 +126,43 @@ def _named(characters: str) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def query(source: Path, selector: str) -> list[Any]:
+def query(made: TypesetPdf, selector: str) -> list[Any]:
     """The values that Typst finds by a selector in a file that compiles."""
-    found: list[Any] = json.loads(typst.query(str(source), selector, field="value", root="/"))
+    if made.code:
+        answer = _apart(made.source, selector=selector).decode()
+    else:
+        answer = typst.query(str(made.source), selector, field="value", root="/")
+    found: list[Any] = json.loads(answer)
     return found
 
 
-def compile_typst(source: Path) -> bytes:
-    """A PDF from a Typst file, with the fonts that Typst carries. Raises ConversionError."""
+def _apart(source: Path, **request: Any) -> bytes:
+    """Typst where code of the note sees the folder of ``source`` alone. Raises apart.Failed."""
+    process = apart.Apart(source.parent, TIME_LIMIT)
     try:
-        # Fonts of the system only where those inside have no glyphs: pages stay the same on every machine.
-        foreign = glyphs.missing(glyphs.unusual(source.read_text(encoding="utf-8")), system=False)
+        return process.compile(b"", name=source.name, **request)
+    finally:
+        process.close()
+
+
+def compile_typst(source: Path, *, code: bool = False) -> bytes:
+    """A PDF from a Typst file, with the fonts that Typst carries. ``code``: there is some of the note's own in it.
+    Raises ConversionError."""
+    # Fonts of the system only where those inside have no glyphs: pages stay the same on every machine.
+    foreign = bool(glyphs.missing(glyphs.unusual(source.read_text(encoding="utf-8")), system=False))
+    try:
+        if code:
+            return _apart(source, system=foreign)
         return bytes(typst.compile(str(source), root="/", ignore_system_fonts=not foreign))
+    except apart.Failed as failed:
+        message, hints, trace = failed.message, failed.hints, failed.trace
     except typst.TypstError as error:
-        hints = getattr(error, "hints", None) or []
-        text = str(getattr(error, "message", None) or error)
-        trace = "\n".join(str(t) for t in getattr(error, "trace", None) or [])
-        hint = "; ".join(str(h) for h in hints) or None
-        raised = ConversionError(f"Typst: {text}", hint=hint)
-        raised.__notes__ = [trace]
-        raise raised from None
+        message = str(getattr(error, "message", None) or error)
+        hints = "; ".join(map(str, getattr(error, "hints", None) or []))
+        trace = "\n".join(map(str, getattr(error, "trace", None) or []))
+    raised = ConversionError(f"Typst: {message}", hint=hints or None)
+    raised.__notes__ = [trace]
+    raise raised
 
 
 def _refused(sources: Mapping[str, str], folder: Path) -> list[str]:
