@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
+import resource
 import socket
+import struct
 import subprocess
+import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import Run, needs
+from conftest import Run, environment, needs
 from test_pages import visit
 
 
@@ -422,5 +428,96 @@ def test_no_script_of_a_stranger_is_in_a_book(fitnotes: Run, write, project: Pat
             if name.endswith((".xhtml", ".svg")):
                 text = book.read(name).decode()
                 assert not re.search(
-                    r"(?i)<(?:\w+:)?script\b|\son\w+\s*=\s*[\x22']|http-equiv=\"refresh|(?:href|src)=.javascript:", text
+                    r"(?i)<(?:\w+:)?script\b|\son\w+\s*=\s*[\x22']|http-equiv=\"refresh|(?:href|src)=.javascript:",
+                    text,
                 ), name
+
+
+# --------------------------------------------------------------------------------------------------
+# What grows without end
+
+_LETTERS = "abcdefghijklmn"
+ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise(_LETTERS)
+)
+DOUBLED = "".join(
+    f"  \\newcommand{{\\z{name}}}{{\\z{before}\\z{before}\\z{before}\\z{before}}}\n"
+    for before, name in pairwise(_LETTERS)
+)
+BOMBS = {
+    "aliases": (f"---\n{ALIASES}---\n\nWords.\n", 3, "a.md:1: the aliases in the header stand for more than"),
+    "growing macro": (
+        "---\nheader-includes: |\n  \\newcommand{\\g}[1]{\\g{#1#1}}\n---\n\n$\\g{x}$ Words.\n",
+        1, "\\g calls itself without end",
+    ),
+    "doubling macros": (
+        f"---\nheader-includes: |\n  \\newcommand{{\\za}}{{xx}}\n{DOUBLED}---\n\n$\\zn$ Words.\n",
+        1, "makes too much of itself",
+    ),
+    "lists": ("\n".join("  " * n + "- x" for n in range(120)) + "\n\nWords.\n", 0, ""),
+    "boxes": ("".join(f"::: {{.a{n}}}\n" for n in range(300)) + "x\n" + ":::\n" * 300 + "\nWords.\n", 0, ""),
+    "quotations": (">" * 500 + " x\n\nWords.\n", 0, ""),
+    "tags": ("<div>" * 500 + "x" + "</div>" * 500 + "\n\nWords.\n", 0, ""),
+    "braces": ("$" + "{" * 5000 + "x" + "}" * 5000 + "$ Words.\n", 1, "Maximum call stack size exceeded"),
+    "fractions": ("$" + "\\frac{1}{" * 400 + "x" + "}" * 400 + "$ Words.\n", 0, ""),
+    "brackets": ("[" * 3000 + "\n\nWords.\n", 0, ""),
+    "emphasis": ("*_" * 300 + "x" + "_*" * 300 + "\n\nWords.\n", 0, ""),
+    "spans": ("[" * 200 + "x" + "]{.a}" * 200 + "\n\nWords.\n", 0, ""),
+    "links": ("[" * 40 + "x" + "](y)" * 40 + "\n\nWords.\n", 0, ""),
+    "packed drawing": ("![z](z.svgz) Words.\n", 0, "image z.svgz cannot be read: more than 64 MB"),
+    "wide drawing": ("![z](wide.svg) Words.\n", 0, ""),
+    "deep drawing": ("![z](deep.svg) Words.\n", 0, ""),
+    "large picture": ("![z](large.png) Words.\n", 0, ""),
+}  # fmt: skip
+
+
+def _limits() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_reading_ends_in_bounded_time_and_memory(name: str, write, project: Path) -> None:
+    text, code, said = BOMBS[name]
+    write("a.md", text)
+    start = '<svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{0}">'
+    if "drawing" in name or "picture" in name:
+        with gzip.open(project / "z.svgz", "wb") as packed:
+            packed.write(start.format(9).encode() + b"<!--")
+            for _ in range(100):
+                packed.write(b" " * 10_000_000)
+            packed.write(b"--></svg>")
+        write("wide.svg", start.format(1000000) + "<text>A</text></svg>")
+        write("deep.svg", start.format(9) + "<g>" * 30_000 + "</g>" * 30_000 + "</svg>")
+        head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+        rows = zlib.compress(b"\0" * 1_000_000)
+        chunks = ((b"IHDR", head), (b"IDAT", rows), (b"IEND", b""))
+        made = b"".join(
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks
+        )
+        (project / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + made)
+    command = [str(Path(sys.executable).parent / "fitnotes"), "build", "a.md", "--no-execute"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    for target, wanted in (("html", code), ("pdf", None)):
+        done = subprocess.run(
+            [*command, "--to", target], cwd=project, env=environment(), capture_output=True, text=True, timeout=90,
+            preexec_fn=_limits,
+        )  # fmt: skip
+        assert done.returncode == wanted if wanted is not None else done.returncode in (0, 1, 3), done.stderr
+        assert said in done.stderr
+        assert "internal error" not in done.stderr
+        assert "Traceback" not in done.stderr
+    # Of all programs together that were run: in KB.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < max(before, 4_600_000)
+    if code != 3:
+        assert "Words." in (project / "_build/html/a.html").read_text()
+    lint = subprocess.run(
+        [command[0], "lint", "a.md"],
+        cwd=project,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert lint.returncode in (0, 1, 2, 3), lint.stderr
+    assert "Traceback" not in lint.stderr

@@ -69,6 +69,9 @@ class NoteBuilder:
             # Disk full, no permission: said as it is, with the file.
             message = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
             outcome.problems.append(Problem("system", message, note.shown))
+        except RecursionError:
+            message = "something in it is nested too deeply: lists, quotations, boxes or braces"
+            outcome.problems.append(Problem("conversion", message, note.shown))
         except Exception as error:
             # Our own fault: said in one line.
             if os.environ.get("FITNOTES_DEBUG"):

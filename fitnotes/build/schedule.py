@@ -23,7 +23,7 @@ from fitnotes.execute.run import Executor
 from fitnotes.execute.sessions import set_environment, start_server, sweep
 from fitnotes.execute.slots import cores
 from fitnotes.settings import Project, display_path
-from fitnotes.source.note import Note, read_note
+from fitnotes.source.note import Note, deep_stacks, read_note
 from fitnotes.store.inputs import MISSING, RESULTS
 from fitnotes.targets import registry
 
@@ -76,6 +76,7 @@ class Build:
         """Builds the notes, several at a time, and returns their outcomes in the order of ``sources``, which is
         also the order in which they are reported."""
         set_environment(self.project.settings.threads)
+        deep_stacks()
         others = self._others(sources)
         overrides = dict(self.request.overrides)
         self._labels = Labels(self.project, [*others, *sources], self.executor, overrides)

@@ -108,13 +108,24 @@ def _project_of(paths: tuple[Path, ...]) -> Project:
     return find_project(Path.cwd()) if project.config is None else project
 
 
+_PATIENCE = 5.0  # seconds for what runs to end by itself
+
+
 def _end_on_signals() -> None:
-    """Being told to end is like Ctrl-C: children end first."""
+    """Being told to end is like Ctrl-C: children end first. What does not end in time, such as a thread that computes,
+    ends with the process; sessions end when it is gone."""
+    import os
+    import threading
+
+    from fitnotes.errors import INTERRUPTED
 
     def terminate(number: int, frame: object) -> None:
+        last = threading.Timer(_PATIENCE, os._exit, (INTERRUPTED,))
+        last.daemon = True
+        last.start()
         raise KeyboardInterrupt
 
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), terminate)
 

@@ -12,6 +12,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from pathlib import Path
 
 from fitnotes import confine
 from fitnotes.errors import ConversionError, MissingProgram, Problem
+from fitnotes.source.fences import header_end
+from fitnotes.source.header import is_bomb
 from fitnotes.source.note import Note
 from fitnotes.store.files import write_atomically
 
@@ -58,6 +61,7 @@ def template(name: str) -> Path:
     return data_dir() / "templates" / name
 
 
+MEMORY = 4 << 30  # bytes that pandoc may take
 # No page asks the network for anything while it is made: pandoc looks for a proxy where nobody listens.
 NOWHERE = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
 
@@ -86,29 +90,50 @@ def run(
     if reads is not None:
         own = [data_dir(), Path(sys.prefix), Path(sys.base_prefix)]
         command = confine.confined(command, reads=[*own, *reads], writes=writes)
-    try:
-        done = subprocess.run(
-            command,
-            input=text.encode("utf-8", "replace"),
-            capture_output=True,
-            cwd=cwd,
-            env={**(env or {}), **os.environ, **NOWHERE, "PATH": path},
-            timeout=limit,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    environment = {**(env or {}), **os.environ, **NOWHERE, "PATH": path}
+    limit = limit or 60 + len(text) / 20_000
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        env=environment,
+    ) as process:
+        _limit_memory(process.pid)
+        try:
+            out, told = process.communicate(text.encode("utf-8", "replace"), timeout=limit)
+        except BaseException as error:
+            process.kill()
+            if isinstance(error, subprocess.TimeoutExpired):
+                message = f"pandoc has not ended after {limit:.0f} s: something in it never does"
+                raise ConversionError(message) from None
+            raise
+    stderr = told.decode("utf-8", "replace")
+    if (
+        re.search(r"(?i)heap exhausted|unable to (?:commit|allocate)|out of memory", stderr)
+        or process.returncode == -signal.SIGKILL
+    ):
         raise ConversionError(
-            f"pandoc has not read it after {limit:.0f} s: something in it never ends"
-        ) from None
-    stderr = done.stderr.decode("utf-8", "replace")
-    if done.returncode:
+            f"pandoc needs more than {MEMORY >> 30} GB for it: something in it grows without end"
+        )
+    if process.returncode:
         if refused := re.search(r"^pandoc: (.+?): \w+: permission denied", stderr, re.MULTILINE):
             message = f"{refused[1]} lies outside the project; a build that runs nothing does not read it"
             raise ConversionError(message, hint="--allow-outside reads it, if you trust the note")
         stderr = stderr.partition("\nHasCallStack")[0]
-        raise ConversionError(f"pandoc: {stderr.strip() or f'exit status {done.returncode}'}")
+        raise ConversionError(f"pandoc: {stderr.strip() or f'exit status {process.returncode}'}")
     warnings = re.split(r"^\[WARNING\] ", stderr, flags=re.MULTILINE)[1:]
-    return Output(done.stdout.decode("utf-8", "replace"), tuple(w.strip() for w in warnings))
+    return Output(out.decode("utf-8", "replace"), tuple(w.strip() for w in warnings))
+
+
+def _limit_memory(process: int) -> None:
+    """A small text can make pandoc take all there is."""
+    if sys.platform == "linux":
+        import resource
+
+        with contextlib.suppress(OSError, ValueError):  # it has ended
+            resource.prlimit(process, resource.RLIMIT_DATA, (MEMORY, MEMORY))
 
 
 def read(note: Note) -> tuple[str, list[Problem]]:
@@ -121,6 +146,10 @@ def read(note: Note) -> tuple[str, list[Problem]]:
         reader += "+tex_math_double_backslash"
     if "://" not in note.text and "mailto:" not in note.text:  # looking for them takes a third of the time
         reader = reader.replace("+autolink_bare_uris", "")
+    lines = note.marked.split("\n")
+    if is_bomb("\n".join(lines[1 : header_end(lines) - 1])):
+        message = "the aliases in the header stand for more than a hundred thousand values"
+        raise ConversionError(message, path=note.shown, line=1)
     try:
         # It reads a megabyte in some 15 s; what has no end may take twice as long with each more of it.
         output = run(["-f", reader, "-t", "json"], note.marked, limit=30 + len(note.marked) / 20_000)

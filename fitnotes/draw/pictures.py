@@ -127,6 +127,7 @@ def _made(data: bytes, suffix: str, goal: str) -> bytes:
 
 
 POSTSCRIPT = (".eps", ".ps")
+_LARGEST = 64 << 20  # bytes of a packed drawing
 _STARTS = (
     (b"\x89PNG", ".png"), (b"\xff\xd8\xff", ".jpg"), (b"GIF8", ".gif"), (b"%PDF-", ".pdf"), (b"%!PS", ".eps"),
     (b"II*\0", ".tif"), (b"MM\0*", ".tif"),
@@ -137,9 +138,13 @@ def recognised(data: bytes, suffix: str) -> tuple[bytes, str]:
     """A file by what it is, whatever its name says: a JPEG named .png, or an SVG that is packed."""
     if data[:2] == b"\x1f\x8b" and suffix in (".svg", ".svgz"):
         try:
-            return gzip.decompress(data), ".svg"
-        except (OSError, EOFError) as error:
+            with gzip.open(io.BytesIO(data)) as packed:
+                whole = packed.read(_LARGEST + 1)
+        except (OSError, EOFError, zlib.error) as error:
             raise BadPicture(str(error)) from None
+        if len(whole) > _LARGEST:
+            raise BadPicture(f"more than {_LARGEST >> 20} MB when it is unpacked")
+        return whole, ".svg"
     known = next((kind for start, kind in _STARTS if data.startswith(start)), "")
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         known = ".webp"

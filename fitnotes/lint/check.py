@@ -49,7 +49,10 @@ class Linter:
     def check(self, file: Source) -> list[Finding]:
         """What is wrong with one note, in the order of its lines. Raises UsageError if it cannot be opened."""
         note = read_note(file.path, self.project.root)
-        found, _ = self._check(note, file)
+        try:
+            found, _ = self._check(note, file)
+        except RecursionError:
+            return [Finding(1, 1, "unreadable", "something in it is nested too deeply", path=note.shown)]
         return [_placed(finding, note) for finding in found] if note.parts else found
 
     def _check(self, note: Note, file: Source) -> tuple[list[Finding], Macros]:

@@ -16,10 +16,12 @@ from fitnotes.execute.slots import cores
 from fitnotes.lint.check import Linter, failing
 from fitnotes.lint.source import Finding
 from fitnotes.settings import find_project
+from fitnotes.source.note import deep_stacks
 
 
 def lint_files(paths: Sequence[Path], *, fix: bool, form: str) -> int:
     """Checks the notes and prints what was found; the exit code."""
+    deep_stacks()
     folders = [str((p if p.is_dir() else p.parent).resolve()) for p in paths] or [str(Path.cwd())]
     project = find_project(Path(os.path.commonpath(folders)))
     if project.config is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import panflute as pf
 
@@ -201,14 +201,37 @@ def _parted(table: pf.Table, room: int) -> list[pf.Table]:
 
 
 def _columns(table: pf.Table, wanted: Sequence[int], *, first: bool) -> pf.Table:
-    part = copy.deepcopy(table)
-    for row in _rows(part):
-        row.content = [row.content[n] for n in wanted]
-    part.colspec = [table.colspec[n] for n in wanted]
-    part.cols = len(wanted)
+    """A table of some columns, with the cells of ``table`` itself; those of its first column belong to the ``first`` of
+    such tables, and are copied for the others."""
+
+    def rows(whole: Iterable[pf.Element]) -> Elements:
+        return [_row_of(row, wanted, first=first) for row in whole]
+
+    bodies = [
+        pf.TableBody(*rows(body.content), head=rows(body.head), row_head_columns=body.row_head_columns,
+                     identifier=body.identifier if first else "", classes=body.classes, attributes=body.attributes)
+        for body in table.content if isinstance(body, pf.TableBody)
+    ]  # fmt: skip
+    return pf.Table(
+        *bodies,
+        head=pf.TableHead(*rows(table.head.content if table.head else ())),
+        foot=pf.TableFoot(*rows(table.foot.content if table.foot else ())),
+        caption=table.caption if first else None,
+        colspec=[table.colspec[n] for n in wanted],
+        identifier=table.identifier if first else "",
+        classes=table.classes,
+        attributes=table.attributes,
+    )
+
+
+def _row_of(row: pf.Element, wanted: Sequence[int], *, first: bool) -> pf.Element:
+    cells = [row.content[n] for n in wanted]
     if not first:
-        part.caption, part.identifier = None, ""
-    return part
+        above, cells[0].parent = cells[0].parent, None  # or everything above it is copied too
+        copied = copy.deepcopy(cells[0])
+        cells[0].parent = above
+        cells[0] = copied
+    return pf.TableRow(*cells, classes=row.classes, attributes=row.attributes)
 
 
 def _fit(table: pf.Table, room: int) -> None:

@@ -85,3 +85,28 @@ def quote_values(lines: list[str], start: int, end: int) -> None:
     for odd in reversed(list(odd_values(lines, start, end))):
         line = lines[odd.n]
         lines[odd.n] = f'{line[: odd.start]}"{odd.value}"{line[odd.end :]}'
+
+
+_LARGEST = 100_000  # values of a header, with what its aliases stand for
+
+
+def is_bomb(text: str) -> bool:
+    """Whether aliases in YAML stand for more than any header needs, each for several of the one before it."""
+    if not re.search(r"[\s\[,]&\w", text) or not re.search(r"[\s\[,]\*\w", text):
+        return False
+    import yaml
+
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        if id(node) not in sizes:
+            sizes[id(node)] = 1  # of itself, if it is in itself
+            inside = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+            sizes[id(node)] = 1 + (0 if isinstance(node, yaml.ScalarNode) else sum(map(size, inside)))
+        return sizes[id(node)]
+
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        return False  # pandoc says what is wrong
+    return root is not None and size(root) > _LARGEST

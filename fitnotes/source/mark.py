@@ -188,6 +188,7 @@ def _metadata(lines: list[str], n: int) -> int:
 
 
 _MANY_OPEN = 3  # environments without an end, from which on pandoc looks for it again and again
+_DEEPEST = 4  # brackets around one that is still read
 _ENVIRONMENT = re.compile(r"\\(begin|end)\{([A-Za-z]+\*?)\}")
 
 
@@ -217,23 +218,27 @@ _NO_BRACKETS = re.compile(
 
 
 def _close_brackets(lines: list[str], prose: list[int], displays: set[int]) -> None:
-    """Where many brackets of a paragraph have no end, as in half-open intervals, they are characters: pandoc tries each
-    of them as the start of a link, in a time that doubles with every one (test_dialects.py: test_reading_ends)."""
+    """Where many brackets of a paragraph have no end, as in half-open intervals, or stand in many others, they are
+    characters: pandoc tries each of them as the start of a link, in a time that doubles with every one
+    (test_dialects.py: test_reading_ends)."""
     for part in _paragraphs(lines, sorted({*prose, *displays})):
         text = "\n".join(lines[n] for n in part)
         if text.count("[") < _MANY_OPEN:
             continue
         seen = _NO_BRACKETS.sub(lambda match: " " * len(match[0]), text)
         open_: list[int] = []
+        deep: list[int] = []
         for match in re.finditer(r"[\[\]]", seen):
             if match[0] == "[":
                 open_.append(match.start())
             elif open_:
-                open_.pop()
-        if len(open_) < _MANY_OPEN:
+                start = open_.pop()
+                deep += [start, match.start()] if len(open_) >= _DEEPEST else []
+        characters = sorted([*deep, *(open_ if len(open_) >= _MANY_OPEN else ())], reverse=True)
+        if not characters:
             continue
-        for at in reversed(open_):
-            text = f"{text[:at]}&#91;{text[at + 1 :]}"
+        for at in characters:
+            text = f"{text[:at]}&#{ord(text[at])};{text[at + 1 :]}"
         lines[part[0] : part[-1] + 1] = text.split("\n")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bisect
 import os
 import re
+import sys
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,6 +104,12 @@ class Cursor:
         else:
             at = self._text.find(first)
         return bisect.bisect_left(self._ends, at) + 1 if at >= 0 else None
+
+
+def deep_stacks() -> None:
+    """Room for documents that are nested deeply, in the threads that begin from here on."""
+    sys.setrecursionlimit(20_000)
+    threading.stack_size(512 << 20)
 
 
 def read_note(path: Path, root: Path | None = None) -> Note:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from fitnotes.tex.tokens import Reader, TexError, readings
 
 SIZE = "\0"
+LONGEST = 200_000  # characters of a formula that is expanded
 LIMIT = 5_000  # expansions in one formula: more means that a macro calls itself
 
 _DOCUMENT = ("NewDocumentCommand", "RenewDocumentCommand", "ProvideDocumentCommand", "DeclareDocumentCommand")
@@ -333,8 +334,8 @@ def expand(text: str, macros: Macros) -> str:
                 out += " "
             continue
         used += 1
-        if used > LIMIT:
-            raise MacroError(f"{token} calls itself without end")
+        if used > LIMIT or len(replaced) + len(reader.text) - reader.at > LONGEST:
+            raise MacroError(f"{token} calls itself without end, or makes too much of itself")
         if re.search(r"[_^]\s*$", out) and replaced.lstrip().startswith("\\"):
             replaced = "{" + replaced + "}"
         if _join(out, replaced) != out + replaced:

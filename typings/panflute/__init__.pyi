@@ -216,6 +216,8 @@ class Table(Block):
         caption: Element | None = ...,
         colspec: Sequence[tuple[str, str | float]] | None = ...,
         identifier: str = ...,
+        classes: Sequence[str] = ...,
+        attributes: Mapping[str, str] = ...,
     ) -> None: ...
     colspec: Sequence[tuple[str, str | float]]
     cols: int
@@ -224,9 +226,16 @@ class Table(Block):
 
 class TableBody(Element):
     def __init__(
-        self, *args: Element, head: Sequence[Element] | None = ..., row_head_columns: int = ...
+        self,
+        *args: Element,
+        head: Sequence[Element] | None = ...,
+        row_head_columns: int = ...,
+        identifier: str = ...,
+        classes: Sequence[str] = ...,
+        attributes: Mapping[str, str] = ...,
     ) -> None: ...
     head: Sequence[Element]
+    row_head_columns: int
 
 class TableHead(Element):
     def __init__(self, *args: Element) -> None: ...
@@ -234,7 +243,9 @@ class TableHead(Element):
 class TableFoot(Element): ...
 
 class TableRow(Element):
-    def __init__(self, *args: Element) -> None: ...
+    def __init__(
+        self, *args: Element, classes: Sequence[str] = ..., attributes: Mapping[str, str] = ...
+    ) -> None: ...
 
 class TableCell(Element):
     rowspan: int
