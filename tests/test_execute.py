@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import random
@@ -579,3 +580,58 @@ def test_loss_table_keeps_numbers_as_printed() -> None:
 )
 def test_latex_results(latex: str, markdown: str) -> None:
     assert maths(latex) == markdown
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_killed_fork_server_loses_no_note(seed: int, write, project: Path) -> None:
+    for n in range(3):
+        write(
+            f"n{n}.md",
+            f"```{{python}}\nimport time\nfor _ in range(15): time.sleep(0.02)\nprint('value', {n})\n```\n\n"
+            f"`{{python}} {n} + 7`\n",
+        )
+    command = [str(Path(sys.executable).parent / "fitnotes"), "build", "."]
+    build = subprocess.Popen(command, cwd=project, env=environment(), stderr=subprocess.PIPE, text=True)
+    chance = random.Random(seed)
+    for _ in range(2):
+        time.sleep(chance.uniform(0.2, 1.2))
+        for child in children_of(build.pid):
+            with contextlib.suppress(psutil.Error):
+                if "forkserver" in " ".join(child.cmdline()) and child.ppid() == build.pid:
+                    child.kill()
+    _, said = build.communicate(timeout=100)
+    assert build.returncode == 0, said
+    for n in range(3):
+        page = (project / f"_build/html/n{n}.html").read_text()
+        assert f"value {n}" in page
+        assert f"<p>{n + 7}</p>" in page
+
+
+def test_a_silent_block_that_now_crashes_has_failed(write, project: Path, fitnotes) -> None:
+    write("flag.txt", "well")
+    code = "import os\nif open('flag.txt').read() == 'ill': os._exit(3)"
+    write("a.md", f"```{{python}}\n{code}\n```\n")
+    assert fitnotes("build", "a.md").returncode == 0
+    write("flag.txt", "ill")
+    done = fitnotes("build", "a.md")
+    assert done.returncode == 1
+    assert "block 1 crashed: its process ended with exit status 3" in done.stderr
+
+
+def test_what_killed_commands_left_is_removed(tmp_path: Path) -> None:
+    code = "from fitnotes.store.scratch import scratch; print(scratch(), flush=True); input()"
+    run = functools.partial(
+        subprocess.Popen, [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**environment(), "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    (tmp_path / "fitnotes-of-somebody").mkdir()
+    first, second = run(), run()
+    folders = [Path(process.stdout.readline().strip()) for process in (first, second)]
+    first.kill()
+    first.wait()
+    third = run()
+    left = Path(third.stdout.readline().strip())
+    assert sorted(tmp_path.iterdir()) == sorted([folders[1], left, tmp_path / "fitnotes-of-somebody"])
+    for process in (second, third):
+        process.communicate("\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["fitnotes-of-somebody"]

@@ -16,7 +16,7 @@ from fitnotes.build.sources import Source, page_suffix
 from fitnotes.document import pandoc
 from fitnotes.errors import ConversionError, FitnotesError, Problem
 from fitnotes.execute.run import Execution, Executor
-from fitnotes.execute.sessions import Cancelled
+from fitnotes.execute.sessions import Cancelled, ServerGone
 from fitnotes.settings import Project, display_path
 from fitnotes.source.note import Note
 from fitnotes.store.inputs import FILE, MISSING, RESULTS, THERE, Input, file_hash, stored_path
@@ -68,6 +68,9 @@ class NoteBuilder:
         except OSError as error:
             # Disk full, no permission: said as it is, with the file.
             message = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+            outcome.problems.append(Problem("system", message, note.shown))
+        except ServerGone:
+            message = "the process that starts sessions was killed, again and again"
             outcome.problems.append(Problem("system", message, note.shown))
         except RecursionError:
             message = "something in it is nested too deeply: lists, quotations, boxes or braces"

@@ -20,7 +20,7 @@ from fitnotes.errors import FitnotesError, Problem
 from fitnotes.execute import plan as planning
 from fitnotes.execute.copies import Copies
 from fitnotes.execute.run import Executor
-from fitnotes.execute.sessions import set_environment, start_server, sweep
+from fitnotes.execute.sessions import set_environment, start_server
 from fitnotes.execute.slots import cores
 from fitnotes.settings import Project, display_path
 from fitnotes.source.note import Note, deep_stacks, read_note
@@ -102,7 +102,6 @@ class Build:
         )
 
     def _start_server(self) -> None:
-        sweep()
         start_server(self._preloads, self.project.settings.threads)
 
     def _tidy(self, sources: Sequence[Source]) -> None:

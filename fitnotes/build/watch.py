@@ -15,11 +15,12 @@ from fitnotes.build.schedule import Build
 from fitnotes.build.sources import Source, find_sources
 from fitnotes.errors import FitnotesError, Problem
 from fitnotes.execute.copies import Copies
-from fitnotes.execute.sessions import scratch, stop_server
+from fitnotes.execute.sessions import stop_server
 from fitnotes.execute.slots import available_memory
 from fitnotes.settings import Project, display_path, find_project
 from fitnotes.source.note import SUFFIXES
 from fitnotes.store.inputs import FILE, FILES, PACKAGE, Input, file_hash, package_version
+from fitnotes.store.scratch import scratch
 
 SHARE = 4  # of the memory that is free at the start, this part at most is held by kept sessions
 RESTLESS = 3

@@ -49,6 +49,14 @@ def _pandoc() -> Check:
     return Check("pandoc", found, True, "everything", "pip install pypandoc_binary")
 
 
+def _confinement() -> Check:
+    from fitnotes import confine
+
+    found = "by the kernel (Landlock, seccomp)" if confine.available() else ""
+    enables = "LaTeX and Typst of a note of a stranger kept to their folders: see docs/strangers.md"
+    return Check("confinement", found, False, enables, "Linux 5.13 or newer, with Landlock")
+
+
 def checks() -> list[Check]:
     latex = "on Debian: apt install texlive-luatex texlive-latex-recommended texlive-latex-extra lmodern"
     return [
@@ -66,6 +74,7 @@ def checks() -> list[Check]:
         _package("typst", "typst", True, "PDF without LaTeX", 'pip install "typst>=0.14.9,<0.15"'),
         _package("django-static-mathjax", "mathjax", True, "formulas in HTML pages"),
         _package("mini-racer", "py_mini_racer", True, "checking formulas at build time"),
+        _confinement(),
         _package("merman", "merman", False, "Mermaid diagrams (without it, a slower renderer draws them)"),
         _package("pandas", "pandas", False, "data frames as tables"),
         _program("lualatex", "--pdf-engine lualatex: LaTeX's typesetting, unicode; drawings in TikZ", latex),

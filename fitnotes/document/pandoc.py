@@ -15,8 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from fitnotes.source.fences import header_end
 from fitnotes.source.header import is_bomb
 from fitnotes.source.note import Note
 from fitnotes.store.files import write_atomically
+from fitnotes.store.scratch import scratch_folder
 
 # Macros stay as written (each target needs something else of them); a list needs no blank line
 # before it, nor does a heading or a quote, which is what authors mean; bare addresses become links, as on
@@ -216,10 +216,3 @@ def write_file(
         )
         write_atomically(target, mend(made.read_bytes()))
     return output
-
-
-@contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder for the length of one conversion."""
-    with tempfile.TemporaryDirectory(prefix="fitnotes-") as name:
-        yield Path(name)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fitnotes import confine
+from fitnotes.store.scratch import scratch
 
 MEMORY = 3 << 30  # bytes, beyond what the libraries take
 SECONDS = 60.0  # for one picture
@@ -97,7 +98,7 @@ class _Idle:
         try:
             one, folder = self._idle.pop()
         except IndexError:
-            folder = tempfile.TemporaryDirectory(prefix="fitnotes-")
+            folder = tempfile.TemporaryDirectory(dir=scratch())
             one = Apart(Path(folder.name))
         try:
             return one.compile(data, **request)

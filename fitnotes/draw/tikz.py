@@ -7,7 +7,6 @@ What was drawn once is kept, so that a build with nothing new in it starts no La
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from fitnotes.settings import to_bool
 from fitnotes.store.blobs import Blobs
 from fitnotes.store.files import digest
 from fitnotes.store.inputs import MISSING, file_hash
+from fitnotes.store.scratch import scratch_folder
 from fitnotes.tex import packages
 from fitnotes.tex.engines import LATEX, any_latex, how_to_install, run_latex
 from fitnotes.tex.tokens import blank_comments
@@ -230,7 +230,7 @@ class Tikz:
         lines: Sequence[tuple[str, tuple[str, int | None] | None]],
         drawing: Drawing,
     ) -> bytes:
-        with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
+        with scratch_folder() as scratch:
             source = Path(scratch, "drawing.tex")
             source.write_text(text, encoding="utf-8")
             for name, _ in drawing.files:

@@ -26,7 +26,7 @@ from fitnotes.execute.plan import (
     tells_lines,
 )
 from fitnotes.execute.result import Result
-from fitnotes.execute.sessions import Session
+from fitnotes.execute.sessions import ServerGone, Session
 from fitnotes.execute.slots import Slots, available_memory
 from fitnotes.settings import Project, Settings, display_path
 from fitnotes.source.block import Block
@@ -58,6 +58,9 @@ class Execution:
     inputs: set[Input] = field(default_factory=set)
     wrote: set[str] = field(default_factory=set)
     states: str = ""
+
+
+_TURNS = 4  # to run a session, where somebody kills the fork server
 
 
 class _FromTheStart(Exception):
@@ -326,11 +329,16 @@ class Executor:
 
         def one(group: _Group) -> None:
             with self._slots.take(memory, self._cancel):
-                try:
-                    self._session(note, group, settings, done, count)
-                except _FromTheStart:
-                    group.ran.clear()
-                    self._session(note, group, settings, done, count, copies=False)
+                for turn in range(_TURNS):
+                    try:
+                        self._session(note, group, settings, done, count, copies=not turn)
+                        return
+                    except _FromTheStart:
+                        group.ran.clear()
+                    except ServerGone:
+                        group.ran.clear()
+                        if turn == _TURNS - 1:
+                            raise
 
         if len(stale) == 1:
             one(stale[0])
@@ -445,7 +453,8 @@ class Executor:
         )
         result = replace(result, state=state(step.key, result, uuid.uuid4().hex if raw.volatile else ""))
         old = step.stored
-        if old is not None and old.state == result.state and old.wrote == result.wrote:
+        same = old is not None and old.status == result.status and old.state == result.state
+        if same and old is not None and old.wrote == result.wrote:
             return old
         return result
 
@@ -487,7 +496,25 @@ class Executor:
         done: Execution,
     ) -> None:
         """Runs all sessions of the note, block by block in the order of the document."""
-        count = _Count(groups, progress)
+        for turn in range(_TURNS):
+            for group in groups if turn else ():
+                group.ran.clear()
+            try:
+                self._all_in_order(note, groups, settings, memory, _Count(groups, progress), done)
+                return
+            except ServerGone:
+                if turn == _TURNS - 1:
+                    raise
+
+    def _all_in_order(
+        self,
+        note: Note,
+        groups: Sequence[_Group],
+        settings: Settings,
+        memory: int,
+        count: _Count,
+        done: Execution,
+    ) -> None:
         opened: dict[str, Session] = {}
         steps = sorted(
             ((step, at, group) for group in groups for at, step in enumerate(group.steps)),
@@ -499,6 +526,7 @@ class Executor:
                     failed = group.failed(at)
                     if failed is not None:
                         group.skip(step, failed)
+                        count.add(step)
                         continue
                     if group.name not in opened:
                         opened[group.name] = Session(

@@ -6,9 +6,7 @@ once; where there is no fork, a fresh process. The parent never imports any of t
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
 import multiprocessing
 import os
 import re
@@ -35,10 +33,13 @@ from fitnotes.settings import Project, Settings, show_size
 from fitnotes.source.block import Block
 from fitnotes.source.note import Note
 from fitnotes.store.inputs import Input, environment_hash
+from fitnotes.store.scratch import scratch
 
 FLOOD = 200_000_000  # bytes that one block may print
 LOOK = 0.1  # seconds between looks at how much a block has printed, and whether the build is stopped
 GRACE = 2.0  # seconds between the interrupt and the kill of a block that is out of time
+_TURNS = 5  # to start a session, where somebody kills the fork server
+_UNKNOWN = 255  # multiprocessing's exit status of a process whose fork server is gone
 CAN_HOLD = sys.platform == "linux" and hasattr(os, "pidfd_open")  # sleeping copies of sessions
 
 _lock = threading.Lock()
@@ -75,22 +76,11 @@ def start_server(modules: Sequence[str], threads: int) -> None:
 def stop_server() -> None:
     """Ends the fork server at once. By itself it takes most of a second to unload torch, and whoever reads
     our output through a pipe waits for it. A later `start_server` starts another."""
-    from multiprocessing import forkserver
-
-    pid = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
-    if isinstance(pid, int):
+    if pid := _server():
         with contextlib.suppress(ProcessLookupError, PermissionError, ChildProcessError):
             os.kill(pid, signal.SIGKILL)
             # Until it is gone a new one would not be started; multiprocessing itself reaps it.
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-
-
-@functools.cache
-def scratch() -> Path:
-    """The folder for what sessions print and where their copies listen; it goes with this process."""
-    folder = Path(tempfile.mkdtemp(prefix=f"fitnotes-{os.getpid()}-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def _lifeline() -> Connection:
@@ -110,19 +100,6 @@ def _without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-def sweep() -> None:
-    """Removes what builds that were killed left in the temporary folder."""
-    for folder in Path(tempfile.gettempdir()).glob("fitnotes-*-*"):
-        pid = folder.name.split("-")[1]
-        if pid.isdigit() and os.name == "posix":
-            try:
-                os.kill(int(pid), 0)
-            except ProcessLookupError:
-                shutil.rmtree(folder, ignore_errors=True)
-            except OSError:
-                continue
 
 
 class TooMuch(Exception):
@@ -153,17 +130,48 @@ class Cancelled(Exception):
     """The build is being stopped."""
 
 
+class ServerGone(Exception):
+    """The fork server has been killed. What its sessions were doing is unknown; others can be started."""
+
+
+def _server() -> int:
+    """The process id of the last fork server; 0 where there was none."""
+    from multiprocessing import forkserver
+
+    pid = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
+    return pid if isinstance(pid, int) else 0
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether this fork server, our child, has ended."""
+    if pid != _server():
+        return True
+    try:
+        gone = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    except (OSError, AttributeError):
+        return True
+    return gone is not None
+
+
 class _Started:
     """A session's process that the fork server (or a spawn) made."""
 
-    def __init__(self, process: Any) -> None:
+    def __init__(self, process: Any, server: int) -> None:
         self._process = process
+        self._server = server
         self.pid: int = process.pid
         self.sentinel: Any = process.sentinel
 
     def status(self) -> int | None:
+        """Raises ServerGone: it alone would know."""
         self._process.join(5)
         code: int | None = self._process.exitcode
+        for _ in range(
+            50 if code == _UNKNOWN and self._server else 0
+        ):  # it closes its pipes before it is gone
+            if _is_gone(self._server):
+                raise ServerGone
+            time.sleep(0.02)
         return code
 
     def join(self, seconds: float) -> None:
@@ -297,10 +305,18 @@ class Session:
             environment=environment_hash(),
         )
         self.connection: Connection = ours
-        with _lock, _without_main():
+        for turn in range(_TURNS):
             process = context.Process(target=serve, args=(theirs, _lifeline(), job))
-            process.start()
-        self.process: _Started | _Woken = _Started(process)
+            try:
+                with _lock, _without_main():
+                    process.start()
+                    server = _server() if context.get_start_method() == "forkserver" else 0
+                break
+            except (OSError, EOFError):  # the server was killed; the next start makes another
+                if turn == _TURNS - 1 or context.get_start_method() != "forkserver":
+                    raise ServerGone from None
+                time.sleep(0.1)
+        self.process: _Started | _Woken = _Started(process, server)
         theirs.close()
 
     def _wake(self, origin: Copy) -> None:

@@ -6,7 +6,6 @@ import base64
 import copy
 import html
 import re
-import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,6 +18,7 @@ from fitnotes.draw.media import Media, remove_old
 from fitnotes.passes.page import Page, relative_prefix
 from fitnotes.passes.pipeline import compose, take
 from fitnotes.store.files import write_atomically
+from fitnotes.store.scratch import scratch_folder
 from fitnotes.targets.html import HTML
 from fitnotes.targets.html.assets import SCRIPT, asset_names, install_assets
 from fitnotes.targets.html.formulas import FormulaCheck, formulas_of, set_formulas
@@ -62,8 +62,8 @@ def _order_notes(page: Page) -> None:
 def write(job: Job) -> Page:
     """Writes a page and its files. Raises ConversionError; the page that was there stays then."""
     target, document, embed = job.page, job.document, job.embed
-    with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
-        files = Path(scratch) / "files" if embed else target.parent / f"{target.stem}_files"
+    with scratch_folder() as scratch:
+        files = scratch / "files" if embed else target.parent / f"{target.stem}_files"
         prefix = f"{files}/" if embed else f"{quote(target.stem)}_files/"
         media = Media(files, prefix, convert=pictures.converter(HTML, job.place.root), dark=True)
         page = compose(document, job.results, HTML, media, job.place, look=BROWSER)
@@ -74,7 +74,7 @@ def write(job: Job) -> Page:
         if embed:
             keep_outside(page)
         pair_images(page, embed=embed)
-        folder = job.assets if not embed else Path(scratch) / ASSETS
+        folder = job.assets if not embed else scratch / ASSETS
         text = _text(page, job, folder)
         write_atomically(target, text.encode("utf-8", "replace"))
         remove_old(target.parent / f"{target.stem}_files", set() if embed else set(media.files))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from fitnotes.errors import ConversionError
 from fitnotes.passes.page import Page
 from fitnotes.store.files import write_atomically
+from fitnotes.store.scratch import scratch_folder
 from fitnotes.targets.html import look, page
 from fitnotes.targets.registry import ASSETS, Job
 from fitnotes.tex.engines import TIME_LIMIT, find_engine
@@ -21,8 +21,8 @@ STEPS = look.STEPS
 
 def write(job: Job) -> Page:
     """Raises MissingProgram, ConversionError."""
-    with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
-        made = Path(scratch) / f"{job.page.stem}.html"
+    with scratch_folder() as scratch:
+        made = scratch / f"{job.page.stem}.html"
         composed = page.write(replace(job, page=made, assets=made.parent / ASSETS, embed=False))
         print_page(made, job.page)
     composed.beside = []
@@ -35,8 +35,8 @@ def print_page(page_file: Path, target: Path) -> None:
         (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
     )
     program = program or find_engine("chromium")
-    with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
-        out = Path(scratch) / "note.pdf"
+    with scratch_folder() as scratch:
+        out = scratch / "note.pdf"
         command = [
             program, "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", "--disable-quic",

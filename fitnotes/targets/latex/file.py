@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fitnotes.document import pandoc
 from fitnotes.draw import pictures
 from fitnotes.draw.media import Media, remove_old
 from fitnotes.errors import ConversionError
 from fitnotes.passes.page import Page
 from fitnotes.passes.pipeline import compose, take
 from fitnotes.store.files import write_atomically
+from fitnotes.store.scratch import scratch_folder
 from fitnotes.targets.latex import LATEX, places
 from fitnotes.targets.latex.document import latex
 from fitnotes.targets.latex.look import LOOK, steps
@@ -27,7 +27,7 @@ def write(job: Job) -> Page:
     An installed LaTeX has typeset it once by then: what it stops at is mended and said as for PDFs.
     """
     files = job.page.parent / f"{job.page.stem}_files"
-    with pandoc.scratch_folder() as scratch:
+    with scratch_folder() as scratch:
         made = scratch / files.name
         media = Media(made, f"{files.name}/", convert=pictures.converter(LATEX, job.place.root))
         page = compose(job.document, job.results, LATEX, media, job.place, look=LOOK, suffix=".tex")

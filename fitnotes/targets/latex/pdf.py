@@ -10,13 +10,13 @@ import re
 import shutil
 from pathlib import Path
 
-from fitnotes.document import pandoc
 from fitnotes.draw import pictures
 from fitnotes.draw.media import Media
 from fitnotes.errors import ConversionError
 from fitnotes.passes.page import Page
 from fitnotes.passes.pipeline import compose, take
 from fitnotes.store.files import write_atomically
+from fitnotes.store.scratch import scratch_folder
 from fitnotes.targets.latex import LATEX, places
 from fitnotes.targets.latex.document import latex
 from fitnotes.targets.latex.look import LOOK, steps
@@ -35,7 +35,7 @@ STEPS = steps(plain=False)
 def write(job: Job) -> Page:
     """Raises MissingProgram, and ConversionError with its line and the reason."""
     find_engine(job.engine)  # before anything is made for it
-    with pandoc.scratch_folder() as folder:
+    with scratch_folder() as folder:
         page = latex_page(job, folder)
         text = latex(page, [])
         typeset(page, text, engine_for(page, text, job.engine), folder)

@@ -13,6 +13,7 @@ from fitnotes.draw.media import Media
 from fitnotes.passes.page import Page
 from fitnotes.passes.pipeline import compose, take
 from fitnotes.settings import allowed_hosts
+from fitnotes.store.scratch import scratch_folder
 from fitnotes.targets.html.formulas import set_formulas
 from fitnotes.targets.html.look import BOOK, STEPS
 from fitnotes.targets.html.title import page_title
@@ -40,7 +41,7 @@ def _without_code(book: bytes) -> bytes:
 
 def write(job: Job) -> Page:
     """Raises ConversionError; the book that was there stays then."""
-    with pandoc.scratch_folder() as scratch:
+    with scratch_folder() as scratch:
         media = Media(scratch, "", convert=pictures.converter(EPUB, job.place.root))
         page = compose(job.document, job.results, EPUB, media, job.place, look=BOOK)
         take(page, STEPS)

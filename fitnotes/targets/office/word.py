@@ -8,7 +8,7 @@ from html import escape
 
 import panflute as pf
 
-from fitnotes.document import nodes, pandoc
+from fitnotes.document import nodes
 from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.draw import mathjax, pictures
 from fitnotes.draw.mathtree import Untranslatable
@@ -17,6 +17,7 @@ from fitnotes.draw.pictures import svg_to_png
 from fitnotes.passes.look import Look
 from fitnotes.passes.page import Page
 from fitnotes.passes.pipeline import FINISH, Step, compose, take
+from fitnotes.store.scratch import scratch_folder
 from fitnotes.targets.office import DOCX, omml
 from fitnotes.targets.office.file import write_file
 from fitnotes.targets.registry import Job
@@ -162,7 +163,7 @@ LOOK = Look(page_break=_page_break, aligned=_aligned, coloured=_coloured)
 
 def write(job: Job) -> Page:
     """Raises ConversionError; the document that was there stays then."""
-    with pandoc.scratch_folder() as scratch:
+    with scratch_folder() as scratch:
         media = Media(scratch, "", convert=pictures.converter(DOCX, job.place.root))
         page = compose(job.document, job.results, DOCX, media, job.place, look=LOOK)
         take(page, STEPS)

@@ -6,10 +6,11 @@ import re
 
 import panflute as pf
 
-from fitnotes.document import nodes, pandoc
+from fitnotes.document import nodes
 from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.passes.page import Page
 from fitnotes.store.files import write_atomically
+from fitnotes.store.scratch import scratch_folder
 from fitnotes.targets.latex import pdf
 from fitnotes.targets.latex.document import latex
 from fitnotes.targets.registry import Job
@@ -35,7 +36,7 @@ STEPS = pdf.STEPS
 def write(job: Job) -> Page:
     """Raises MissingProgram, ConversionError."""
     find_engine(job.engine)  # before anything is made for it
-    with pandoc.scratch_folder() as folder:
+    with scratch_folder() as folder:
         page = pdf.latex_page(job, folder, deck=True)
         slides = split(page)
         page.doc.content = [block for slide in slides for block in _frame(slide)]

@@ -12,6 +12,7 @@ from fitnotes.document import nodes, pandoc
 from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.passes.page import Page
 from fitnotes.store.files import write_atomically
+from fitnotes.store.scratch import scratch_folder
 from fitnotes.targets.registry import Job
 from fitnotes.targets.slides.deck import (
     FULL,
@@ -47,7 +48,7 @@ def write(job: Job) -> Page:
     """Raises ConversionError."""
 
     def attempt(refused: frozenset[str]) -> Page:
-        with pandoc.scratch_folder() as folder:
+        with scratch_folder() as folder:
             deck = _deck(job, folder, refused)
             for one in deck.overfull:
                 say_full(deck.page, one, "it goes on on another page")
@@ -62,7 +63,7 @@ def measure(job: Job) -> tuple[Overfull, ...]:
     """The slides of a deck that Typst finds over-full. Raises ConversionError."""
 
     def attempt(refused: frozenset[str]) -> tuple[Overfull, ...]:
-        with pandoc.scratch_folder() as folder:
+        with scratch_folder() as folder:
             return _deck(job, folder, refused).overfull
 
     return without_refused(attempt)

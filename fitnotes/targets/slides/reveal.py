@@ -6,7 +6,6 @@ import contextlib
 import html
 import importlib.util
 import re
-import tempfile
 from pathlib import Path
 
 import panflute as pf
@@ -20,6 +19,7 @@ from fitnotes.passes.page import Page
 from fitnotes.passes.pipeline import compose, take
 from fitnotes.store.files import write_atomically
 from fitnotes.store.inputs import file_hash
+from fitnotes.store.scratch import scratch_folder
 from fitnotes.targets.html import HTML
 from fitnotes.targets.html.formulas import set_formulas
 from fitnotes.targets.html.look import BROWSER, STEPS
@@ -40,8 +40,8 @@ def reveal() -> Path:
 
 def write(job: Job) -> Page:
     """Writes a deck with everything inside. Raises ConversionError, MissingProgram."""
-    with tempfile.TemporaryDirectory(prefix="fitnotes-") as scratch:
-        files = Path(scratch) / "files"
+    with scratch_folder() as scratch:
+        files = scratch / "files"
         media = Media(files, f"{files}/", convert=pictures.converter(HTML, job.place.root))
         page = compose(job.document, job.results, HTML, media, job.place, look=BROWSER, deck=True)
         take(page, STEPS)

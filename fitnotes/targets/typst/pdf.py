@@ -20,6 +20,7 @@ from fitnotes.passes.look import Look
 from fitnotes.passes.page import Page
 from fitnotes.passes.pipeline import FINISH, compose, take
 from fitnotes.store.files import write_atomically
+from fitnotes.store.scratch import scratch_folder
 from fitnotes.targets.registry import Job
 from fitnotes.targets.typst import TYPST, glyphs
 from fitnotes.targets.typst.formulas import set_formulas
@@ -34,7 +35,7 @@ def write(job: Job) -> Page:
     """Raises ConversionError; the PDF that was there stays then."""
 
     def attempt(refused: frozenset[str]) -> Page:
-        with pandoc.scratch_folder() as folder:
+        with scratch_folder() as folder:
             page, sources = typst_page(job, folder, PAPER, refused)
             args = [f"--template={pandoc.template('fitnotes.typst')}"]
             args += page.contents(7, 2)
