@@ -483,7 +483,7 @@ def test_reading_ends_in_bounded_time_and_memory(name: str, write, project: Path
     if "drawing" in name or "picture" in name:
         with gzip.open(project / "z.svgz", "wb") as packed:
             packed.write(start.format(9).encode() + b"<!--")
-            for _ in range(100):
+            for _ in range(20):
                 packed.write(b" " * 10_000_000)
             packed.write(b"--></svg>")
         write("wide.svg", start.format(1000000) + "<text>A</text></svg>")
@@ -498,7 +498,12 @@ def test_reading_ends_in_bounded_time_and_memory(name: str, write, project: Path
         (project / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + made)
     command = [str(Path(sys.executable).parent / "fitnotes"), "build", "a.md", "--no-execute"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    for target, wanted in (("html", code), ("pdf", None)):
+    paged = (
+        [("pdf", None)]
+        if name in ("lists", "braces", "wide drawing", "deep drawing", "large picture")
+        else []
+    )
+    for target, wanted in (("html", code), *paged):
         done = subprocess.run(
             [*command, "--to", target], cwd=project, env=environment(), capture_output=True, text=True, timeout=90,
             preexec_fn=_limits,

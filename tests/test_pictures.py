@@ -6,13 +6,14 @@ import base64
 import io
 import os
 import re
+import time
 import unicodedata
 import zipfile
 from pathlib import Path
 
 import pytest
 import typst
-from conftest import needs
+from conftest import Run, needs
 from PIL import Image
 from pypdf import PdfReader
 from test_pages import Silent
@@ -463,3 +464,20 @@ def test_dark_pairs_in_pages(project: Path) -> None:
     outcome = build(project, "html")
     assert (outcome.ran, outcome.reused) == (0, 1)
     assert "<picture>" not in (folder / "note.html").read_text()
+
+
+def test_the_same_drawing_gives_the_same_bytes() -> None:
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9v9z"/></svg>'
+    made = pictures.svg_to_pdf(drawing)
+    assert b"CreationDate" not in made
+    time.sleep(1.1)
+    assert pictures.svg_to_pdf(drawing) == made
+
+
+def test_a_store_that_cannot_be_written_costs_no_page(fitnotes: Run, write, project: Path) -> None:
+    write(".fitnotes", "a file, no folder")
+    write("a.md", "$x^2$ and `{python} 20 + 1`\n")
+    done = fitnotes("build", "a.md", "--to", "html", "--to", "pdf")
+    assert done.returncode == 0, done.stderr
+    assert "results cannot be stored in .fitnotes/results" in done.stderr
+    assert "and 21" in (project / "_build/html/a.html").read_text()

@@ -23,7 +23,7 @@ from fitnotes.draw.svg import decoded, unwrapped, with_known_fonts, without_prol
 from fitnotes.store.blobs import Blobs
 from fitnotes.store.files import digest
 
-VERSION = 1  # of what is below: with another one all pictures are made anew
+VERSION = 2  # of what is below: with another one all pictures are made anew
 PPI = 200  # dots to the inch where a drawing has to become dots
 # Scripts and pictographs that the fonts inside Typst lack.
 FOREIGN = re.compile("[\u0530-\u10ff\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef\U0001f000-\U0003ffff]")
@@ -209,7 +209,8 @@ def _compiled(data: bytes, suffix: str, form: str, ppi: float = PPI) -> bytes:
         foreign = FOREIGN.search(text) is not None
         data = text.encode()
     page = (
-        '#set page(width: auto, height: auto, margin: 0pt, fill: none)\n#set text(font: "DejaVu Sans")\n'
+        "#set document(date: none)\n#set page(width: auto, height: auto, margin: 0pt, fill: none)\n"
+        '#set text(font: "DejaVu Sans")\n'
         f'#image("picture{suffix}")'
     )
     try:

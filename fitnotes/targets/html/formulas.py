@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import html
 import re
@@ -58,9 +59,10 @@ class FormulaCheck(threading.Thread):
             else:
                 passed.append(name)
         if passed:
-            self.known.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.known, "a", encoding="ascii") as file:
-                file.write("".join(name + "\n" for name in passed))
+            with contextlib.suppress(OSError):  # a full disk, or a project that may only be read
+                self.known.parent.mkdir(parents=True, exist_ok=True)
+                with open(self.known, "a", encoding="ascii") as file:
+                    file.write("".join(name + "\n" for name in passed))
 
 
 def set_formulas(page: Page, mode: str, extra: list[str]) -> None:
