@@ -38,13 +38,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # The files that take longest. `sh run tests` hands out whole files to two processes, since the tests of a file
 # share what its fixtures built: those that are begun last should be short.
 LONG = [
-    "pages", "corpus", "rebuilds", "engine", "targets", "command", "fits", "readme", "execute", "campaign",
+    "pages", "corpus", "rebuilds", "engine", "targets", "command", "hostile", "fits", "readme", "execute", "campaign",
 ]  # fmt: skip
 
 
 # Those, and the others that start LaTeX, a browser or many sessions: `sh run fast` leaves them out.
 SLOW = {
-    *LONG, "slides", "constructs", "numbering", "pictures", "citations", "install", "gradients", "optimizers",
+    *LONG, "slides", "cases", "constructs", "numbering", "pictures", "citations", "install", "gradients", "optimizers",
+    "dialects", "html", "reports", "visibility", "header", "tables", "loss",
 }  # fmt: skip
 
 
