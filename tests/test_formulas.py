@@ -48,6 +48,7 @@ def told(rows: list[judge.Judged]) -> dict[str, list[str]]:
     return {tex: found for tex, _, _, found in rows if found}
 
 
+@pytest.mark.slow
 def test_formulas_of_all_notes_are_the_same_in_typst(tmp_path: Path) -> None:
     formulas = judge.of_notes(sorted(NOTES), tmp_path)
     assert len(formulas) > 350
@@ -57,6 +58,7 @@ def test_formulas_of_all_notes_are_the_same_in_typst(tmp_path: Path) -> None:
 OTHERS = [("katex", []), ("mathjax", []), ("physics", ["physics"])]  # and the packages that they need
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "extra"), OTHERS)
 def test_formulas_of_others_are_the_same_in_typst(name: str, extra: list[str]) -> None:
     formulas = judge.read(FORMULAS / f"{name}.txt")
@@ -178,6 +180,7 @@ TEX = st.recursive(LETTERS, lambda inner: built(row(inner)), max_leaves=8)
 WHOLE = st.tuples(st.sampled_from(ALONE), row(TEX)).map(lambda pair: pair[0] % pair[1])
 
 
+@pytest.mark.slow
 # The same ones each time; it would shrink for minutes.
 @settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
 @given(st.lists(st.tuples(WHOLE, st.booleans()), min_size=25, max_size=25, unique=True))
