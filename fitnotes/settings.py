@@ -151,6 +151,8 @@ def size(value: object) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?", str(value).strip().upper())
     if match is None or match[2] not in _UNITS or isinstance(value, bool):
         raise ValueError("a size such as 4GB (0: no limit)")
+    if len(match[1]) > 18:
+        raise ValueError("a size such as 4GB (0: no limit)")
     return int(float(match[1]) * _UNITS[match[2]])
 
 
@@ -265,6 +267,8 @@ def _table(file: Path) -> dict[str, object] | None:
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot be read: {error}", path=display_path(file)) from None
+    except RecursionError:
+        raise UsageError("nested too deeply", path=display_path(file)) from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"not valid TOML: {error}", path=display_path(file)) from None
     if file.name == "fitnotes.toml":

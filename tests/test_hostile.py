@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import os
 import re
 import resource
 import socket
@@ -348,7 +349,11 @@ RAN = "document.documentElement.dataset.ran=1"
 SCRIPTS = f"""---
 title: T
 author: '`"><script>{RAN}</script>`{{=html}}'
-lang: 'en" onload="{RAN}'
+lang: '[x]{{.a}}" onload="{RAN}'
+dir: '[x]{{.a}}'
+formulas: ../../../evil.js
+script: true
+description-meta: '0;url=away.html# [a]{{title="q http-equiv=refresh r"}}'
 fitnotes:
   allow: [scripts]
 header-includes: |
@@ -373,6 +378,7 @@ src="a_files/evil-0123456789.js"></sCrIpT >
 
 <object data="data:text/html,<script>parent.{RAN}</script>"></object> <embed src="evil.svg">
 
+<iframe data-external="1" src="away.html"></iframe> 
 <base href="https://example.org/"> <math><mtext><img src=x onerror="{RAN}"></mtext></math>
 
 <details open ontoggle="{RAN}">x</details> <input autofocus onfocus="{RAN}"> <a id="go" href="javascript:{RAN}">go</a>
@@ -392,8 +398,13 @@ def test_no_script_of_a_stranger_runs(form: str, fitnotes: Run, write, project: 
     write("evil.js", RAN)
     write("_build/html/a_files/evil-0123456789.js", RAN)
     write("_build/html/away.html", f"<script>{RAN}</script>")
-    evil = f'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="{RAN}"><script>{RAN}</script></svg>'
-    write("evil.svg", evil)
+    evil = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="{RAN}"><script>{RAN}</script>'
+    )
+    write(
+        "evil.svg",
+        f'{evil}<script a="/>">{RAN}</script><p·q:script xmlns:p·q="http://www.w3.org/2000/svg">{RAN}</p·q:script></svg>',
+    )
     options = {
         "html": ["--to", "html"],
         "slides": ["--to", "slides"],
@@ -424,6 +435,7 @@ def test_no_script_of_a_stranger_is_in_a_book(fitnotes: Run, write, project: Pat
     write("evil.svg", f'<svg xmlns="http://www.w3.org/2000/svg" onload="{RAN}"><script>{RAN}</script></svg>')
     fitnotes("build", "a.md", "--no-execute", "--to", "epub")
     with zipfile.ZipFile(project / "_build/epub/a.epub") as book:
+        assert any("ch001" in name for name in book.namelist())
         for name in book.namelist():
             if name.endswith((".xhtml", ".svg")):
                 text = book.read(name).decode()
@@ -526,3 +538,70 @@ def test_reading_ends_in_bounded_time_and_memory(name: str, write, project: Path
     )
     assert lint.returncode in (0, 1, 2, 3), lint.stderr
     assert "Traceback" not in lint.stderr
+
+
+# --------------------------------------------------------------------------------------------------
+# The folder of a project
+
+
+@pytest.mark.parametrize("link", [".fitnotes", ".fitnotes/pages", ".fitnotes/formulas"])
+@pytest.mark.parametrize("command", [("build", "--no-execute"), ("clean", "--all")])
+def test_a_store_that_leads_away_is_refused(
+    link: str, command: tuple[str, ...], fitnotes: Run, write, project: Path, precious: Path
+) -> None:
+    write("notes/a.md", "$x^2$\n")
+    (precious.parent / "pages").mkdir()
+    (precious.parent / "pages/kept.txt").write_text("kept")
+    (project / link).parent.mkdir(exist_ok=True)
+    (project / link).symlink_to(precious if link.endswith("formulas") else precious.parent)
+    done = fitnotes(*command)
+    assert done.returncode == 2
+    assert f"{link} is a link that leads out of the project" in done.stderr
+    assert precious.read_text() == "PRECIOUS WORDS\n"
+    assert (precious.parent / "pages/kept.txt").exists()
+
+
+def test_a_shared_store_is_not_cleaned(fitnotes: Run, write, project: Path, precious: Path) -> None:
+    write("fitnotes.toml", f'cache = "{precious.parent}"\n')
+    (precious.parent / "ab").mkdir()
+    (precious.parent / "ab/thesis.json").write_text("{}")
+    assert fitnotes("clean", "--all").returncode == 0
+    assert (precious.parent / "ab/thesis.json").exists()
+
+
+@pytest.mark.parametrize("how", ["note", "folder", "setting", "bibliography"])
+def test_a_project_brings_in_nothing_from_outside(
+    how: str, fitnotes: Run, write, project: Path, precious: Path
+) -> None:
+    (precious.parent / "note.md").write_text("PRECIOUS\n")
+    (precious.parent / "r.bib").write_text("@book{k, title={PRECIOUS}, year=1}\n")
+    write("notes/b.md", "Words [@k].\n")
+    if how == "note":
+        (project / "notes/a.md").symlink_to(precious.parent / "note.md")
+    elif how == "folder":
+        (project / "notes/sub").symlink_to(precious.parent)
+    elif how == "setting":
+        write("fitnotes.toml", f'notes = "{precious.parent}"\n')
+    else:
+        write("fitnotes.toml", f'bibliography = ["{precious.parent}/r.bib"]\n')
+    done = fitnotes("build", "--no-execute")
+    assert "lies outside the project" in done.stderr
+    for page in (project / "_build").rglob("*.html"):
+        assert "PRECIOUS" not in page.read_text()
+
+
+@pytest.mark.parametrize("text", ["![x](f.png)", "{{< include f.png >}}", "---\npreamble: f.png\n---\n\nx"])
+def test_a_pipe_is_no_file(text: str, fitnotes: Run, write, project: Path) -> None:
+    os.mkfifo(project / "f.png")
+    write("a.md", f"{text}\n")
+    assert fitnotes("build", "a.md", "--no-execute", timeout=30).returncode in (0, 1, 2)
+    fitnotes("lint", "a.md", timeout=30)
+
+
+def test_many_tags_and_many_files_end(fitnotes: Run, write, project: Path) -> None:
+    write("a.md", "```{=html}\n" + "<script " * 120_000 + "\n```\n")
+    assert fitnotes("build", "a.md", "--no-execute", timeout=60).returncode == 0
+    for n in range(9):
+        write(f"p{n}.md", f"{{{{< include p{n + 1}.md >}}}}\n\n" * 30)
+    write("p9.md", "words\n")
+    assert fitnotes("build", "p0.md", "--no-execute", timeout=60).returncode in (0, 3)

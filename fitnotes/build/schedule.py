@@ -11,12 +11,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fitnotes.build.clean import refuse_links
 from fitnotes.build.freshness import Freshness
 from fitnotes.build.labels import Labels
 from fitnotes.build.note import NoteBuilder
 from fitnotes.build.request import Outcome, Report, Request
 from fitnotes.build.sources import Source, notes_below
-from fitnotes.errors import FitnotesError, Problem
+from fitnotes.errors import FitnotesError, Problem, UsageError
 from fitnotes.execute import plan as planning
 from fitnotes.execute.copies import Copies
 from fitnotes.execute.run import Executor
@@ -75,6 +76,8 @@ class Build:
     def run(self, sources: Sequence[Source]) -> list[Outcome]:
         """Builds the notes, several at a time, and returns their outcomes in the order of ``sources``, which is
         also the order in which they are reported."""
+        if not (self.request.execute or self.request.outside):
+            refuse_links(self.project)
         set_environment(self.project.settings.threads)
         deep_stacks()
         others = self._others(sources)
@@ -122,6 +125,7 @@ class Build:
         for source in sources:
             outcome = Outcome(source)
             try:
+                self._refuse_outside(source)
                 note = read_note(source.path, self.project.root)
             except FitnotesError as error:
                 outcome.fail(error)
@@ -136,6 +140,17 @@ class Build:
                 self._explain(note, outcome)
             self._finished(outcome)
         return work
+
+    def _refuse_outside(self, source: Source) -> None:
+        """Raises UsageError for a note that only a link, or the settings, bring into the project, where nothing is
+        run."""
+        root = self.project.root.resolve()
+        if self.request.execute or self.request.outside or source.path.resolve().is_relative_to(root):
+            return
+        named = (self.project.root / self.project.settings.notes).resolve()
+        if source.path.is_relative_to(root) or source.base == named:
+            message = "lies outside the project; a build that runs nothing does not read it"
+            raise UsageError(message, path=display_path(source.path), hint="--allow-outside reads it")
 
     def _stale_targets(self, source: Source, note: Note, outcome: Outcome) -> tuple[str, ...]:
         stale = []
@@ -278,4 +293,7 @@ class Build:
         if not folder.is_dir() or all(source.base != folder for source in sources):
             return []
         asked = {source.path for source in sources}
-        return [source for source in notes_below(folder) if source.path not in asked]
+        inside = not (self.request.execute or self.request.outside)
+        root = self.project.root.resolve()
+        found = [source for source in notes_below(folder) if source.path not in asked]
+        return [s for s in found if not inside or s.path.resolve().is_relative_to(root)]

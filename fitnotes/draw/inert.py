@@ -1,21 +1,19 @@
 """XML that a reader opens, drawings and books, without what would run there: scripts, handlers of events, addresses
 that are code.
-
-What is given is well-formed, so that a tag ends at the first ``>`` outside quotes.
 """
 
 from __future__ import annotations
 
 import re
-from html import unescape
 from xml.etree import ElementTree
 
-_SUSPECT = re.compile(r"(?i)script|\bon\w+\s*=|<!ENTITY|<(?:\w+:)?(?:set|animate|meta|base)\b|data:")
-_NAMESPACES = {
-    "": "http://www.w3.org/2000/svg", "xlink": "http://www.w3.org/1999/xlink", "xhtml": "http://www.w3.org/1999/xhtml",
-}  # fmt: skip
-_TAG = re.compile(r"""<(?P<name>[A-Za-z_][\w.:-]*)(?P<rest>(?:[^<>"']|"[^"<]*"|'[^'<]*')*)>""")
-_ATTRIBUTE = re.compile(r"""(?P<name>\s[\w.:-]+)\s*=\s*(?P<value>"[^"]*"|'[^']*')""")
+# What is worth a look by a parser; the words of a note may speak of scripts.
+_SUSPECT = re.compile(
+    r"(?i)<[^<>\s]{0,60}script|[\s\"'/:]on\w+\s*=|<!ENTITY|javascript|vbscript|<\?xml-stylesheet"
+    r"|<[^<>\s]{0,60}(?:set|animate|meta|base)\b|srcdoc|=\s*[\"']\s*data:(?!image/(?:png|jpeg|gif|webp))|&\#"
+)
+_NAMESPACES = {"xlink": "http://www.w3.org/1999/xlink", "epub": "http://www.idpf.org/2007/ops"}
+_MEASURES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml"}
 _CODE = re.compile(r"(?i)^(?:javascript|vbscript):")
 _PAGE = re.compile(r"(?i)^data:(?:text/(?:html|xml)|image/svg\+xml|application/)")
 _OPENS = (
@@ -28,42 +26,68 @@ _OPENS = (
     "embed",
     "form",
 )  # elements that open what they name
+_ADDRESSES = ("href", "src", "action", "formaction", "data", "from", "to", "values")
 # Attributes without which an element does nothing.
 _NEEDED = {
-    "script": ("src", "href"), "meta": ("http-equiv",), "base": ("href",), "set": ("attributename",),
+    "meta": ("http-equiv",),
+    "base": ("href",),
+    "set": ("attributename",),
     "animate": ("attributename",),
-}  # fmt: skip
+}
 
 
 def inert(text: str) -> str:
-    """The text of an XML file; the same where nothing in it would run. Raises ElementTree.ParseError where entities are
-    declared and it is not well-formed."""
+    """The text of an XML file; the same where nothing in it would run. Raises ElementTree.ParseError where it has to be
+    looked at and is not well-formed."""
     if not _SUSPECT.search(text):
         return text
-    if "<!ENTITY" in text:  # which can write anything; a parser puts them in, up to a limit of their size
-        for prefix, address in _NAMESPACES.items():
-            ElementTree.register_namespace(prefix, address)
-        text = ElementTree.tostring(ElementTree.fromstring(text), encoding="unicode")
-    text = re.sub(r"(?is)<((?:[\w.-]+:)?script)\b[^<>]*(?<!/)>.*?</\1\s*>", "", text)
-    return _TAG.sub(_harmless, text)
+    root = ElementTree.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))
+    if not _tame(root) and "<!ENTITY" not in text and "<?xml-stylesheet" not in text:
+        return text
+    for prefix, address in _NAMESPACES.items():
+        ElementTree.register_namespace(prefix, address)
+    space = root.tag.partition("}")[0].lstrip("{")
+    if space in _MEASURES:
+        ElementTree.register_namespace("", space)
+    head = "<!DOCTYPE html>\n" if space.endswith("xhtml") else ""
+    return head + ElementTree.tostring(root, encoding="unicode")
 
 
-def _harmless(match: re.Match[str]) -> str:
-    element = match["name"].rpartition(":")[2].lower()
+def _local(name: str) -> str:
+    return name.rpartition("}")[2].rpartition(":")[2].lower()
 
-    def attribute(found: re.Match[str]) -> str:
-        local = found["name"].strip().rpartition(":")[2].lower()
-        value = re.sub(r"[\x00-\x20]", "", unescape(found["value"][1:-1]))
-        if re.match(r"on\w", local):
-            return ""
-        if local in _NEEDED.get(element, ()) and (
-            local != "attributename" or re.match(r"(?i)on|(?:\w+:)?href", value)
-        ):
-            return ""
-        if local in ("href", "src", "action", "formaction", "data", "from", "to", "values", "srcdoc") and (
-            _CODE.match(value) or local == "srcdoc" or (element in _OPENS and _PAGE.match(value))
-        ):
-            return f'{found["name"]}="#"'
-        return found[0]
 
-    return f"<{match['name']}{_ATTRIBUTE.sub(attribute, match['rest'])}>"
+def _tame(element: ElementTree.Element) -> bool:
+    """Takes out what would run; whether there was anything."""
+    found = False
+    todo = [element]
+    while todo:
+        one = todo.pop()
+        for n in range(len(one) - 1, -1, -1):
+            child = one[n]
+            if _local(str(child.tag)) == "script":
+                if child.tail:
+                    before = one[n - 1] if n else None
+                    if before is not None:
+                        before.tail = (before.tail or "") + child.tail
+                    else:
+                        one.text = (one.text or "") + child.tail
+                del one[n]
+                found = True
+            else:
+                todo.append(child)
+        kind = _local(str(one.tag))
+        for name, value in list(one.attrib.items()):
+            if not _is_harmless(kind, _local(name), re.sub(r"[\x00-\x20]", "", value)):
+                del one.attrib[name]
+                found = True
+    return found
+
+
+def _is_harmless(kind: str, name: str, value: str) -> bool:
+    if re.match(r"on\w", name) or name == "srcdoc":
+        return False
+    if name in _NEEDED.get(kind, ()):
+        return name == "attributename" and not re.match(r"(?i)on|(?:\w+:)?href", value)
+    code = _CODE.match(value) or (kind in _OPENS and _PAGE.match(value))
+    return not (name in _ADDRESSES and code)

@@ -5,12 +5,15 @@ Names carry a hash of the content, so that a new page never changes a file that 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from xml.etree import ElementTree
 
+from fitnotes.draw.inert import inert
 from fitnotes.draw.pictures import BadPicture, Convert
 from fitnotes.store.files import write_atomically
 from fitnotes.store.inputs import file_hash
@@ -58,6 +61,9 @@ class Media:
     def copy(self, file: Path) -> str:
         """The address of a file that the page shows as it is."""
         data = file.read_bytes()
+        if file.suffix.lower() == ".svg":  # whoever opens it by itself runs what is in it
+            with contextlib.suppress(ElementTree.ParseError):
+                data = inert(data.decode("utf-8", "replace")).encode()
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-")[:60] or "file"
         name = f"{stem}-{hashlib.sha256(data).hexdigest()[:10]}{file.suffix.lower()}"
         path = self.folder / name

@@ -71,6 +71,8 @@ def _project_files(page: Page, names: tuple[str, ...], key: str) -> list[str]:
     found = []
     for name in names:
         file = page.place.root / name
+        if not page.reads(file, name):
+            continue
         page.media.inputs[str(file)] = file_hash(file)
         if file.is_file():
             found.append(str(file))
@@ -90,7 +92,8 @@ def _process(page: Page, files: list[str], styles: list[str]) -> None:
     args = ["-f", "json", "-t", "json", "--citeproc", *(f"--bibliography={file}" for file in files)]
     args += [f"--csl={style}" for style in styles[:1]]
     try:
-        output = pandoc.run(args, dump(asked), cwd=note.path.parent)
+        reads = page.folders if page.place.inside else None
+        output = pandoc.run(args, dump(asked), cwd=note.path.parent, reads=reads)
     except ConversionError as error:  # said once; the citations stay visible
         name = next((file for file in [*files, *styles] if file in error.message), "")
         line = note.line_of(Path(name).name) if name else None

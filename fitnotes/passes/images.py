@@ -66,7 +66,10 @@ def _is_captioned(image: pf.Element) -> bool:
 def _allowed(url: str, page: Page) -> bool:
     """Whether the settings let pages load this image from the network."""
     hosts = allowed_hosts(page.allow).get("images")
-    return hosts is not None and (not hosts or urllib.parse.urlsplit(url, "https").hostname in hosts)
+    try:
+        return hosts is not None and (not hosts or urllib.parse.urlsplit(url, "https").hostname in hosts)
+    except ValueError:  # no address
+        return False
 
 
 class _Placer:
@@ -93,8 +96,8 @@ class _Placer:
             return None
         self.media.inputs[str(path)] = file_hash(path)
         try:
-            return path.read_bytes()
-        except OSError:
+            return path.read_bytes() if path.is_file() else None
+        except (OSError, ValueError):
             return None
 
     def place(self, url: str) -> str | None:
@@ -159,9 +162,12 @@ class _Placer:
             path = next((file for file in found if file.is_file()), path)
         self.media.inputs[str(path)] = file_hash(path)
         try:
+            if path.exists() and not path.is_file():
+                raise OSError(0, "it is no file")
             data = path.read_bytes()
-        except OSError as error:
-            reason = "not found" if isinstance(error, FileNotFoundError) else str(error.strerror)
+        except (OSError, ValueError) as error:
+            known = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+            reason = str(error.strerror) if known and isinstance(error, OSError) else "not found"
             self.say(f"image {url}: {reason}", url, "missing-file")
             return None
         suffix = path.suffix.lower()

@@ -26,6 +26,7 @@ def link_pages(page: Page) -> None:
     walk(page.doc, _Links(page).visit, pf.Link, metadata=True)
 
 
+_RUNS = (".html", ".htm", ".xhtml", ".xht", ".xml", ".mht", ".mhtml")  # what runs scripts where it is opened
 _LARGEST = 50_000_000  # bytes of a file that is copied beside the page
 
 
@@ -119,7 +120,7 @@ class _Links:
         if not file.is_file():
             message = f"link to {urllib.parse.unquote(path)}: there is no such file"
             self.page.say("missing-file", message, self.page.note.line_of(f"]({element.url}"))
-        elif not self.page.place.reads(file):
+        elif not self.page.place.reads(file) or (self.page.place.inside and file.suffix.lower() in _RUNS):
             return
         elif self.page.format.is_html and self.page.media.asked and file.stat().st_size < _LARGEST:
             element.url = self.page.media.copy(file) + element.url[len(path) :]

@@ -16,6 +16,9 @@ _SHORTCODE = re.compile(r"""\{\{<\s*include\s+(?P<sign>["']?)(?P<name>[^"'<>]+?)
 _DIRECTIVE = re.compile(r"(?P<colons>:{3,})?[ \t]*\{include\}[ \t]+(?P<name>\S+)[ \t]*$")
 
 
+_MOST_LINES, _MOST_PARTS = 500_000, 2_000  # of a note with what it includes
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """From line ``start`` of the whole text on, as far as the next part: the lines of ``path`` from ``line`` on."""
@@ -55,7 +58,8 @@ class _Whole:
                 fence = fence_at(lines, n)
                 last = n if fence is None else len(lines) - 1 if fence.end is None else fence.end
                 name, end = _named(lines, n, fence)
-                included = self._read(name, path, (*above, path)) if name else None
+                room = len(self.lines) < _MOST_LINES and len(self.parts) < _MOST_PARTS
+                included = self._read(name, path, (*above, path)) if name and room else None
                 if included is not None:
                     file, text = included
                     inside = text.split("\n")
@@ -71,7 +75,11 @@ class _Whole:
         file = self.root / name.lstrip("/") if name.startswith("/") else path.parent / name
         try:
             file = file.resolve()
-            if not file.is_relative_to(self.root) or file in {one.resolve() for one in above}:
+            if (
+                not file.is_relative_to(self.root)
+                or not file.is_file()
+                or file in {one.resolve() for one in above}
+            ):
                 return None
             text = file.read_bytes().decode("utf-8-sig")
         except (OSError, ValueError):

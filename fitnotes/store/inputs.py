@@ -59,7 +59,7 @@ def file_hash(path: str | os.PathLike[str]) -> str:
             return "unreadable"
         with io.open(path, "rb") as file:  # noqa: UP020 - a block may have replaced the builtin
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a name with a zero byte
         return MISSING
     except OSError:
         return "unreadable"

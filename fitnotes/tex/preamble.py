@@ -241,6 +241,8 @@ def _read_file(path: Path, found: Preamble, note: Note, line: int | None) -> Non
         return
     found.inputs[str(path)] = file_hash(path)
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is no file")
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = "not found" if isinstance(error, FileNotFoundError) else str(error)

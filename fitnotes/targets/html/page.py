@@ -23,7 +23,15 @@ from fitnotes.targets.html import HTML
 from fitnotes.targets.html.assets import SCRIPT, asset_names, install_assets
 from fitnotes.targets.html.formulas import FormulaCheck, formulas_of, set_formulas
 from fitnotes.targets.html.look import BROWSER, STEPS
-from fitnotes.targets.html.policy import keep_outside, new_mark, place_media, policy, say_blocked, secured
+from fitnotes.targets.html.policy import (
+    keep_outside,
+    new_mark,
+    place_media,
+    plain_attributes,
+    policy,
+    say_blocked,
+    secured,
+)
 from fitnotes.targets.html.title import page_title
 from fitnotes.targets.registry import ASSETS, Job
 
@@ -97,6 +105,7 @@ def _text(page: Page, job: Job, assets: Path) -> str:
     install_assets(assets, script=bool(formulas) and scripts)
     prefix = f"{assets}/" if job.embed else quote(relative_prefix(assets, job.page.parent))
     mark = new_mark()
+    plain_attributes(page)
     args = [
         "--standalone",
         "--mathjax",

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -58,11 +58,17 @@ def policy(allow: Sequence[str], *, embed: bool, deck: bool = False) -> str:
     return "; ".join(["default-src 'none'", *parts, "base-uri 'none'", "form-action 'none'"])
 
 
-_ACTIVE = re.compile(r"(?i)<(script|meta|base)(?=[\s/>])")
+_ACTIVE = re.compile(r"(?ai)<(script|meta|base)(?=[\s/>])")
+_FRAMED = re.compile(r"(?ai)<(script|meta|base|iframe|frame|object|embed)(?=[\s/>])")
 _TELLS = re.compile(
     r"""(?i)<meta(?:\s+(?:name|property|itemprop|content|charset)=(?:"[^"<>]*"|'[^'<>]*'))+\s*/?>"""
 )
-_SCRIPT = re.compile(r"(?is)<script\b[^>]*>(.*?)</script\s*>")
+_OPENING, _CLOSING = re.compile(r"(?ai)<script(?=[\s/>])"), re.compile(r"(?ai)</script(?=[\s/>])")
+# Variables of the templates; in the header of a note they would be values of these.
+_VARIABLES = (
+    "assets", "formulas", "glyphs", "head", "height", "mathjax-package", "own", "policy", "reveal", "script", "width",
+    "pagetitle", "author-meta", "description-meta", "date-meta", "table-of-contents",
+)  # fmt: skip
 
 
 def new_mark() -> str:
@@ -70,41 +76,75 @@ def new_mark() -> str:
     return f'data-own="{secrets.token_hex(8)}"'
 
 
+def plain_attributes(page: Page) -> None:
+    """What of the header stands in the tags of a template is words without markup; what means something to a template
+    alone goes."""
+    metadata = page.doc.metadata.content
+    for key in _VARIABLES:
+        if key not in ("width", "height"):
+            metadata.pop(key, None)
+    for key in ("lang", "dir"):
+        if key in metadata:
+            metadata[key] = pf.MetaString(re.sub(r"[^\w-]", "", pf.stringify(metadata[key])))
+
+
+def _scripts(text: str) -> Iterator[tuple[int, int, int, int]]:
+    """Where scripts begin, their content begins and ends, and they end."""
+    at = 0
+    while (opening := _OPENING.search(text, at)) and (begin := text.find(">", opening.end()) + 1):
+        closing = _CLOSING.search(text, begin)
+        if closing is None or not (end := text.find(">", closing.end()) + 1):
+            return
+        yield opening.start(), begin, closing.start(), end
+        at = end
+
+
 def secured(page: Page, text: str, mark: str, scripts: Iterable[Path] = ()) -> str:
     """The text of a page in which no tag runs or leads away but those of its template, which have the attribute
     ``mark``, and ``scripts``, those that are inside it. Raw HTML may come in pieces: only the whole text tells what its
     tags are."""
-    if "scripts" in allowed_hosts(page.allow):
+    allowed = allowed_hosts(page.allow)
+    if "scripts" in allowed:
         return text.replace(f" {mark}", "")
+    active = _FRAMED if page.deck and "frames" not in allowed else _ACTIVE
     own = {script.read_text(encoding="utf-8").strip() for script in scripts}
     hashes: dict[str, None] = {}
     out, at = [], 0
-    for match in _SCRIPT.finditer(text) if own else ():
-        if match[1].strip() in own:
-            out += [_tame(text[at : match.start()], mark), f"<script>{match[1]}</script>"]
-            total = hashlib.sha256(match[1].encode()).digest()
-            hashes[f"'sha256-{base64.b64encode(total).decode()}'"] = None
-            hashes |= dict.fromkeys(_inner_hashes(match[1]))
-            at = match.end()
-    return "".join([*out, _tame(text[at:], mark)]).replace(OWN, " ".join(hashes), 1)
+    for start, begin, close, end in _scripts(text) if own else ():
+        inside = text[begin:close]
+        if inside.strip() in own:
+            out += [_tame(text[at:start], mark, active), f"<script>{inside}</script>"]
+            hashes |= dict.fromkeys([_hash(inside), *_inner_hashes(inside)])
+            at = end
+    return "".join([*out, _tame(text[at:], mark, active)]).replace(OWN, " ".join(hashes), 1)
 
 
-def _tame(text: str, mark: str) -> str:
-    text = _SCRIPT.sub(lambda match: match[0] if mark in match[0].partition(">")[0] else "", text)
+def _hash(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _tame(text: str, mark: str, active: re.Pattern[str]) -> str:
+    kept, at = [], 0
+    for start, begin, _, end in _scripts(text):
+        if mark not in text[start:begin]:
+            kept.append(text[at:start])
+            at = end
+    text = "".join([*kept, text[at:]])
 
     def tag(match: re.Match[str]) -> str:
         known = text.startswith(f" {mark}", match.end()) or _TELLS.match(text, match.start())
         return match[0] if known else f"<blocked-{match[1]}"
 
-    return _ACTIVE.sub(tag, text).replace(f" {mark}", "")
+    if active is _FRAMED:
+        text = text.replace("data-background-iframe", "data-blocked")
+    return active.sub(tag, text).replace(f" {mark}", "")
 
 
 def _inner_hashes(script: str) -> Iterable[str]:
     """Of the window with the speaker's notes, which reveal.js writes with a script inside: it keeps to the policy of
     its deck."""
     for inner in re.findall(r"(?s)<script>(.*?)<\\/script>", script):
-        text = re.sub(r"\\(.)", r"\1", inner)
-        yield f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        yield _hash(re.sub(r"\\(.)", r"\1", inner))
 
 
 _KINDS = {
@@ -137,7 +177,7 @@ def _blocked(tag: Tag, allowed: Mapping[str, Iterable[str]]) -> tuple[str, str] 
     kind = _KINDS.get(tag.name, "")
     remote = bool(_REMOTE.match(address))
     if tag.name == "script" or (kind == "frames" and address) or (kind and remote):
-        host = urlsplit(address if ":" in address.split("/")[0] else f"https:{address}").hostname or ""
+        host = host_of(address if ":" in address.split("/")[0] else f"https:{address}")
         if kind in allowed and (not (hosts := list(allowed[kind])) or not remote or _covers(hosts, host)):
             return None
         where = f" of {host}" if remote else ""
@@ -151,6 +191,14 @@ def _blocked(tag: Tag, allowed: Mapping[str, Iterable[str]]) -> tuple[str, str] 
     if tag.name == "form" and not tag.attributes.get("action", "#").startswith("#"):
         return f"the action of {shown}", "a page sends nothing"
     return None
+
+
+def host_of(address: str) -> str:
+    """The host of an address; "" where it has none, or is none."""
+    try:
+        return urlsplit(address, "https").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _covers(hosts: Iterable[str], host: str) -> bool:

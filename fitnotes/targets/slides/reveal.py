@@ -23,7 +23,14 @@ from fitnotes.store.scratch import scratch_folder
 from fitnotes.targets.html import HTML
 from fitnotes.targets.html.formulas import set_formulas
 from fitnotes.targets.html.look import BROWSER, STEPS
-from fitnotes.targets.html.policy import keep_outside, new_mark, policy, say_blocked, secured
+from fitnotes.targets.html.policy import (
+    keep_outside,
+    new_mark,
+    plain_attributes,
+    policy,
+    say_blocked,
+    secured,
+)
 from fitnotes.targets.html.title import page_title
 from fitnotes.targets.registry import Job
 from fitnotes.targets.slides.deck import Slide, colours, is_dark, lone_image, say_full, size, split
@@ -56,6 +63,7 @@ def write(job: Job) -> Page:
         width, height = size(page)
         assets = f"{pandoc.data_dir() / 'templates'}/"
         mark = new_mark()
+        plain_attributes(page)
         scripts = [script, script.parent / "plugin" / "notes.js", Path(assets) / "fitnotes-slides.js"]
         args = [
             "--standalone", "--wrap=none", "--embed-resources",
