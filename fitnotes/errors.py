@@ -21,6 +21,9 @@ T = TypeVar("T")
 _FEW, _SHOWN = 3, 5  # so many more of one cause are said apart; so many lines are named
 
 INTERRUPTED = 130
+# Of a file in a note of a stranger (docs/strangers.md).
+OUTSIDE = "lies outside the project; a build that runs nothing does not read it"
+TRUST = "--allow-outside reads it, if you trust the note"
 
 Severity = Literal["error", "warning", "hint"]
 ERROR: Severity = "error"

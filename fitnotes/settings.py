@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fitnotes.errors import UsageError
 
@@ -131,6 +132,14 @@ def allowed_hosts(allow: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Kind → the hosts that it may come from (none: from anywhere), of the setting ``allow``."""
     pairs = [entry.partition(":")[::2] for entry in allow]
     return {kind: tuple(hosts.split()) for kind, hosts in pairs}
+
+
+def host_of(address: str) -> str:
+    """The host of an address on the network; "" where it has none, or is none."""
+    try:
+        return urlsplit(address, "https").hostname or ""
+    except ValueError:
+        return ""
 
 
 _UNITS = {

@@ -21,8 +21,9 @@ ALL = ("html", "gfm", "pdf", "tex")
 
 @dataclass(frozen=True)
 class Case:
-    """A note, and what it becomes. ``shown`` is in the text of every target, ``absent`` in none; a target's own words
-    in ``only``. ``said``: parts of what the build says, all that it says of the note if it is empty."""
+    """A note, and what it becomes. ``shown`` is in the text of every target, ``absent`` in none but LaTeX's, whose
+    source has other words too; a target's own words in ``only``. ``said``: parts of what the build says; without them
+    it says nothing of the note."""
 
     note: str
     shown: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from fitnotes.build.labels import Labels
 from fitnotes.build.note import NoteBuilder
 from fitnotes.build.request import Outcome, Report, Request
 from fitnotes.build.sources import Source, notes_below
-from fitnotes.errors import FitnotesError, Problem, UsageError
+from fitnotes.errors import OUTSIDE, TRUST, FitnotesError, Problem, UsageError
 from fitnotes.execute import plan as planning
 from fitnotes.execute.copies import Copies
 from fitnotes.execute.run import Executor
@@ -149,8 +149,7 @@ class Build:
             return
         named = (self.project.root / self.project.settings.notes).resolve()
         if source.path.is_relative_to(root) or source.base == named:
-            message = "lies outside the project; a build that runs nothing does not read it"
-            raise UsageError(message, path=display_path(source.path), hint="--allow-outside reads it")
+            raise UsageError(OUTSIDE, path=display_path(source.path), hint=TRUST)
 
     def _stale_targets(self, source: Source, note: Note, outcome: Outcome) -> tuple[str, ...]:
         stale = []

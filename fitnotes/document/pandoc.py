@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fitnotes import confine
-from fitnotes.errors import ConversionError, MissingProgram, Problem
+from fitnotes.errors import OUTSIDE, TRUST, ConversionError, MissingProgram, Problem
 from fitnotes.source.fences import header_end
 from fitnotes.source.header import is_bomb
 from fitnotes.source.note import Note
@@ -119,8 +119,7 @@ def run(
         )
     if process.returncode:
         if refused := re.search(r"^pandoc: (.+?): \w+: permission denied", stderr, re.MULTILINE):
-            message = f"{refused[1]} lies outside the project; a build that runs nothing does not read it"
-            raise ConversionError(message, hint="--allow-outside reads it, if you trust the note")
+            raise ConversionError(f"{refused[1]} {OUTSIDE}", hint=TRUST)
         stderr = stderr.partition("\nHasCallStack")[0]
         raise ConversionError(f"pandoc: {stderr.strip() or f'exit status {process.returncode}'}")
     warnings = re.split(r"^\[WARNING\] ", stderr, flags=re.MULTILINE)[1:]

@@ -15,7 +15,7 @@ from fitnotes.draw.pictures import BadPicture
 from fitnotes.draw.svg import decoded, lost_in, sized, with_linked
 from fitnotes.errors import Problem
 from fitnotes.passes.page import Page
-from fitnotes.settings import allowed_hosts
+from fitnotes.settings import allowed_hosts, host_of
 from fitnotes.store.inputs import file_hash
 
 
@@ -66,10 +66,7 @@ def _is_captioned(image: pf.Element) -> bool:
 def _allowed(url: str, page: Page) -> bool:
     """Whether the settings let pages load this image from the network."""
     hosts = allowed_hosts(page.allow).get("images")
-    try:
-        return hosts is not None and (not hosts or urllib.parse.urlsplit(url, "https").hostname in hosts)
-    except ValueError:  # no address
-        return False
+    return hosts is not None and (not hosts or host_of(url) in hosts)
 
 
 class _Placer:

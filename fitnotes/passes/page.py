@@ -15,7 +15,7 @@ from fitnotes.document.read import Document, plain
 from fitnotes.document.tree import collect
 from fitnotes.draw import mathjax
 from fitnotes.draw.media import Media
-from fitnotes.errors import Problem
+from fitnotes.errors import OUTSIDE, TRUST, Problem
 from fitnotes.execute.result import Result
 from fitnotes.passes.crossrefs import Elsewhere, References, nowhere
 from fitnotes.passes.language import Words
@@ -110,9 +110,7 @@ class Page:
         """Whether a file may be read; one that stays out is said, ``name`` as the note has it."""
         if self.place.reads(file):
             return True
-        message = f"{name} lies outside the project; a build that runs nothing does not read it"
-        hint = "--allow-outside reads it, if you trust the note"
-        self.say("outside", message, self.note.line_of(name), hint)
+        self.say("outside", f"{name} {OUTSIDE}", self.note.line_of(name), TRUST)
         return False
 
     @property

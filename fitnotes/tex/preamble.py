@@ -14,7 +14,7 @@ from typing import Any
 import panflute as pf
 
 from fitnotes.document.tree import collect
-from fitnotes.errors import Problem
+from fitnotes.errors import OUTSIDE, TRUST, Problem
 from fitnotes.settings import display_path
 from fitnotes.source.fences import header_end, header_start
 from fitnotes.source.note import Note
@@ -236,8 +236,9 @@ def _keep(text: str, line: int | None, kind: str, key: str, note: Note, found: P
 
 def _read_file(path: Path, found: Preamble, note: Note, line: int | None) -> None:
     if not found.reads(path):
-        message = f"preamble {display_path(path)} lies outside the project; a build that runs nothing does not read it"
-        found.problems.append(Problem("outside", message, note.shown, line, "--allow-outside reads it"))
+        found.problems.append(
+            Problem("outside", f"preamble {display_path(path)} {OUTSIDE}", note.shown, line, TRUST)
+        )
         return
     found.inputs[str(path)] = file_hash(path)
     try:

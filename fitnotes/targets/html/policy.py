@@ -13,7 +13,6 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import panflute as pf
 
@@ -21,7 +20,7 @@ from fitnotes.document import nodes
 from fitnotes.document.tree import Change, collect, walk
 from fitnotes.passes.page import Page
 from fitnotes.passes.rawhtml import Tag, tags_in
-from fitnotes.settings import allowed_hosts
+from fitnotes.settings import allowed_hosts, host_of
 from fitnotes.source.note import Cursor
 
 OWN = "OWN-SCRIPTS"  # stands for the hashes of the scripts inside a page, until these are known
@@ -191,14 +190,6 @@ def _blocked(tag: Tag, allowed: Mapping[str, Iterable[str]]) -> tuple[str, str] 
     if tag.name == "form" and not tag.attributes.get("action", "#").startswith("#"):
         return f"the action of {shown}", "a page sends nothing"
     return None
-
-
-def host_of(address: str) -> str:
-    """The host of an address; "" where it has none, or is none."""
-    try:
-        return urlsplit(address, "https").hostname or ""
-    except ValueError:
-        return ""
 
 
 def _covers(hosts: Iterable[str], host: str) -> bool:
