@@ -13,6 +13,7 @@ written. Its code says how severe it is and which exit code it ends with; nobody
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
@@ -218,3 +219,19 @@ class Problem:
     def __str__(self) -> str:
         text = located(("" if self.is_error else "warning: ") + self.text, self.path, self.line)
         return f"{text}\n  {self.hint}" if self.hint else text
+
+
+def unexpected(error: Exception, path: str) -> Problem:
+    """What is said, in one line, of an error in a note that is none of `FitnotesError`. With FITNOTES_DEBUG set our own
+    are raised, with all that Python tells of them."""
+    if isinstance(error, OSError):  # disk full, no permission: said as it is, with the file
+        message = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        return Problem("system", message, path)
+    if isinstance(error, RecursionError):
+        return Problem(
+            "conversion", "something in it is nested too deeply: lists, quotations, boxes or braces", path
+        )
+    if os.environ.get("FITNOTES_DEBUG"):
+        raise error
+    message = f"internal error: {type(error).__name__}: {error}"
+    return Problem("internal", message, path, hint="this is a bug in fitnotes; FITNOTES_DEBUG=1 shows where")

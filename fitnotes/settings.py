@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fitnotes.errors import UsageError
 
@@ -140,6 +140,11 @@ def host_of(address: str) -> str:
         return urlsplit(address, "https").hostname or ""
     except ValueError:
         return ""
+
+
+def unquoted(address: str) -> str:
+    """The name that an address stands for: ``a%20b`` is "a b". No file has a zero byte in its name."""
+    return unquote(address).replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 _UNITS = {
@@ -280,6 +285,8 @@ def _table(file: Path) -> dict[str, object] | None:
         raise UsageError("nested too deeply", path=display_path(file)) from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"not valid TOML: {error}", path=display_path(file)) from None
+    if re.search(r"(?<!\\)(?:\\\\)*\\(?:u0000|U00000000)", text):
+        raise UsageError("a zero byte, which no name and no text can have", path=display_path(file))
     if file.name == "fitnotes.toml":
         return data
     tool = data.get("tool", {})

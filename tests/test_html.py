@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from conftest import Run, environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -183,21 +184,37 @@ BLOCKED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("written", [row[0] for row in BLOCKED])
+@pytest.fixture(scope="module")
+def blocked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """Each of them in a note, and in another one that lets it through: their folder, what the build and lint say."""
+    folder = tmp_path_factory.mktemp("blocked")
+    (folder / "fitnotes.toml").write_text("")
+    for number, (written, _, allow) in enumerate(BLOCKED):
+        text = f"Words.\n\n{written}\n\nThe end.\n"
+        (folder / f"no{number}.md").write_text(text)
+        (folder / f"yes{number}.md").write_text(f"---\nfitnotes:\n  allow: [{allow}]\n---\n\n{text}")
+    program = Path(sys.executable).parent / "fitnotes"
+    built, lint = (
+        subprocess.run(
+            [program, *words], cwd=folder, env=environment(), capture_output=True, text=True, timeout=120
+        )
+        for words in (["build", "."], ["lint", "."])
+    )
+    assert built.returncode == 0, built.stderr
+    return folder / "_build/html", built.stderr, lint.stdout
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKED)), ids=[row[1] for row in BLOCKED])
 def test_what_the_policy_blocks_is_said_with_what_allows_it(
-    written: str, fitnotes: Run, write, project: Path
+    number: int, blocked: tuple[Path, str, str]
 ) -> None:
-    what, allow = next(row[1:] for row in BLOCKED if row[0] == written)
-    text = f"Words.\n\n{written}\n\nThe end.\n"
-    write("a.md", text)
-    done = fitnotes("build", "a.md")
-    assert f"a.md:3: warning: {what} is blocked by the page's content policy" in done.stderr
-    assert f"allow: [{allow.split(':')[0]}" in done.stderr
-    assert re.search(rf"a.md:3:\d+: blocked {re.escape(what)}", fitnotes("lint", "a.md").stdout)
-    write("a.md", f"---\nfitnotes:\n  allow: [{allow}]\n---\n\n{text}")
-    done = fitnotes("build", "a.md")
-    assert (done.returncode, "blocked" in done.stderr) == (0, False), done.stderr
-    page = (project / "_build/html/a.html").read_text()
+    (written, what, allow), (pages, said, found) = BLOCKED[number], blocked
+    said = said[said.index(f"no{number}.md:") :]
+    assert said.startswith(f"no{number}.md:3: warning: {what} is blocked by the page's content policy\n")
+    assert said.split("\n")[1].startswith(f"  allow: [{allow.split(':')[0]}")
+    assert re.search(rf"no{number}.md:3:\d+: blocked {re.escape(what)}", found)
+    assert f"yes{number}.md" not in blocked[1]
+    page = (pages / f"yes{number}.html").read_text()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
     kind, _, host = allow.partition(": ")
     directive = {"frames": "frame-src", "media": "media-src", "scripts": "script-src"}[kind]
@@ -247,3 +264,26 @@ def test_html_that_means_nothing_on_paper_is_said_once(fitnotes: Run, write) -> 
     assert [line.split(" means")[0] for line in said] == [
         "a.md:1: warning: HTML <my-card kind='x'>", "a.md:9: warning: HTML <canvas>",
     ]  # fmt: skip
+
+
+ODD_NAMES = (
+    "![x](%00.png) ![y](a%00%2Fb.svg) [l](a%00.txt) [m](b%00.md#x) [[n\\u0000]] <img src='%00.png'>",
+    '---\nbibliography: "a\\0b"\ncsl: "x\\0"\ntitle: "T\\0"\n---\n\n[@k]',
+    '---\nfitnotes:\n  preamble: "a\\0b"\nheader-includes: "\\\\newcommand{\\\\x}{\\0}"\n---\n\n$\\x$',
+    "{{< include a%00.md >}}\n\n![[a%00.png]]\n\n<video src='a%00.mp4'></video>",
+    "<iframe src='http://[x'></iframe>\n\n![x](http://[x) <script src='//[y'></script>\n\n[z](http://[z)",
+)
+
+
+def test_names_and_addresses_that_are_none_end_nothing(fitnotes: Run, write, project: Path) -> None:
+    for number, text in enumerate(ODD_NAMES):
+        write(f"notes/n{number}.md", f"Before it.\n\n{text}\n\nBehind it.\n" if text[0] != "-" else text)
+    targets = ("html", "pdf", "gfm", "tex", "slides", "docx", "epub")
+    done = fitnotes("build", *(word for target in targets for word in ("--to", target)))
+    assert "internal" not in done.stderr, done.stderr
+    assert done.returncode in (0, 1), done.stderr
+    for number in range(len(ODD_NAMES)):
+        assert f"n{number}.md:" in done.stderr
+    assert "internal" not in fitnotes("lint").stderr
+    write("fitnotes.toml", 'preamble = "a\\u0000b"\n')
+    assert "fitnotes.toml: a zero byte" in fitnotes("lint", "notes").stderr

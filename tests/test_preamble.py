@@ -124,3 +124,29 @@ def test_html_in_the_header_reaches_the_page(fitnotes: Run, write, project: Path
     page = (project / "_build" / "html" / "note.html").read_text(encoding="utf-8")
     assert style in page
     assert "example.org" not in page
+
+
+def test_macros_of_another_form_are_said_at_their_lines(fitnotes: Run, write) -> None:
+    write(
+        "note.md",
+        "---\nmacros:\n  A: [1, {x: y}]\n  B: {c: [d]}\n  C: []\n  D: [x, 1, 2, 3]\n  E: [[e]]\n  F: [x, 0]\n"
+        "---\n\n$\\F$\n",
+    )
+    said = fitnotes("lint", "note.md")
+    hint = (
+        'expected R: \\mathbb{R}, or norm: ["\\lVert #1 \\rVert", 1], a list with the number of its arguments'
+    )
+    other = "a macro of the header has another form than name: definition (again in lines 4, 5, 6, 7)"
+    assert said.stdout == f"note.md:3:3: preamble {other}\n  {hint}\n"
+    assert fitnotes("build", "note.md").stderr == f"note.md:3: warning: {other}\n  {hint}\n"
+
+
+def test_a_macro_without_its_arguments_is_said_where_it_stands(fitnotes: Run, write) -> None:
+    write(
+        "note.md",
+        "---\nheader-includes: |\n  \\newcommand{\\two}[2]{#1+#2}\n---\n\nThe \\two is $\\two{a}{b}$.\n\n"
+        "No arguments: $\\two$,\nand one: $\\two{x}$.\n",
+    )
+    done = fitnotes("build", "note.md")
+    assert "note.md:8: formula \\two: MathJax says: \\two wants 2 arguments" in done.stderr
+    assert "note.md:9: formula \\two{x}: MathJax says: \\two wants 2 arguments" in done.stderr

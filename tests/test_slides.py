@@ -387,6 +387,20 @@ def test_nothing_is_lost_on_hard_slides(root: Path) -> None:
     assert ". . ." not in sections[4]
 
 
+@pytest.mark.parametrize("words", ["bg right:half", "bg opacity:thin", "bg w:x 12345%", "bg left:-3%"])
+def test_words_about_a_picture_that_mean_nothing_stop_no_deck(
+    words: str, fitnotes: Run, write, project: Path
+) -> None:
+    shutil.copy(ROOT / "tests" / "notes" / "dot.png", project)
+    attributes = 'zoom=abc opacity=";x" share="1e9" side=up fit=";"'
+    write(
+        "note.md",
+        f"# Slide\n\nWords\n\n![{words}](dot.png)\n\n---\n\n![bg](dot.png){{{attributes}}}\n\nMore\n",
+    )
+    done = fitnotes("build", "note.md", "--to", "slides", "--to", "slides-pdf")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_marp_note_as_a_page(fitnotes: Run, write, project: Path) -> None:
     write("note.md", (ROOT / "tests" / "notes" / "marp.md").read_text(encoding="utf-8"))
     shutil.copy(ROOT / "tests" / "notes" / "dot.png", project)

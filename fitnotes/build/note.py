@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from fitnotes.build.labels import Labels, NotYet
 from fitnotes.build.request import Outcome, Report, Request
 from fitnotes.build.sources import Source, page_suffix
 from fitnotes.document import pandoc
-from fitnotes.errors import ConversionError, FitnotesError, Problem
+from fitnotes.errors import ConversionError, FitnotesError, Problem, unexpected
 from fitnotes.execute.run import Execution, Executor
 from fitnotes.execute.sessions import Cancelled, ServerGone
 from fitnotes.settings import Project, display_path
@@ -65,23 +64,11 @@ class NoteBuilder:
             outcome.status = "waiting"
             outcome.seconds = time.perf_counter() - start
             return outcome
-        except OSError as error:
-            # Disk full, no permission: said as it is, with the file.
-            message = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-            outcome.problems.append(Problem("system", message, note.shown))
         except ServerGone:
             message = "the process that starts sessions was killed, again and again"
             outcome.problems.append(Problem("system", message, note.shown))
-        except RecursionError:
-            message = "something in it is nested too deeply: lists, quotations, boxes or braces"
-            outcome.problems.append(Problem("conversion", message, note.shown))
         except Exception as error:
-            # Our own fault: said in one line.
-            if os.environ.get("FITNOTES_DEBUG"):
-                raise
-            hint = "this is a bug in fitnotes; FITNOTES_DEBUG=1 shows where"
-            message = f"internal error: {type(error).__name__}: {error}"
-            outcome.problems.append(Problem("internal", message, note.shown, hint=hint))
+            outcome.problems.append(unexpected(error, note.shown))
         finally:
             self.labels.running.discard(source.path)
             self.running.discard(source.path)

@@ -174,7 +174,11 @@ def read(note: Note) -> tuple[str, list[Problem]]:
             continue  # of something with a number: an error of ours, with both lines
         line = re.search(r"at (?:\S+ )?line (\d+)", warning)
         problems.append(Problem("pandoc", warning, note.shown, int(line[1]) if line else None))
-    return output.text, problems
+    return _ZERO.sub(r"\1\\ufffd", output.text), problems
+
+
+# A header can have zero bytes, by "\0"; no name of a file and no page can.
+_ZERO = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def write(

@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
 from xml.parsers import expat
 
 from fitnotes.document.formats import Format
+from fitnotes.settings import unquoted
 
 _DECLARATION = re.compile(r"\ufeff?\s*(?:<\?xml[^>]*\?>\s*)?")
 _TAG = re.compile(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
@@ -204,7 +204,7 @@ def with_linked(svg: str, folder: Path, read: Callable[[Path], bytes | None]) ->
 
     def change(match: re.Match[str]) -> str:
         name = html.unescape(match[3])
-        path = folder / unquote(name.removeprefix("file://"))
+        path = folder / unquoted(name.removeprefix("file://"))
         data = None if re.match(r"(https?:)?//", name) else read(path)
         kind = _TYPES.get(path.suffix.lower())
         if data is None or kind is None:

@@ -26,6 +26,7 @@ from fitnotes.targets.html.formulas import formulas_of
 from fitnotes.targets.html.look import ANCHORS
 from fitnotes.targets.html.policy import say_blocked
 from fitnotes.tex.macros import used_names
+from fitnotes.tex.preamble import Origin
 
 
 def check_document(
@@ -64,14 +65,21 @@ def check_macros(source: Scan, page: Page) -> Iterator[Finding]:
     note = page.document.note
     # In the body, in the title, in captions on a fence; and in the header by another one, as in \\let.
     everywhere = used_names(note.text)
-    used = {name for name in page.preamble.places if everywhere.count(name) > 1}
+    lines = source.text.split("\n")
+
+    def defined(where: Origin) -> str:
+        return lines[where.line - 1] if where.shown == note.shown and where.line else ""
+
+    # A map of macros has their names without the backslash.
+    places = page.preamble.places.items()
+    used = {name for name, where in places if everywhere.count(name) > (name in defined(where))}
     bodies = {name: macro.body for name, macro in page.preamble.macros.commands.items()}
     grown = True
     while grown:  # what a used macro uses is used
         more = {n for name in used & set(bodies) for n in used_names(bodies[name])} - used
         used |= more
         grown = bool(more)
-    for name, where in page.preamble.places.items():
+    for name, where in places:
         if where.shown != note.shown or where.line is None or name in used:
             continue
         if any(
@@ -79,10 +87,8 @@ def check_macros(source: Scan, page: Page) -> Iterator[Finding]:
         ):
             continue
         shown = name if name.startswith("\\") else f"the environment {name}"
-        text = source.text.split("\n")[where.line - 1]
-        yield Finding(
-            where.line, text.find(name) + 1, "unused-macro", f"{shown} is never used", "take it out"
-        )
+        column = max(defined(where).find(name), defined(where).find(name.removeprefix("\\")), 0) + 1
+        yield Finding(where.line, column, "unused-macro", f"{shown} is never used", "take it out")
 
 
 _NUMBER = re.compile(r"(?<![\w.,])[-−]?\d+\.\d{2,}(?:e[-+]?\d+)?(?![\w.]*\d)")

@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 
 from fitnotes.build.sources import Source, find_sources
-from fitnotes.errors import CODES, FitnotesError, gathered, located
+from fitnotes.errors import CODES, FitnotesError, gathered, located, unexpected
 from fitnotes.execute.slots import cores
 from fitnotes.lint.check import Linter, failing
 from fitnotes.lint.source import Finding
-from fitnotes.settings import find_project
+from fitnotes.settings import display_path, find_project
 from fitnotes.source.note import deep_stacks
 
 
@@ -29,18 +29,24 @@ def lint_files(paths: Sequence[Path], *, fix: bool, form: str) -> int:
     files = find_sources(paths, project)
     linter = Linter(project, files)
     found: list[Finding] = []
-    mended = code = 0
+    mended = code = unread = 0
 
     def look(file: Source) -> tuple[int, list[Finding]]:
         return linter.fix(file) if fix else 0, linter.check(file)
 
     with ThreadPoolExecutor(cores()) as pool:  # while pandoc reads one note, another is looked at
-        for looked in [pool.submit(look, file) for file in files]:
+        for file, looked in [(file, pool.submit(look, file)) for file in files]:
             try:
                 count, more = looked.result()
             except FitnotesError as error:
                 click.echo(str(error), err=True)
-                code = max(code, error.exit_code)
+                code, unread = max(code, error.exit_code), unread + 1
+            except Exception as error:
+                problem = unexpected(error, display_path(file.path))
+                click.echo(
+                    f"{located(problem.text, problem.path, None)}\n  {problem.hint or ''}".rstrip(), err=True
+                )
+                code, unread = max(code, problem.exit_code), unread + 1
             else:
                 mended, found = mended + count, found + more
     if form == "json":
@@ -50,7 +56,7 @@ def lint_files(paths: Sequence[Path], *, fix: bool, form: str) -> int:
             click.echo(f"{located_column(finding)}: {finding.code} {finding.message}{again}")
             if finding.hint:
                 click.echo(f"  {finding.hint}")
-        click.echo(_summary(found, mended if fix else None, len(files)), err=True)
+        click.echo(_summary(found, mended if fix else None, len(files), unread), err=True)
     return max(code, int(failing(found)))
 
 
@@ -76,11 +82,13 @@ def _record(finding: Finding) -> dict[str, object]:
     }
 
 
-def _summary(found: Sequence[Finding], mended: int | None, notes: int) -> str:
+def _summary(found: Sequence[Finding], mended: int | None, notes: int, unread: int) -> str:
     counts = {kind: sum(f.severity == kind for f in found) for kind in ("error", "warning", "hint")}
     words = [f"{n} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items() if n]
     text = f"{notes} note{'' if notes == 1 else 's'}: {', '.join(words) or 'nothing found'}"
     fixable = sum(bool(f.edits) and CODES[f.code].fixed for f in found)
+    if unread:
+        text += f"; {unread} not looked at"
     if mended is not None:
         text += f"; mended {mended}"
     elif fixable:

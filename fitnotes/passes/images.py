@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import urllib.parse
 from pathlib import Path
 
 import panflute as pf
@@ -15,7 +14,7 @@ from fitnotes.draw.pictures import BadPicture
 from fitnotes.draw.svg import decoded, lost_in, sized, with_linked
 from fitnotes.errors import Problem
 from fitnotes.passes.page import Page
-from fitnotes.settings import allowed_hosts, host_of
+from fitnotes.settings import allowed_hosts, host_of, unquoted
 from fitnotes.store.inputs import file_hash
 
 
@@ -48,7 +47,7 @@ def place_images(page: Page) -> list[Problem]:
         address = placer.place_dark(dark, url) if dark else None
         if placed is None:
             words = [] if _is_captioned(element) else list(element.content)
-            return nodes.placeholder(f"image missing: {urllib.parse.unquote(url)}", words)
+            return nodes.placeholder(f"image missing: {unquoted(url)}", words)
         element.url = placed
         if address:
             element.attributes[nodes.DARK] = address
@@ -82,7 +81,7 @@ class _Placer:
         self._placed: dict[str, str | None] = {}
 
     def say(self, message: str, url: str, code: str, hint: str | None = None) -> None:
-        plain = urllib.parse.unquote(url)
+        plain = unquoted(url)
         message = message.replace(url, plain)
         line = next((at for text in (f"]({url}", url, plain) if (at := self.note.line_of(text))), None)
         self.problems.append(Problem(code, message, self.note.shown, line, hint))
@@ -137,7 +136,7 @@ class _Placer:
     def _path(self, url: str) -> Path:
         """The file: beside the note; with a slash in front, as site generators have it, below the project's root. A
         bare name may be anywhere below the notes' folder, as in Obsidian."""
-        name = urllib.parse.unquote(url.split("#")[0].split("?")[0])
+        name = unquoted(url.split("#")[0].split("?")[0])
         path = self.note.path.parent / name
         if not path.is_file() and self.note.path.is_symlink():
             return self.note.path.resolve().parent / name
@@ -151,7 +150,7 @@ class _Placer:
 
     def _place(self, url: str) -> str | None:
         path = self._path(url)
-        if not self.page.reads(path, urllib.parse.unquote(url)):
+        if not self.page.reads(path, unquoted(url)):
             return None
         if not path.suffix:  # as \\includegraphics allows
             found = [path.with_name(path.name + suffix) for suffix in (".svg", ".pdf", ".png", ".jpg")]

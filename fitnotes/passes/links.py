@@ -11,7 +11,7 @@ import panflute as pf
 
 from fitnotes.document.tree import Change, walk
 from fitnotes.passes.page import Page
-from fitnotes.settings import nearest
+from fitnotes.settings import nearest, unquoted
 from fitnotes.source.inline import WIKILINK, identifier
 from fitnotes.source.note import SUFFIXES
 from fitnotes.store.inputs import MISSING
@@ -33,7 +33,7 @@ _LARGEST = 50_000_000  # bytes of a file that is copied beside the page
 def _has(file: Path, part: str) -> bool:
     """Whether a note has a heading or a label of this name, as far as its text says."""
     text = file.read_text(encoding="utf-8", errors="replace")
-    name = urllib.parse.unquote(part)
+    name = unquoted(part)
     if re.search(rf"(?:#|\{{|\b){re.escape(name)}\b", text):
         return True
     headings = re.findall(r"(?m)^#{1,6}[ \t]+(.*?)[ \t]*(?:\{[^}]*\})?[ \t]*$", text)
@@ -49,7 +49,7 @@ def say_nowhere(page: Page) -> None:
     walk(page.doc, lambda e: there.add(getattr(e, "identifier", "")))
 
     def look(element: pf.Element) -> None:
-        name = urllib.parse.unquote(element.url[1:])
+        name = unquoted(element.url[1:])
         if element.url.startswith("#") and name and name not in there and "ref" not in element.classes:
             close = nearest(name, there - {""}) if there - {""} else None
             line = page.note.line_of(f"]({element.url}") or page.note.line_of(element.url)
@@ -80,7 +80,7 @@ class _Links:
             self._file(element, path)
             return None
         # As it is written, not where a link of the file system leads to.
-        file = Path(os.path.abspath(self.folder / urllib.parse.unquote(path)))
+        file = Path(os.path.abspath(self.folder / unquoted(path)))
         if wiki and not file.is_file():  # Obsidian finds a note by its name, wherever it is
             file = next((found for found in sorted(self.base.rglob(file.name)) if found.is_file()), file)
             path = self._relative(file)
@@ -109,7 +109,7 @@ class _Links:
 
     def _file(self, element: pf.Element, path: str) -> None:
         """A file of the note: pages of HTML have it beside them."""
-        file = Path(os.path.abspath(self.folder / urllib.parse.unquote(path.split("?")[0])))
+        file = Path(os.path.abspath(self.folder / unquoted(path.split("?")[0])))
         note = next((n for n in (file / "index.md", file.with_name(f"{file.name}.md")) if n.is_file()), None)
         if note is not None and note.is_relative_to(self.base):  # as sites leave out what their server adds
             element.url = self._relative(note.with_suffix(self.page.suffix)) + element.url[len(path) :]
@@ -118,7 +118,7 @@ class _Links:
             return  # of the site, or the page of a note
         self.page.media.linked[str(file)] = "there" if file.is_file() else MISSING
         if not file.is_file():
-            message = f"link to {urllib.parse.unquote(path)}: there is no such file"
+            message = f"link to {unquoted(path)}: there is no such file"
             self.page.say("missing-file", message, self.page.note.line_of(f"]({element.url}"))
         elif not self.page.place.reads(file) or (self.page.place.inside and file.suffix.lower() in _RUNS):
             return
@@ -130,6 +130,6 @@ class _Links:
 
     def _missing(self, element: pf.Element, wiki: bool) -> None:
         path = element.url.partition("#")[0]
-        written = f"[[{urllib.parse.unquote(path).removesuffix('.md')}" if wiki else f"]({element.url}"
+        written = f"[[{unquoted(path).removesuffix('.md')}" if wiki else f"]({element.url}"
         what = f"{written}]]" if wiki else f"link to {path}"
         self.page.say("missing-note", f"{what}: there is no such note", self.page.note.line_of(written))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import unquote
 
 import panflute as pf
 
@@ -17,6 +16,7 @@ from fitnotes.document import nodes
 from fitnotes.document.read import plain
 from fitnotes.document.tree import Change, Elements, collect, walk
 from fitnotes.errors import Problem
+from fitnotes.settings import unquoted
 from fitnotes.source.note import Note
 
 LOCAL = ("paginate", "class", "header", "footer", "backgroundColor", "backgroundImage", "color",
@@ -166,9 +166,9 @@ def _image(element: pf.Element) -> Change:
     """``![bg right:40% w:200px words](…)``: what the words say about the picture goes into its attributes. A colour
     in the place of a picture is that of the slide."""
     words = pf.stringify(pf.Para(*element.content)).split()
-    if colour(unquote(element.url)):
+    if colour(unquoted(element.url)):
         key = "_backgroundColor" if "bg" in words else "_color"
-        return pf.Span(classes=[nodes.DIRECTIVE], attributes={key: unquote(element.url)})
+        return pf.Span(classes=[nodes.DIRECTIVE], attributes={key: unquoted(element.url)})
     said = [word for word in words if _KEYWORDS.match(word)]
     if not said:
         return None

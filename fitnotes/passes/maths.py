@@ -261,9 +261,10 @@ class _Formulas:
                 return None
             return _span_formula(element, lambda tex: self.display(tex, None))
         # Without the label that stood behind it (`_equation_labels`).
-        line = self.cursor.line_of(re.sub(r"\\label\{[^{}]*\}\Z", "", element.text))
+        written = re.sub(r"\\label\{[^{}]*\}\Z", "", element.text)
         if isinstance(element, pf.Math):
-            return self._formula(element, line)
+            return self._formula(element, self.cursor.line_of_formula(written))
+        line = self.cursor.line_of(written)
         return self._raw(element, line) if nodes.is_raw_tex(element) else None
 
     def _formula(self, element: pf.Element, line: int | None) -> Change:

@@ -188,6 +188,10 @@ class Page:
         """A formula that MathJax cannot typeset: said at every place where it stands, as its author wrote it."""
         if formula_key(formula) in self.maths.broken:
             return
+        name = reason.removeprefix("Undefined control sequence ").strip()
+        if name != reason and (macro := self.preamble.macros.commands.get(name)) is not None:
+            count = len(macro.parameters)
+            reason = f"{name} wants {count} argument{'' if count == 1 else 's'}"
         for line, original in self.maths.written.get(formula_key(formula), [(None, formula)]):
             self.say("formula", f"{' '.join(original.split())[:80]}: MathJax says: {reason}", line)
 

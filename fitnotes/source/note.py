@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fitnotes.errors import Problem, UsageError
 from fitnotes.settings import display_path
+from fitnotes.source.fences import header_end
 from fitnotes.source.include import Part, plain_lines, put_in
 from fitnotes.source.mark import mark
 
@@ -90,8 +91,9 @@ class Cursor:
 
     def __init__(self, note: Note) -> None:
         self._text = note.text
-        self._at = 0
         self._ends = [match.start() for match in re.finditer("\n", note.text)]
+        header = header_end(note.text.split("\n"))  # its texts are met last
+        self._at = self._ends[header - 1] if 0 < header <= len(self._ends) else 0
 
     def line_of(self, snippet: str) -> int | None:
         """The line of ``snippet`` behind the one found before it; else of its first occurrence, or None."""
@@ -103,7 +105,29 @@ class Cursor:
             self._at = at + len(first)
         else:
             at = self._text.find(first)
+        return self._line(at)
+
+    def line_of_formula(self, tex: str) -> int | None:
+        """As `line_of`, but words or macros that are spelt like the formula are not taken for it."""
+        first = tex.strip().split("\n", 1)[0].strip()
+        at = self._text.find(first, self._at) if first else -1
+        for _ in range(_LOOKS):
+            if at < 0 or self._text[max(at - 20, 0) : at].rstrip().endswith(_OPENINGS):
+                break
+            at = self._text.find(first, at + 1)
+        else:
+            at = -1
+        if at < 0:
+            return self.line_of(tex)
+        self._at = at + len(first)
+        return self._line(at)
+
+    def _line(self, at: int) -> int | None:
         return bisect.bisect_left(self._ends, at) + 1 if at >= 0 else None
+
+
+_OPENINGS = ("$", "\\(", "\\[", "`", "```{math}")
+_LOOKS = 500  # at so many places, before any that is spelt like it will do
 
 
 def deep_stacks() -> None:

@@ -123,6 +123,9 @@ def read_preamble(
         node = _header_node(note, key)
         pieces = list(_pieces(node)) if node is not None else [(text, None) for text in _raw_tex(value)]
         for text, line in pieces:
+            if text is None:
+                found.problems.append(_no_macro(note, line))
+                continue
             _sort(_with_input(text, note, found), line, key, note, found)
     for part in found.parts:
         found.define(part.text, part.shown, part.line)
@@ -165,8 +168,16 @@ def _header_node(note: Note, key: str) -> Any:
     return next((value for name, value in root.value if getattr(name, "value", None) == key), None)
 
 
-def _pieces(node: Any) -> Iterator[tuple[str, int | None]]:
-    """The texts under a node, each with the note's line of its first line."""
+def _no_macro(note: Note, line: int | None) -> Problem:
+    message = "a macro of the header has another form than name: definition"
+    hint = (
+        'expected R: \\mathbb{R}, or norm: ["\\lVert #1 \\rVert", 1], a list with the number of its arguments'
+    )
+    return Problem("preamble", message, note.shown, line, hint)
+
+
+def _pieces(node: Any) -> Iterator[tuple[str | None, int | None]]:
+    """The texts under a node, each with the note's line of its first line; None for what is no macro."""
     import yaml
 
     if isinstance(node, yaml.ScalarNode):
@@ -183,9 +194,16 @@ def _pieces(node: Any) -> Iterator[tuple[str, int | None]]:
                 yield _macro(name.value, value), name.start_mark.line + 2
 
 
-def _macro(name: str, value: Any) -> str:
-    """``R: \\mathbb{R}`` or ``norm: ["\\lVert #1 \\rVert", 1]``, as MathJax's own configuration has it."""
-    words = [item.value for item in value.value] if isinstance(value.value, list) else [value.value]
+def _macro(name: Any, value: Any) -> str | None:
+    """``R: \\mathbb{R}`` or ``norm: ["\\lVert #1 \\rVert", 1]``, as MathJax's configuration has it; None for what is
+    neither."""
+    words = (
+        [getattr(item, "value", None) for item in value.value]
+        if isinstance(value.value, list)
+        else [value.value]
+    )
+    if not 1 <= len(words) <= 3 or not all(isinstance(word, str) for word in (name, *words)):
+        return None
     count = f"[{words[1]}]" if len(words) > 1 else ""
     default = f"[{words[2]}]" if len(words) > 2 else ""
     return f"\\newcommand{{\\{name.lstrip(chr(92))}}}{count}{default}{{{words[0]}}}"

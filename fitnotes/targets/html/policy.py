@@ -176,13 +176,13 @@ def _blocked(tag: Tag, allowed: Mapping[str, Iterable[str]]) -> tuple[str, str] 
     kind = _KINDS.get(tag.name, "")
     remote = bool(_REMOTE.match(address))
     if tag.name == "script" or (kind == "frames" and address) or (kind and remote):
-        host = host_of(address if ":" in address.split("/")[0] else f"https:{address}")
+        host = host_of(address if ":" in address.split("/")[0] else f"https:{address}") if remote else ""
         if kind in allowed and (not (hosts := list(allowed[kind])) or not remote or _covers(hosts, host)):
             return None
-        where = f" of {host}" if remote else ""
+        where = f" of {host}" if host else ""
         return (
             f"{shown}{where}",
-            f"allow: [{kind}{f': {host}' if remote else ''}] below fitnotes: lets it through",
+            f"allow: [{kind}{f': {host}' if host else ''}] below fitnotes: lets it through",
         )
     handler = next((key for key in tag.attributes if re.match(r"on[a-z]+$", key)), "")
     if handler and "scripts" not in allowed:
