@@ -35,16 +35,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--accept", action="store_true", help="rewrite the expected output of command tests")
 
 
-# The files that take longest. `sh run tests` hands out whole files to two processes, since the tests of a file
-# share what its fixtures built: those that are begun last should be short.
+# The files that take longest, in that order. `sh run tests` hands out whole files to two processes, since the tests
+# of a file share what its fixtures built: those that are begun last should be short.
 LONG = [
-    "pages", "corpus", "rebuilds", "engine", "targets", "command", "hostile", "fits", "readme", "execute", "campaign",
+    "formulas", "corpus", "pages", "loss", "latex", "hostile", "engine", "rebuilds", "slides", "dialects", "cases",
+    "execute", "references", "targets", "reports", "constructs", "fits", "numbering", "command",
 ]  # fmt: skip
 
 
-# Those, and the others that start LaTeX, a browser or many sessions: `sh run fast` leaves them out.
+# Those that start LaTeX, a browser or many sessions: `sh run fast` leaves them out.
 SLOW = {
-    *LONG, "slides", "cases", "constructs", "numbering", "pictures", "citations", "install", "gradients", "optimizers",
+    "pages", "corpus", "rebuilds", "engine", "targets", "command", "hostile", "fits", "readme", "execute", "campaign",
+    "slides", "cases", "constructs", "numbering", "pictures", "citations", "install", "gradients", "optimizers",
     "dialects", "html", "reports", "visibility", "header", "tables", "loss",
 }  # fmt: skip
 
