@@ -480,7 +480,13 @@ BOMBS = {
     "wide drawing": ("![z](wide.svg) Words.\n", 0, ""),
     "deep drawing": ("![z](deep.svg) Words.\n", 0, ""),
     "large picture": ("![z](large.png) Words.\n", 0, ""),
+    "long table": ("| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 5000 + "\nWords.\n", 0, ""),
+    "wide table": (f"{'| 0 ' * 60}|\n{'|---' * 60}|\n" + f"{'| 12 ' * 60}|\n" * 200 + "\nWords.\n", 0, ""),
+    "chain of files": ("{{< include p0.md >}}\n\nWords.\n", 0, ""),
 }  # fmt: skip
+
+
+ON_PAPER = ("lists", "braces", "wide drawing", "deep drawing", "large picture", "long table", "wide table")
 
 
 def _limits() -> None:
@@ -508,13 +514,13 @@ def test_reading_ends_in_bounded_time_and_memory(name: str, write, project: Path
             for kind, data in chunks
         )
         (project / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + made)
+    if name == "chain of files":
+        for n in range(1500):
+            write(f"p{n}.md", f"{{{{< include p{n + 1}.md >}}}}\n")
+        write("p1500.md", "The last one.\n")
     command = [str(Path(sys.executable).parent / "fitnotes"), "build", "a.md", "--no-execute"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    paged = (
-        [("pdf", None)]
-        if name in ("lists", "braces", "wide drawing", "deep drawing", "large picture")
-        else []
-    )
+    paged = [("pdf", None)] if name in ON_PAPER else []
     for target, wanted in (("html", code), *paged):
         done = subprocess.run(
             [*command, "--to", target], cwd=project, env=environment(), capture_output=True, text=True, timeout=90,

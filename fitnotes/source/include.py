@@ -34,7 +34,7 @@ def put_in(text: str, path: Path, root: Path) -> tuple[str, tuple[Part, ...]]:
     if "include" not in text:
         return text, ()
     whole = _Whole(root.resolve())
-    whole.add(text.split("\n"), path, 1, ())
+    whole.add(text.split("\n"), path, 1, frozenset({path.resolve()}))
     return ("\n".join(whole.lines), tuple(whole.parts)) if len(whole.parts) > 1 else (text, ())
 
 
@@ -44,8 +44,8 @@ class _Whole:
         self.lines: list[str] = []
         self.parts: list[Part] = []
 
-    def add(self, lines: list[str], path: Path, first: int, above: tuple[Path, ...]) -> None:
-        """The lines of ``path``, whose number ``first`` is the first of them; ``above``: the files that include it."""
+    def add(self, lines: list[str], path: Path, first: int, above: frozenset[Path]) -> None:
+        """The lines of ``path``, whose number ``first`` is the first of them; ``above``: it and what includes it."""
         self.parts.append(Part(len(self.lines) + 1, path, first))
         comment = False
         n = 0
@@ -59,27 +59,23 @@ class _Whole:
                 last = n if fence is None else len(lines) - 1 if fence.end is None else fence.end
                 name, end = _named(lines, n, fence)
                 room = len(self.lines) < _MOST_LINES and len(self.parts) < _MOST_PARTS
-                included = self._read(name, path, (*above, path)) if name and room else None
+                included = self._read(name, path, above) if name and room else None
                 if included is not None:
                     file, text = included
                     inside = text.split("\n")
                     skipped = header_end(inside)
-                    self.add(inside[skipped:], file, skipped + 1, (*above, path))
+                    self.add(inside[skipped:], file, skipped + 1, above | {file})
                     self.parts.append(Part(len(self.lines) + 1, path, first + end + 1))
                     n = end + 1
                     continue
             self.lines += lines[n : last + 1]
             n = last + 1
 
-    def _read(self, name: str, path: Path, above: tuple[Path, ...]) -> tuple[Path, str] | None:
+    def _read(self, name: str, path: Path, above: frozenset[Path]) -> tuple[Path, str] | None:
         file = self.root / name.lstrip("/") if name.startswith("/") else path.parent / name
         try:
             file = file.resolve()
-            if (
-                not file.is_relative_to(self.root)
-                or not file.is_file()
-                or file in {one.resolve() for one in above}
-            ):
+            if not file.is_relative_to(self.root) or not file.is_file() or file in above:
                 return None
             text = file.read_bytes().decode("utf-8-sig")
         except (OSError, ValueError):
