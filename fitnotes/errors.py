@@ -86,6 +86,7 @@ CODES: dict[str, Code] = {
     "footnote": Code(WARNING, "`[^x]`, `[words][x]`: a note or a link that is defined nowhere, shown as text"),
     "blocked": Code(WARNING, "a frame, script or film that the content policy of HTML pages blocks"),
     "dialect": Code(HINT, "the tool that a note seems to be written for, where something in it is not read"),
+    "annotation": Code(HINT, "`# <1>` and a list below the code: both are shown as they are written"),
     "unread-fence": Code(WARNING, "```` ```{r} ````, `{figure}`: a fence that nothing here reads; it is shown as code"),
     "raw-tex": Code(WARNING, "TeX in prose that only LaTeX targets understand"),
     "raw-html": Code(WARNING, "HTML that only HTML targets understand"),

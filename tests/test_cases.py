@@ -403,6 +403,229 @@ Folded **text**.
         ("Preface", "Below", "Section 1, Section 1.1"),
         ("1.1.1 Below",),
     ),
+    # jupyter/notebook#4312
+    "await": Case(
+        """```{python}
+import asyncio
+async def thrice(x):
+    await asyncio.sleep(0.001)
+    return 3 * x
+print("first", await thrice(7))
+await thrice(8)
+```
+
+```{python}
+print(await asyncio.gather(thrice(1), thrice(2)))
+```
+
+```{python}
+asyncio.run(thrice(10))
+```
+
+Inline `await thrice(11)`{.python}.
+""",
+        ("first 21", "24", "[3, 6]", "30", "Inline 33."),
+        ("coroutine",),
+    ),
+    # marimo-team/marimo#9717
+    "pools": Case(
+        """```{python}
+import multiprocessing as mp
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+@dataclass
+class Side:
+    length: int
+
+def area(side):
+    return side.length ** 2
+
+with ProcessPoolExecutor(2) as pool:
+    print("default", list(pool.map(area, [Side(2), Side(3)])))
+with mp.get_context("spawn").Pool(2) as pool:
+    print("spawn", pool.map(area, [Side(4), Side(5)]))
+```
+""",
+        ("default [4, 9]", "spawn [16, 25]"),
+    ),
+    # quarto-dev/quarto-cli#141
+    "formulas-of-sympy": Case(
+        """```{python}
+#| echo: false
+import sympy as sp
+sp.init_printing()
+w, beta = sp.symbols("w beta")
+sp.Eq(sp.Symbol("J"), sp.Integral(sp.exp(-beta * w**2), (w, -sp.oo, sp.oo)))
+```
+
+```{python}
+#| echo: false
+[sp.sqrt(3), sp.Rational(1, 7)]
+```
+
+And `sp.diff(sp.cos(w)**3, w)`{.python} inline.
+""",
+        ("And", "inline."),
+        ("image/png", "Integral(", "sqrt(3)", "cos(w)"),
+        only={
+            "html": (r"\int\limits_{-\infty}^{\infty}", r"\frac{1}{7}", r"\cos"),
+            "gfm": (r"\frac{1}{7}", r"\sqrt{3}"),
+            "tex": (r"\frac{1}{7}", r"\sqrt{3}"),
+        },
+    ),
+    # quarto-dev/quarto-cli#2513
+    "styled-tables": Case(
+        """```{python}
+#| label: tbl-marked
+#| tbl-cap: Marked results
+#| echo: false
+import pandas as pd
+frame = pd.DataFrame({"part": ["fit", "held"], "hit": [0.975, 0.911], "gap": [-2, 5]})
+(frame.style.format({"hit": "{:.1%}"}).map(lambda v: "color: red; font-weight: bold" if v < 0 else "", subset=["gap"])
+ .background_gradient(cmap="Blues", subset=["hit"]).hide(axis="index"))
+```
+
+See @tbl-marked.
+""",
+        ("Marked results", "97.5%", "91.1%", "held", "Table 1"),
+        ("0.975", "style>"),
+        only={"html": ("color: red",), "tex": ("textcolor", "colorbox")},
+    ),
+    # ipython/ipython#4581
+    "signs-of-all-kinds": Case(
+        r"""```{python}
+import sys
+print("naïve π ≈ 3.14, ∂f/∂x → ∞, ñ, Ж")
+print(sys.stdout.encoding, sys.stdout.isatty())
+print("bell\x07 null\x00 form\x0c tab\tend")
+print("\ud83d lone".encode("utf-8", "replace").decode())
+```
+
+```{python}
+print("lone", "\ud800", "there")
+```
+""",
+        ("naïve π ≈ 3.14, ∂f/∂x → ∞, ñ, Ж", "utf-8 False", "? lone", "lone \\ud800 there"),
+        ("\x07", "\x00", "\x0c"),
+    ),
+    # yzane/vscode-markdown-pdf#320
+    "kinds-of-diagrams": Case(
+        """```mermaid
+timeline
+    title Terms
+    section First
+        Autumn<br>8 hours : Seminar
+```
+
+```mermaid
+gitGraph
+    commit id: "begin"
+    branch work
+    commit
+    checkout main
+    merge work tag: "v2"
+```
+
+```mermaid
+mindmap
+  root((Core))
+    Wave
+    Cubic<br/>curve
+```
+
+```mermaid
+quadrantChart
+    x-axis Near --> Far
+    y-axis Cool --> Hot
+    P: [0.2, 0.8]
+```
+
+```mermaid
+xychart-beta
+    title "Error"
+    x-axis [1, 2, 3]
+    line [9, 3, 1]
+```
+
+```mermaid
+pie showData
+    "seen" : 70
+    "unseen" : 30
+```
+
+```mermaid
+gantt
+    dateFormat YYYY-MM-DD
+    section S
+    Draft :a1, 2026-02-01, 9d
+```
+
+```mermaid
+block-beta
+columns 1
+    start[["Above<br/>below"]]
+```
+
+```mermaid
+stateDiagram-v2
+    [*] --> Rest
+    Rest --> Moves : push / $F$
+```
+
+```mermaid
+sequenceDiagram
+    participant A as Jürgen
+    A->>+B: Hi<br/>there #quot;friend#quot;
+    Note right of B: Thinks
+    B-->>-A: Reply <ok>
+```
+
+```mermaid
+erDiagram
+    NOTE ||--o{ BLOCK : holds
+```
+
+```mermaid
+journey
+    section Walk
+      Rise: 2: Me
+```
+
+```mermaid
+sankey-beta
+a,b,7
+```
+
+The end.
+""",
+        ("The end.",),
+        ("br/&gt;", "Syntax error"),
+    ),
+    # mne-tools/mne-python#9832
+    "figures-once": Case(
+        """```{python}
+#| label: fig-shown
+#| fig-cap: Shown by hand
+#| echo: false
+import matplotlib.pyplot as plt
+figure, axes = plt.subplots(figsize=(2, 1))
+axes.plot([5, 6])
+display(figure)
+```
+
+See @fig-shown.
+""",
+        ("Shown by hand", "Figure 1"),
+    ),
+    # Quarto's and MyST's words for what stands beside the text
+    "beside-the-text": Case(
+        "Words.[A note beside them]{.aside} More.\n\n::: {.column-margin}\nA box there.\n:::\n\n"
+        "```{margin} Head\nIts text.\n```\n\n:::{aside}\nThe last.\n:::\n",
+        ("A note beside them", "A box there.", "Head", "Its text.", "The last."),
+        (":::", "{margin}", "{aside}"),
+        only={"html": ('<span class="aside">',), "gfm": ("> A box there.", "[^1]"), "tex": ("\\footnote{A",)},
+    ),
     # a mutated note: what never closes, many times
     "much-that-never-ends": Case(
         "".join(f"\\begin{{tabular}}{{c}} row {n} \\\\\n\n" for n in range(14)) + "[" * 400 + "\n\nThe end.\n",

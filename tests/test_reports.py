@@ -122,7 +122,10 @@ HTML("<canvas id='c'></canvas><script>draw()</script>")
 
 LAST = ["fig", "fig, ax = plt.subplots(); ax.plot([1, 2])\nfig", "plt.figure(); plt.plot([1, 2]); plt.gcf()",
         "def make():\n    f, a = plt.subplots(); return f\nmake()", "plt.figure(); plt.plot([1, 2]); plt.show()",
-        "plt.figure(); plt.plot([1, 2], [3, 1], [2, 2])"]  # fmt: skip
+        "plt.figure(); plt.plot([1, 2], [3, 1], [2, 2])",
+        "fig, ax = plt.subplots(); ax.plot([1, 2])\ndisplay(fig)",
+        "fig, ax = plt.subplots(); display(fig); plt.close(fig)",
+        "fig, ax = plt.subplots(); fig"]  # fmt: skip
 
 
 def test_a_figure_is_shown_once(fitnotes: Run, write, project: Path) -> None:
@@ -134,6 +137,10 @@ def test_a_figure_is_shown_once(fitnotes: Run, write, project: Path) -> None:
         page = (project / f"_build/html/{number}.html").read_text()
         assert page.count("<img") == 1, code
         assert "Line2D" not in page
+    changed = "fig, ax = plt.subplots(figsize=(2, 1))\ndisplay(fig)\nax.set_title('later')"
+    write("b.md", f"```{{python}}\n{PLOT}{changed};\n```\n")
+    assert fitnotes("build", "b.md").stderr == ""
+    assert (project / "_build/html/b.html").read_text().count("<img") == 2
 
 
 def test_expressions_stand_in_captions_titles_and_may_await(fitnotes: Run, write, project: Path) -> None:

@@ -225,6 +225,9 @@ def aligned(side: str, content: Sequence[pf.Element]) -> pf.Div:
     return pf.Div(*content, classes=[ALIGNED], attributes={"side": side})
 
 
+ASIDE = "fitnotes-aside"  # of a Div with what stands beside the text
+
+
 def is_aligned(element: pf.Element) -> bool:
     return isinstance(element, pf.Div) and ALIGNED in element.classes
 

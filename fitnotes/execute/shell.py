@@ -92,6 +92,8 @@ class _Publisher(DisplayPublisher):  # type: ignore[misc]
                 if output.get("display_id") == name:
                     output["data"] = jsonable(data)
             return
+        if session.ended and any(output.get("data") == jsonable(data) for output in capture.outputs):
+            return  # a figure that the block has shown itself, and has not changed since
         add_output("display_data", data, metadata, name)
 
     def clear_output(self, wait: bool = False) -> None:
@@ -131,6 +133,7 @@ class _Session:
 
     capture: Capture
     code = ""
+    ended = False  # the block has run, and figures that are open are shown
     errors: ClassVar[list[BaseException]] = []
 
 
@@ -175,4 +178,9 @@ def make_shell() -> Any:
     compiler = _Compiler()
     compiler.flags = shell.compile.flags
     shell.compile = compiler
+    shell.events.register("post_execute", _end)  # before matplotlib, which shows what is open
     return shell
+
+
+def _end() -> None:
+    session.ended = True

@@ -76,6 +76,7 @@ def run_code(shell: Any, code: Cell, job: Setup) -> BaseException | None:
     # IPython drops leading empty lines before it parses.
     shell.compile.offset = code.line - 1 + (blank if text.strip() else 0)
     session.errors.clear()
+    session.ended = False
     with figure_size(*code.size):
         result = shell.run_cell(text, store_history=False)
     error = result.error_before_exec or result.error_in_exec or next(iter(session.errors), None)

@@ -42,6 +42,7 @@ def check_source(source: Scan, macros: Macros) -> Iterator[Finding]:
     for span in source.formulas:
         yield from _formula(source, span, macros)
     yield from _lists(source)
+    yield from _annotations(source)
     for match in re.finditer(r"!\[\s*\]\(([^)]*)\)(?!\{[^}]*alt)", source.prose):
         line, column = source.place(match.start())
         yield Finding(
@@ -87,6 +88,24 @@ def _formula(source: Scan, span: Span, macros: Macros) -> Iterator[Finding]:
         yield Finding(
             line, column, "rows-outside", "\\\\ outside an environment breaks no line in LaTeX", hint
         )
+
+
+_ANNOTATED = re.compile(r"^.*\S[ \t]+(?:#|//|--|%|;|<!--|/\*)[ \t]*<(\d+)>[^\w\n]*$")
+
+
+def _annotations(source: Scan) -> Iterator[Finding]:
+    """Quarto's annotations of code: a number at the end of a line, and a list behind the block that explains it."""
+    lines = source.text.split("\n")
+    for n in sorted(source.code_lines):
+        if not (match := _ANNOTATED.match(lines[n])):
+            continue
+        end = next((m for m in range(n, len(lines)) if m not in source.code_lines), len(lines))
+        below = next((line for line in lines[end:] if line.strip()), "")
+        if re.match(r" {0,3}1[.)] ", below):
+            message = f"<{match[1]}> is a comment of the code, and the list below the block a list"
+            hint = "no page links them; docs/dialects.md says what is read"
+            yield Finding(n + 1, match.start(1), "annotation", message, hint)
+            return
 
 
 _ITEM = re.compile(r"^ {0,3}(?:[-*+]|\d{1,2}[.)])[ \t]+\S")

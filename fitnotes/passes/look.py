@@ -32,6 +32,10 @@ def as_it_is(side: str, content: Elements) -> Elements:
     return content
 
 
+def as_quotation(content: Elements) -> Elements:
+    return [pf.BlockQuote(*content)]
+
+
 def uncoloured(words: str, back: str, content: Elements) -> Elements:
     return content
 
@@ -42,7 +46,7 @@ class Look:
 
     ``page_break(block)``; ``theorem(div, kind, name)``; ``row(columns, widths)``, widths in percent;
     ``box(kind, title, content, div)`` for callouts; ``tabs`` of (title, content, div), None: below one another;
-    ``aligned(side, content)``, ``coloured(words, back, content)`` with colours as ``#rrggbb``;
+    ``aligned(side, content)``, ``coloured(words, back, content)`` with colours as ``#rrggbb``, ``aside(content)``;
     ``link(address, target, prefix)`` for references; ``anchor(name)`` where something is cited, ``cited(names)`` the
     way back there from the list of references.
     """
@@ -55,5 +59,6 @@ class Look:
     link: crossrefs.Link = crossrefs.plain_link
     aligned: styles.Aligned = as_it_is
     coloured: styles.Coloured = uncoloured
+    aside: styles.Aside = as_quotation
     anchor: Callable[[str], pf.Element] = anchor
     cited: Callable[[Sequence[str]], Elements] = arrows

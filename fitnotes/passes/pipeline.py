@@ -315,6 +315,6 @@ ROWS = Step("rows", lambda page: floats.set_rows(page.doc, page.look.row), "so i
             ("references", "captions"))  # fmt: skip
 BOXES = Step("set boxes", lambda page: callouts.set_boxes(page.doc, page.look.box, page.look.tabs),
              "so are callouts and tabs", ("references", "rows"))  # fmt: skip
-STYLES = Step("set styles", lambda page: styles.set_styles(page.doc, page.look.aligned, page.look.coloured),
+STYLES = Step("set styles", lambda page: styles.set_styles(page.doc, page.look),
               "so are sides and colours", ("references", "boxes"))  # fmt: skip
 FINISH: tuple[Step, ...] = (RAW, REFERENCES, CITATIONS, CAPTIONS, THEOREMS, ROWS, BOXES, STYLES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import panflute as pf
 
@@ -11,8 +12,17 @@ from fitnotes.document import nodes
 from fitnotes.document.tree import Change, Elements, walk
 from fitnotes.passes.marp import colour
 
+if TYPE_CHECKING:
+    from fitnotes.passes.look import Look
+
 SIDES = ("left", "center", "right")
+_ASIDES = {
+    "aside",
+    "column-margin",
+    "margin",
+}  # Quarto's words for what stands beside the text, MyST's and ours
 Aligned = Callable[[str, Elements], Elements]  # (side, blocks) → blocks
+Aside = Callable[[Elements], Elements]  # blocks → blocks
 Coloured = Callable[[str, str, Elements], Elements]  # (of the words, behind them: #rrggbb or "") → inlines
 
 
@@ -27,9 +37,14 @@ def properties(text: str) -> dict[str, str]:
 
 
 def read_styles(doc: pf.Doc, *, keeps: bool) -> None:
-    """Sides of Divs as our own, for every target; colours and weights of Spans for those that do not keep CSS."""
+    """Sides of Divs as our own, for every target; colours and weights of Spans, and what stands beside the text, for
+    those that do not keep CSS. Words beside a line of text are a footnote there."""
 
     def visit(element: pf.Element) -> Change:
+        if not keeps and _ASIDES & set(element.classes):
+            if isinstance(element, pf.Span):
+                return pf.Note(pf.Para(*element.content))
+            element.classes = [nodes.ASIDE]
         if isinstance(element, pf.Div):
             return _side(element, keeps=keeps)
         return None if keeps or "style" not in element.attributes else _words(element)
@@ -81,15 +96,18 @@ def _words(element: pf.Element) -> Change:
     return content
 
 
-def set_styles(doc: pf.Doc, aligned: Aligned, coloured: Coloured) -> None:
+def set_styles(doc: pf.Doc, look: Look) -> None:
     """Puts what a target has in the place of what `read_styles` has left."""
 
     def visit(element: pf.Element) -> Change:
+        if isinstance(element, pf.Div) and nodes.ASIDE in element.classes:
+            made = look.aside(list(element.content))
+            return [pf.Div(*made, identifier=element.identifier)] if element.identifier else made
         if nodes.is_aligned(element):
-            made = aligned(nodes.side(element), list(element.content))
+            made = look.aligned(nodes.side(element), list(element.content))
             return [pf.Div(*made, identifier=element.identifier)] if element.identifier else made
         if nodes.is_coloured(element):
-            return coloured(*nodes.colours(element), list(element.content))
+            return look.coloured(*nodes.colours(element), list(element.content))
         return None
 
     walk(doc, visit, pf.Div, pf.Span, metadata=True)

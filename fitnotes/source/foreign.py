@@ -27,7 +27,8 @@ _TAGS = {
 }  # fmt: skip
 # Text with a look of its own.
 _BOXES = {
-    "epigraph": ".epigraph", "pull-quote": ".epigraph", "highlights": ".epigraph", "margin": ".aside",
+    "epigraph": ".epigraph", "pull-quote": ".epigraph", "highlights": ".epigraph",
+    "margin": ".aside", "aside": ".aside",
     "sidebar": ".aside", "topic": ".topic", "bibliography": "#refs", "div": ".div",
 }  # fmt: skip
 _KEYS = {"name": "label", "label": "label", "caption": "fig-cap", "alt": "fig-alt", "width": "fig-width"}

@@ -351,6 +351,11 @@ def _aligned(side: str, content: Elements) -> Elements:
     return [start, *_held(content), end]
 
 
+def _aside(content: Elements) -> Elements:
+    start, end = (pf.RawBlock(text, format="latex") for text in ("\\begin{quote}\\small", "\\end{quote}"))
+    return [start, *_held(content), end]
+
+
 def _coloured(words: str, back: str, content: Elements) -> Elements:
     start = f"\\colorbox[HTML]{{{back[1:].upper()}}}{{" if back else ""
     start += f"\\textcolor[HTML]{{{words[1:].upper()}}}{{" if words else ""
@@ -360,7 +365,7 @@ def _coloured(words: str, back: str, content: Elements) -> Elements:
 
 LOOK = Look(
     theorem=theorems.as_latex, row=_row, box=_callout, anchor=_anchor, cited=_cited_on, aligned=_aligned,
-    coloured=_coloured,
+    coloured=_coloured, aside=_aside,
 )  # fmt: skip
 
 

@@ -153,6 +153,10 @@ def _aligned(side: str, content: Elements) -> Elements:
     return [pf.RawBlock(f"#align({side})[", format="typst"), *content, pf.RawBlock("]", format="typst")]
 
 
+def _aside(content: Elements) -> Elements:
+    return [pf.RawBlock("#aside[", format="typst"), *content, pf.RawBlock("]", format="typst")]
+
+
 def _coloured(words: str, back: str, content: Elements) -> Elements:
     start = f'#highlight(fill: rgb("{back}"))[' if back else ""
     start += f'#text(fill: rgb("{words}"))[' if words else ""
@@ -162,7 +166,7 @@ def _coloured(words: str, back: str, content: Elements) -> Elements:
 
 PAPER = Look(
     page_break=_page_break, theorem=_theorem, row=_row, box=_callout, anchor=_anchor, cited=_cited_on,
-    aligned=_aligned, coloured=_coloured,
+    aligned=_aligned, coloured=_coloured, aside=_aside,
 )  # fmt: skip
 SLIDES = replace(PAPER, page_break=no_page_break)
 MEND = Step("marks", _mend, "marks and boxes are Typst's, no link leads nowhere", ("set boxes", "citations"))
