@@ -9,9 +9,13 @@ import importlib
 import io
 import os
 
-from fitnotes.execute import shell, worker  # noqa: F401 - the worker is loaded for all sessions
-from fitnotes.execute.protocol import FIGURE, PRELOAD_VARIABLE
-from fitnotes.store.inputs import distribution, loaded_version, requirements
+from fitnotes.execute.kernel import listener
+
+listener.begin()  # while this process is small
+
+from fitnotes.execute import shell, worker  # noqa: E402, F401 - the worker is loaded for all sessions
+from fitnotes.execute.protocol import FIGURE, PRELOAD_VARIABLE  # noqa: E402
+from fitnotes.store.inputs import distribution, loaded_version, requirements  # noqa: E402
 
 
 def _draw_nothing() -> None:

@@ -7,6 +7,7 @@ system are no inputs, nor is what the session itself wrote before it read it.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import io
 import json
@@ -20,9 +21,13 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from fitnotes.execute.kernel.calls import GONE, LOOK, MADE, MOVED, RUN, TOUCHED
+from fitnotes.execute.kernel.session import Kernel, Lost
 from fitnotes.store.inputs import (
+    CHANGED,
     FILE,
     MISSING,
+    PROGRAM,
     STAT,
     VARIABLE,
     Input,
@@ -65,10 +70,12 @@ class Recorder:
     ``note`` is the file name under which blocks are compiled. ``own`` are folders whose files count even where
     they lie inside a system folder (a project in /usr/src, or one that is its own virtual environment);
     ``ignore`` are folders whose files never count; ``aside`` is a file in which worker processes leave what
-    they see.
+    they see; ``environment`` is a hash of all variables as the command has them.
     """
 
-    def __init__(self, note: str, ignore: Iterable[str], own: Iterable[str], aside: str) -> None:
+    def __init__(
+        self, note: str, ignore: Iterable[str], own: Iterable[str], aside: str, environment: str
+    ) -> None:
         self.owner = os.getpid()
         self.aside = aside
         self.volatile: set[str] = set()
@@ -88,7 +95,14 @@ class Recorder:
         self._wanted: set[str] = set()  # modules that were asked for, with dots
         self._modules: set[str] = set()
         self._busy = threading.local()
+        self._environment = environment
+        self.kernel: Kernel | None = None
         sys.addaudithook(self._hook)
+
+    def listen(self) -> None:
+        """From here on the kernel tells too, if it can."""
+        with contextlib.suppress(OSError):
+            self.kernel = Kernel((*self._never, *self._system), self._own)
 
     # What probes and hooks tell --------------------------------------------------------------------
 
@@ -247,7 +261,9 @@ class Recorder:
             self.touches(full)  # not its own: another may add to it as well
 
     def _command(self, arguments: Any, folder: Any) -> None:
-        """Files and variables that a command names: its inputs, unless it changes them."""
+        """Files and variables that a command names: its inputs, unless it changes them. The kernel tells better."""
+        if self.kernel is not None:
+            return
         if isinstance(arguments, (str, bytes)):
             texts = [os.fsdecode(arguments)]
         else:
@@ -276,13 +292,20 @@ class Recorder:
 
     def collect(self) -> dict[str, Any]:
         """``inputs``: Inputs with absolute paths, sorted; ``wrote``: absolute paths of files of the project;
-        ``volatile``: what cannot be had again; ``lines``: `line_sums` of imported modules, by path."""
-        found: dict[str, Any] = {"inputs": [], "wrote": [], "volatile": [], "lines": {}}
+        ``volatile``: what cannot be had again; ``lines``: `line_sums` of imported modules, by path; ``lost``: nobody
+        heard what the kernel told."""
+        found: dict[str, Any] = {"inputs": [], "wrote": [], "volatile": [], "lines": {}, "lost": False}
         self.quietly(self._collect, found)
         return found
 
     def _collect(self, found: dict[str, Any]) -> None:
         self._from_workers()
+        if self.kernel is not None:
+            try:
+                for seen in self.kernel.seen():
+                    self._from_kernel(*seen)
+            except Lost:
+                self.kernel, found["lost"] = None, True
         for path, known in self._perhaps.items():
             now = file_hash(path)
             if now != known:
@@ -291,13 +314,13 @@ class Recorder:
                 self._seen.setdefault((FILE, path), known)
         self._perhaps.clear()
         self._absent()
-        seen, self._seen = self._seen, {}
+        all_seen, self._seen = self._seen, {}
         inputs = [
             Input(kind, name, value)
-            for (kind, name), value in seen.items()
+            for (kind, name), value in all_seen.items()
             # Looked for, then made: what became of it is kept as written.
             if not (name in self._written and (kind == STAT or value == MISSING))
-            and not (kind == STAT and (FILE, name) in seen)
+            and not (kind == STAT and (FILE, name) in all_seen)
         ]
         found["inputs"] = sorted([*inputs, *packages(self._modules)])
         self._modules.clear()
@@ -323,6 +346,55 @@ class Recorder:
                 self.touches(name)
             elif name not in self._written:
                 self._seen.setdefault((kind, name), value)
+
+    def _from_kernel(self, kind: str, path: str, foreign: bool, more: list[int] | str | None) -> None:
+        """``foreign``: by a program that the block started. What Python itself does it tells by audit events too, and
+        more finely: it looks for modules in many places."""
+        if kind == RUN:
+            self._ran(path)
+        if not self.counts(path):
+            return
+        if kind in ("read", "both"):
+            self._was_read(path, more, kind == "both")
+        elif kind == MADE:
+            self.writes(path)
+        elif kind == TOUCHED:
+            self.touches(path)
+        elif kind == MOVED:
+            self.touches(str(more))
+            self.writes(path)
+        elif kind == GONE:
+            self.touches(path)
+        elif kind == "list" and (foreign or path not in sys.path_importer_cache):
+            self.sees(FILE, path, file_hash)
+            self.touches(path)  # a later block may add to it
+        elif kind == LOOK and foreign and not any(own.startswith(path + os.sep) for own in self._own):
+            # A module that is compiled already is only looked at.
+            self.sees(*((FILE, path, file_hash) if path.endswith(".py") else (STAT, path, file_presence)))
+
+    def _was_read(self, path: str, mark: list[int] | str | None, writes: bool) -> None:
+        """By content, if that is what it was when it was opened; ``writes``: it may have been changed there."""
+        if path in self._written or (FILE, path) in self._seen or os.path.isdir(path):
+            return  # a folder that is opened so is not listed: databases do it to have it written to the disk
+        if mark is None:
+            self.sees(FILE, path, lambda name: MISSING)
+            return
+        with contextlib.suppress(OSError):
+            now = os.stat(path)
+            if [now.st_size, now.st_mtime_ns, now.st_ino] == mark:
+                self.sees(FILE, path, file_hash)
+                return
+        if writes:
+            self.writes(path)
+        else:
+            self.sees(FILE, path, lambda name: CHANGED)
+
+    def _ran(self, path: str) -> None:
+        """A program that a block ran, with the variables that it was given."""
+        real = os.path.realpath(path)
+        if os.path.isfile(real) and real != os.path.realpath(sys.executable):
+            self.sees(PROGRAM, path, file_hash)
+        self.sees(VARIABLE, "*", lambda name: self._environment)
 
     def _absent(self) -> None:
         """Files that would be another answer to an import if they appeared: of modules that are not there, and

@@ -174,6 +174,10 @@ class _Started:
             time.sleep(0.02)
         return code
 
+    def is_orphan(self) -> bool:
+        """Whether its fork server is gone."""
+        return bool(self._server) and _is_gone(self._server)
+
     def join(self, seconds: float) -> None:
         self._process.join(seconds)
 
@@ -189,6 +193,7 @@ class _Woken:
 
     def __init__(self, pid: int, address: str) -> None:
         self.pid = pid
+        self._server = _server()
         self.sentinel: Any = os.pidfd_open(pid)
         self._left = Path(exit_file(address, pid))
 
@@ -198,6 +203,9 @@ class _Woken:
                 return int(self._left.read_text())
             time.sleep(0.02)
         return None
+
+    def is_orphan(self) -> bool:
+        return _is_gone(self._server)
 
     def join(self, seconds: float) -> None:
         wait([self.sentinel], seconds)
@@ -430,6 +438,8 @@ class Session:
             if self.settings.memory:
                 what += f"; it may use {show_size(self.settings.memory)} of memory"
             return self._lost("crash", f"{block.name} crashed: {what}", block, time.monotonic() - start)
+        if (reply["error"] or reply["lost"]) and self.process.is_orphan():
+            raise ServerGone  # and with it the process that its calls wait for: the error is not the block's
         for name in NAMES:
             self.offsets[name] = (self.folder / name).stat().st_size
         self.memory = max(self.memory, reply["memory"])

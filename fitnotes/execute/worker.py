@@ -179,12 +179,13 @@ class Worker:
         seed_everything(job.seed)
         ignore = (os.path.dirname(__file__), *job.ignore)
         aside = os.path.join(job.capture, "inputs")
-        self.recorder = Recorder(job.name, ignore, (job.root, job.folder), aside)
+        self.recorder = Recorder(job.name, ignore, (job.root, job.folder), aside, job.environment)
         probes.install(self.recorder, job.environment)
         multiprocessing.set_start_method(None, force=True)  # what Python itself would choose
         self.sources: list[str] = []  # of the blocks that have begun
         spawning.install(self.sources, self.shell.transform_cell, job.capture)
         _limit_memory(job.memory)
+        self.recorder.listen()
         self.owner = os.getpid()
         self.known = descriptors() if sys.platform == "linux" else {}
 
@@ -268,6 +269,8 @@ class Worker:
             return
         os.close(told)
         random.setstate(state)  # Python seeds it anew in every fork
+        if self.recorder.kernel is not None:
+            self.recorder.kernel.leave()
         try:
             self.connection = sleep(address, ready, self.connection, self.lifeline)
         except BaseException:  # this is no session: nothing above may go on with it
@@ -276,6 +279,8 @@ class Worker:
         self.owner = self.recorder.owner = os.getpid()
         self.recorder.aside = os.path.join(wake.capture, "inputs")
         self.capture.move(Path(wake.capture))
+        if self.recorder.kernel is not None:
+            self.recorder.kernel.go_on()
         self.lines += ["\n"] * (wake.lines - len(self.lines))
         self.held = set()
         self.known = descriptors()

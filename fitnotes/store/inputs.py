@@ -28,10 +28,12 @@ THERE = "there"  # whether it is there
 VARIABLE = "variable"  # of the environment; the value is kept as a hash
 PACKAGE = "package"  # an installed distribution's version
 PYTHON = "python"  # the interpreter's version
+PROGRAM = "program"  # one that a block ran: its content
 RESULTS = "results"  # what another note's blocks gave when they last ran
 
 FILES = (FILE, STAT, TREE, THERE)
 MISSING = "missing"
+CHANGED = "changed"  # of a file that the block itself changed after it was read: it is never the same again
 
 
 class Input(NamedTuple):
@@ -263,7 +265,7 @@ class Current:
         return known
 
     def _look(self, kind: str, name: str) -> str:
-        if kind == FILE:
+        if kind in (FILE, PROGRAM):
             return file_hash(self.root / name)
         if kind == STAT:
             return file_presence(self.root / name)
@@ -292,5 +294,5 @@ class Current:
     def forget(self) -> None:
         """Blocks have run, files may be others now."""
         for kind, name in list(self._known):
-            if kind in (*FILES, RESULTS):
+            if kind in (*FILES, PROGRAM, RESULTS):
                 self._known.pop((kind, name), None)
