@@ -221,7 +221,7 @@ def main() -> None:
 
 def fight(campaign: Campaign, rounds: int, start: float) -> None:
     stop_server()
-    start_server(["numpy"], 1)
+    start_server(["numpy"], 1, Path.cwd())
     try:
         campaign.run(rounds)
     finally:

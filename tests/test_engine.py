@@ -33,7 +33,7 @@ from fitnotes.store.inputs import file_hash, first_difference, line_sums
 def _torch_is_loaded():
     """A fork server of its own, that has loaded what many of these notes import."""
     stop_server()
-    start_server(["numpy", "torch"], 1)
+    start_server(["numpy", "torch"], 1, Path.cwd())
     yield
     stop_server()
 

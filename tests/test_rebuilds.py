@@ -21,7 +21,7 @@ from fitnotes.execute.sessions import CAN_HOLD, start_server, stop_server
 def _numpy_is_loaded():
     """A fork server of its own, that has what these notes import."""
     stop_server()
-    start_server(["numpy"], 1)
+    start_server(["numpy"], 1, Path.cwd())
     yield
     stop_server()
 

@@ -105,7 +105,7 @@ class Build:
         )
 
     def _start_server(self) -> None:
-        start_server(self._preloads, self.project.settings.threads)
+        start_server(self._preloads, self.project.settings.threads, self.project.root)
 
     def _tidy(self, sources: Sequence[Source]) -> None:
         """Removes pages whose notes are gone, and results used longest ago."""

@@ -86,7 +86,9 @@ def run_blocks(doc: pf.Doc, target: str) -> list[Problem]:
     settings = note_settings(doc, note, project.settings)
     blocks = with_lines(number_blocks(doc, note, settings), note)
     planned = planning.preloads(["\n".join(b.code for b in blocks)])
-    executor = Executor(project, jobs=cores(), start=lambda: start_server(planned, settings.threads))
+    executor = Executor(
+        project, jobs=cores(), start=lambda: start_server(planned, settings.threads, project.root)
+    )
     set_environment(settings.threads)
     try:
         done = executor.execute(note, blocks, settings)

@@ -14,7 +14,7 @@ from fitnotes.execute.kernel import listener
 listener.begin()  # while this process is small
 
 from fitnotes.execute import shell, worker  # noqa: E402, F401 - the worker is loaded for all sessions
-from fitnotes.execute.protocol import FIGURE, PRELOAD_VARIABLE  # noqa: E402
+from fitnotes.execute.protocol import FIGURE, FOLDER_VARIABLE, PRELOAD_VARIABLE  # noqa: E402
 from fitnotes.store.inputs import distribution, loaded_version, requirements  # noqa: E402
 
 
@@ -50,4 +50,8 @@ def load(names: list[str]) -> None:
 
 
 shell.make_shell()
+if folder := os.environ.pop(FOLDER_VARIABLE, ""):
+    # matplotlib looks for its settings where it is imported: not wherever the command was called.
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
 load([name for name in os.environ.get(PRELOAD_VARIABLE, "").split(",") if name])

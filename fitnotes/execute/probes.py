@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fitnotes.execute.recorder import CLOCK, RANDOMNESS, Recorder
-from fitnotes.store.inputs import STAT, VARIABLE, file_presence, line_sums, variable_hash
+from fitnotes.store.inputs import LINK, STAT, VARIABLE, file_presence, line_sums, link_target, variable_hash
 
 _CLOCKS = ("time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns",
            "process_time", "process_time_ns", "localtime", "gmtime", "ctime", "strftime")  # fmt: skip
@@ -35,6 +35,7 @@ def install(recorder: Recorder, environment: str) -> None:
     """Wraps functions of ``os``, ``time``, ``random`` and ``importlib`` in this process. ``environment`` is a hash
     of all variables as the command has them; libraries add some of their own here."""
     _stat(recorder)
+    _links(recorder)
     _environment(recorder, environment)
     _clock(recorder)
     _randomness(recorder)
@@ -77,6 +78,22 @@ def _stat(recorder: Recorder) -> None:
                 known.add(wrapper)
 
 
+def _links(recorder: Recorder) -> None:
+    original = os.readlink
+
+    def readlink(path: Any, *, dir_fd: Any = None) -> Any:
+        def told(frame: types.FrameType) -> None:
+            if recorder.authors(_asker(frame, without="realpath")):
+                recorder.sees(LINK, os.path.abspath(os.fsdecode(path)), link_target)
+
+        if dir_fd is None:
+            recorder.quietly(told, sys._getframe(1))
+            return original(path)
+        return original(path, dir_fd=dir_fd)
+
+    os.readlink = readlink
+
+
 def _environment(recorder: Recorder, everything: str) -> None:
     """`os.environ`: one variable that is asked for, or all of them."""
     kind = type(os.environ)
@@ -99,12 +116,13 @@ def _environment(recorder: Recorder, everything: str) -> None:
             copying = (id(asker), asker.f_lasti)
 
     def getitem(env: Any, name: Any) -> Any:
-        if isinstance(name, str):
-            recorder.quietly(asked, name, sys._getframe(1))
+        if isinstance(name, (str, bytes)):
+            recorder.quietly(asked, os.fsdecode(name), sys._getframe(1))
         return get(env, name)
 
     def setitem(env: Any, name: Any, value: Any) -> None:
-        own.add(name)
+        if isinstance(name, (str, bytes)):
+            own.add(os.fsdecode(name))
         put(env, name, value)
 
     def iterate(env: Any) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 FIGURE = "a figure"  # among the modules to preload: draw one, for its fonts
 PRELOAD_VARIABLE = "FITNOTES_PRELOAD"  # modules that the fork server imports, with commas
+FOLDER_VARIABLE = "FITNOTES_FOLDER"  # in which it does
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from fitnotes.execute.kernel.session import Kernel, Lost
 from fitnotes.store.inputs import (
     CHANGED,
     FILE,
+    LINK,
     MISSING,
     PROGRAM,
     STAT,
@@ -34,6 +35,8 @@ from fitnotes.store.inputs import (
     file_hash,
     file_presence,
     imports,
+    is_systems,
+    link_target,
     packages,
     system_folders,
     variable_hash,
@@ -47,6 +50,30 @@ _CLOCK_CODE = re.compile(
     r"\b(?:datetime|date)\.(?:now|utcnow|today)\(|%%?time|np\.datetime64\(\s*['\"](?:now|today)"
 )
 _RANDOM_CODE = re.compile(r"\b(?:random\.seed|Random|torch\.seed)\(\s*\)")
+# Ways to the environment that lead around `os.environ`: C's, and functions that are handed on.
+_ENVIRONMENT_CODE = re.compile(
+    r"\bposix\b(?s:.)*\benviron\b|\bgetenvb?\b(?!\s*\()|\.(?:secure_)?getenv\(\s*b|^\s*%(?:set_)?env\b",
+    re.MULTILINE,
+)
+# What modules of Python ask the environment for.
+_VARIABLES = {
+    "locale": ("LC_ALL", "LC_CTYPE", "LC_NUMERIC", "LC_TIME", "LANG"),
+    "gettext": ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"),
+    "getpass": ("LOGNAME", "USER", "LNAME", "USERNAME"),
+    "tempfile": ("TMPDIR", "TEMP", "TMP"),
+    "time": ("TZ",), "datetime": ("TZ",),
+    "matplotlib": ("MATPLOTLIBRC", "MPLCONFIGDIR", "MPLBACKEND"), "pylab": ("MATPLOTLIBRC", "MPLCONFIGDIR"),
+}  # fmt: skip
+_SYSTEMS = (
+    "/usr/bin/",
+    "/usr/lib/",
+    "/usr/sbin/",
+    "/usr/include/",
+    "/usr/share/",
+    "/usr/lib64/",
+    "/dev/null",
+    "/dev/pts/",
+)
 _FROM = re.compile(r"^\s*from\s+([A-Za-z_][\w.]*)\s+import\s+\(?([\w,\s]*)", re.MULTILINE)
 _SHELL_CELL = re.compile(r"^\s*%%(?:bash|sh|script)\b[^\n]*\n(.*)", re.DOTALL)
 _NOT_FILES = re.compile(
@@ -85,7 +112,6 @@ class Recorder:
         paths = sysconfig.get_paths()
         libraries = {paths[key] for key in ("stdlib", "purelib", "platlib")} | set(ignore)
         self._never = tuple(os.path.realpath(f) + os.sep for f in libraries)
-        self._system = system_folders()
         self._counted: dict[str, bool] = {}
         self._seen: dict[tuple[str, str], str] = {}
         self._perhaps: dict[str, str] = {}  # files that something may read or write, as they were
@@ -94,6 +120,7 @@ class Recorder:
         self._touched: set[str] = set()  # files and folders that the session has changed in any way
         self._wanted: set[str] = set()  # modules that were asked for, with dots
         self._modules: set[str] = set()
+        self._asked: set[str] = set()  # by functions, under a name that the code may have computed
         self._busy = threading.local()
         self._environment = environment
         self.kernel: Kernel | None = None
@@ -102,7 +129,8 @@ class Recorder:
     def listen(self) -> None:
         """From here on the kernel tells too, if it can."""
         with contextlib.suppress(OSError):
-            self.kernel = Kernel((*self._never, *self._system), self._own)
+            never = tuple(folder for folder in system_folders() if folder not in ("/dev/", "/etc/", "/usr/"))
+            self.kernel = Kernel((*self._never, *never, *_SYSTEMS), self._own)
 
     # What probes and hooks tell --------------------------------------------------------------------
 
@@ -120,9 +148,9 @@ class Recorder:
 
     def sees(self, kind: str, name: str, look: Callable[[str], str]) -> None:
         """Something that the block depends on, as it is before the block can change it."""
-        if (kind, name) in self._seen or (kind in (FILE, STAT) and name in self._written):
+        if (kind, name) in self._seen or (kind in (FILE, STAT, LINK) and name in self._written):
             return
-        if kind in (FILE, STAT) and not self.counts(name):
+        if kind in (FILE, STAT, LINK) and not self.counts(name):
             return
         self._seen[kind, name] = value = look(name)
         self._leave(kind, name, value)
@@ -154,12 +182,18 @@ class Recorder:
     def wants(self, module: str) -> None:
         """A module that was asked for and may not be there."""
         self._wanted.add(module)
+        self._asked.add(module)
 
     def code(self, text: str) -> None:
         """Reads some of the author's code for what only the code tells."""
         self._modules |= imports(text)
         for package, names in _FROM.findall(text):  # each may be a module that is not there
             self._wanted |= {f"{package}.{name}" for name in re.findall(r"\w+", names)}
+        for module in self._modules & set(_VARIABLES):
+            for name in _VARIABLES[module]:
+                self.sees(VARIABLE, name, variable_hash)
+        if _ENVIRONMENT_CODE.search(text):
+            self.sees(VARIABLE, "*", lambda name: self._environment)
         if _CLOCK_CODE.search(text):
             self.volatile.add(CLOCK)
         if _RANDOM_CODE.search(text):
@@ -183,7 +217,7 @@ class Recorder:
         real = os.path.realpath(path)
         if (real + os.sep).startswith(self._never):
             return False
-        return real.startswith(self._own) or not (real + os.sep).startswith(self._system)
+        return real.startswith(self._own) or not is_systems(real)
 
     def authors(self, frame: types.FrameType | None) -> bool:
         """Whether a frame runs the author's code."""
@@ -314,12 +348,18 @@ class Recorder:
                 self._seen.setdefault((FILE, path), known)
         self._perhaps.clear()
         self._absent()
+        if self._modules & {"matplotlib", "pylab", "seaborn"}:
+            self._settings_of_matplotlib()
+        self._modules |= {
+            name.partition(".")[0] for name in self._asked if name.partition(".")[0] in sys.modules
+        }
+        self._asked.clear()
         all_seen, self._seen = self._seen, {}
         inputs = [
             Input(kind, name, value)
             for (kind, name), value in all_seen.items()
             # Looked for, then made: what became of it is kept as written.
-            if not (name in self._written and (kind == STAT or value == MISSING))
+            if not (name in self._written and (kind in (STAT, LINK) or value == MISSING))
             and not (kind == STAT and (FILE, name) in all_seen)
         ]
         found["inputs"] = sorted([*inputs, *packages(self._modules)])
@@ -371,6 +411,8 @@ class Recorder:
         elif kind == LOOK and foreign and not any(own.startswith(path + os.sep) for own in self._own):
             # A module that is compiled already is only looked at.
             self.sees(*((FILE, path, file_hash) if path.endswith(".py") else (STAT, path, file_presence)))
+            if os.path.islink(path):
+                self.sees(LINK, path, link_target)
 
     def _was_read(self, path: str, mark: list[int] | str | None, writes: bool) -> None:
         """By content, if that is what it was when it was opened; ``writes``: it may have been changed there."""
@@ -417,6 +459,19 @@ class Recorder:
                 if os.path.exists(f"{place}.py") or os.path.exists(os.path.join(place, "__init__.py")):
                     break
         self._wanted.clear()
+
+    def _settings_of_matplotlib(self) -> None:
+        """The file with its settings, in each place where it may lie, there or not."""
+        home = os.path.expanduser("~")
+        named = os.environ.get("MATPLOTLIBRC", "")
+        folders = [self._own[0], os.environ.get("MPLCONFIGDIR", ""), os.path.join(home, ".matplotlib"), named]
+        folders.append(
+            os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"), "matplotlib")
+        )
+        for folder in folders:
+            path = folder if os.path.isfile(folder) else os.path.join(folder, "matplotlibrc")
+            if folder and path not in self._written:
+                self._seen.setdefault((FILE, path), file_hash(path))
 
     def touched(self) -> dict[str, str]:
         """Everything that the session has changed so far, also outside of the project, as it is now."""

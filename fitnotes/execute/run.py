@@ -32,7 +32,7 @@ from fitnotes.settings import Project, Settings, display_path
 from fitnotes.source.block import Block
 from fitnotes.source.note import Note
 from fitnotes.store.files import digest
-from fitnotes.store.inputs import FILE, FILES, PYTHON, Current, Input, stored_path
+from fitnotes.store.inputs import FILE, FILES, PYTHON, VARIABLE, Current, Input, stored_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,15 @@ class Execution:
     states: str = ""
 
 
+# Variables that change what Python and the libraries of numbers do, whatever the code.
+_ALWAYS = (
+    "PYTHONHASHSEED",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "PYTHONPATH",
+    "PYTHONOPTIMIZE",
+)
 _TURNS = 4  # to run a session, where somebody kills the fork server
 
 
@@ -400,7 +409,10 @@ class Executor:
     def _before(self, step: Planned, note: Note, *, first: bool) -> list[Input]:
         """The inputs that do not show in the session, as they are before the block runs."""
         inputs = depended(step.block, note, self.current)
-        return [*inputs, Input(PYTHON, "", self.current.value(PYTHON, ""))] if first else inputs
+        if not first:
+            return inputs
+        always = [(PYTHON, ""), *((VARIABLE, name) for name in _ALWAYS)]
+        return [*inputs, *(Input(kind, name, self.current.value(kind, name)) for kind, name in always)]
 
     def _open(
         self, note: Note, settings: Settings, group: _Group, held: Held | None

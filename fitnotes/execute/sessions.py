@@ -27,7 +27,7 @@ from typing import Any
 
 from fitnotes.execute.capture import NAMES, leftover
 from fitnotes.execute.child import serve
-from fitnotes.execute.protocol import PRELOAD_VARIABLE, Cell, Hold, Setup, Wake, exit_file
+from fitnotes.execute.protocol import FOLDER_VARIABLE, PRELOAD_VARIABLE, Cell, Hold, Setup, Wake, exit_file
 from fitnotes.execute.result import Result
 from fitnotes.settings import Project, Settings, show_size
 from fitnotes.source.block import Block
@@ -60,9 +60,10 @@ def set_environment(threads: int) -> None:
         os.environ.setdefault(name, str(threads))
 
 
-def start_server(modules: Sequence[str], threads: int) -> None:
-    """Starts the fork server, which loads ``modules``; returns at once. Later calls do nothing."""
+def start_server(modules: Sequence[str], threads: int, folder: Path) -> None:
+    """Starts the fork server, which loads ``modules`` in ``folder``; returns at once. Later calls do nothing."""
     set_environment(threads)
+    os.environ[FOLDER_VARIABLE] = str(folder)
     os.environ[PRELOAD_VARIABLE] = ",".join(modules)
     context = _context()
     if context.get_start_method() == "forkserver":

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 FILE = "file"  # its content; of a folder the names in it
 STAT = "stat"  # whether it is there, and its size
+LINK = "link"  # where it leads
 TREE = "tree"  # all files below a folder, by content
 THERE = "there"  # whether it is there
 VARIABLE = "variable"  # of the environment; the value is kept as a hash
@@ -31,7 +32,7 @@ PYTHON = "python"  # the interpreter's version
 PROGRAM = "program"  # one that a block ran: its content
 RESULTS = "results"  # what another note's blocks gave when they last ran
 
-FILES = (FILE, STAT, TREE, THERE)
+FILES = (FILE, STAT, LINK, TREE, THERE)
 MISSING = "missing"
 CHANGED = "changed"  # of a file that the block itself changed after it was read: it is never the same again
 
@@ -83,6 +84,14 @@ def file_presence(path: str | os.PathLike[str]) -> str:
             return "folder"
         return f"{os.path.getsize(path)} bytes"
     except OSError:
+        return MISSING
+
+
+def link_target(path: str | os.PathLike[str]) -> str:
+    """Where a link leads; "missing" where there is none."""
+    try:
+        return os.fspath(os.readlink(path))
+    except (OSError, ValueError):
         return MISSING
 
 
@@ -152,7 +161,7 @@ DISTRIBUTIONS = {
     "pylab": "matplotlib",
 }
 _IMPORT = re.compile(
-    r"^\s*(?:from\s+([A-Za-z_]\w*)|import\s+(.+))|(?:import_module|__import__)\(\s*[\"']([A-Za-z_]\w*)",
+    r"(?:^|[;:])[ \t]*(?:from\s+([A-Za-z_]\w*)|import\s+(.+))|(?:import_module|__import__)\(\s*[\"']([A-Za-z_]\w*)",
     re.MULTILINE,
 )
 # Not the packaging library: loading it takes longer than all else here, and it refuses names with loose versions.
@@ -213,13 +222,18 @@ def requirements(name: str) -> frozenset[str]:
 
 
 def packages(modules: Iterable[str]) -> list[Input]:
-    """The versions of the packages that have these modules, and of what they require."""
+    """The versions of the packages that have these modules, and of what they require. Of a module that nothing has,
+    the package of its name is not there, and may yet come."""
     names: set[str] = set()
+    absent: set[str] = set()
     for module in modules:
         if found := distribution(module):
             names |= requirements(found)
+        elif module not in sys.stdlib_module_names and module not in sys.modules:
+            absent.add(DISTRIBUTIONS.get(module, module))
     versions = ((name, loaded_version(name)) for name in sorted(names))
-    return [Input(PACKAGE, name, version) for name, version in versions if version != MISSING]
+    there = [Input(PACKAGE, name, version) for name, version in versions if version != MISSING]
+    return [*there, *(Input(PACKAGE, name, MISSING) for name in sorted(absent))]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -233,13 +247,28 @@ def system_folders() -> tuple[str, ...]:
     folders = {sys.prefix, sys.base_prefix, *(paths[key] for key in ("stdlib", "purelib", "platlib"))}
     folders.update(site.getsitepackages())
     folders.add(site.getusersitepackages())
-    folders.update(["/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/bin", "/System", "/Library"])
+    folders.update(["/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/bin", "/sbin", "/System", "/Library"])
     home = os.path.expanduser("~")
     folders.update(os.path.join(home, name) for name in (".cache", ".config", ".ipython", ".matplotlib"))
     for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "IPYTHONDIR"):
         if os.environ.get(name):
             folders.add(os.environ[name])
     return tuple(os.path.realpath(f) + os.sep for f in folders if f)
+
+
+# Below these, files of a user or an administrator: other than those, of /etc, that programs read for themselves.
+_PLACED = re.compile(
+    r"/dev/shm/|/usr/local/(?:share/(?!fonts/|man/|ca-certificates|texmf|icons/|mime/|locale/)|src/)|"
+    r"/etc/(?!(?:ld\.so|passwd|group|nsswitch|hosts|host\.conf|resolv|localtime|timezone|fonts|ssl|ca-cert|mime|locale|"
+    r"machine-id|os-release|lsb|alternatives|profile|bash|inputrc|gai|services|protocols|login|shells|environment|"
+    r"default/|crypto|pki|terminfo|magic|python|apache2/|pam|security|OpenCL|vulkan|mtab|fstab|debian_version|texmf|"
+    r"papersize|wgetrc|gitconfig|sudo|selinux|ssh|dpkg|apt|R/|java|ImageMagick|libnl|sensors|udev|dbus|X11|gss|krb5))"
+)
+
+
+def is_systems(path: str) -> bool:
+    """Whether a file, links resolved, belongs to the system or to Python: it counts by version, if at all."""
+    return f"{path}{os.sep}".startswith(system_folders()) and not _PLACED.match(path)
 
 
 def stored_path(path: str, root: Path) -> str:
@@ -269,6 +298,8 @@ class Current:
             return file_hash(self.root / name)
         if kind == STAT:
             return file_presence(self.root / name)
+        if kind == LINK:
+            return link_target(self.root / name)
         if kind == TREE:
             return tree_hash(self.root / name)
         if kind == THERE:
