@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import io
 import os
 import sys
@@ -45,6 +46,8 @@ class Capture:
     def __init__(self, folder: Path) -> None:
         self.outputs: list[dict[str, Any]] = []
         self.writer = ""
+        self.full = False  # there was no room for something that the block printed
+        self.folder = folder
         self.owner = os.getpid()
         self._files: list[Any] = []
         self._targets: list[int] = []
@@ -67,6 +70,7 @@ class Capture:
     def move(self, folder: Path) -> None:
         """Goes on with the files of another folder, in a copy of the process."""
         self.owner = os.getpid()
+        self.folder = folder
         for file, target in zip(self._files, self._targets, strict=True):
             file.close()
             os.close(target)
@@ -92,6 +96,7 @@ class Capture:
         self.cut()
         self.outputs.clear()
         self.writer = ""
+        self.full = False
 
     def cut(self) -> None:
         """Moves what was written since the last cut into ``outputs``."""
@@ -108,8 +113,10 @@ class Capture:
         """Writes out what Python and C hold back."""
         for stream in self._streams:
             if not stream.closed:
-                with contextlib.suppress(OSError, ValueError):  # the block closed the descriptor
+                try:
                     stream.flush()
+                except (OSError, ValueError) as error:  # else the block closed the descriptor
+                    self.full |= getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT)
         if self._libc is not None:
             self._libc.fflush(None)
 
@@ -141,6 +148,9 @@ class Capture:
 
     def end(self) -> list[dict[str, Any]]:
         self.cut()
+        if hasattr(os, "statvfs"):  # what a program printed in vain only it knows
+            with contextlib.suppress(OSError):
+                self.full |= not os.statvfs(self.folder).f_bavail
         outputs, self.outputs = self.outputs, []
         return outputs
 

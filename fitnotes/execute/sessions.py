@@ -44,6 +44,7 @@ CAN_HOLD = sys.platform == "linux" and hasattr(os, "pidfd_open")  # sleeping cop
 
 _lock = threading.Lock()
 _ends: list[Connection] = []
+_keeper: threading.Thread | None = None
 
 
 def _context() -> Any:
@@ -69,9 +70,27 @@ def start_server(modules: Sequence[str], threads: int, folder: Path) -> None:
     if context.get_start_method() == "forkserver":
         from multiprocessing import forkserver
 
+        global _keeper
         with _lock:
             context.set_forkserver_preload(["fitnotes.execute.preload"])
             forkserver.ensure_running()
+            if _keeper is None and sys.platform == "linux":
+                _keeper = threading.Thread(target=_keep_going, daemon=True)
+                _keeper.start()
+
+
+def _keep_going() -> None:
+    """Wakes the fork server, and what listens above it, where somebody has stopped them: all sessions wait for them."""
+    while True:
+        time.sleep(1)
+        pid = _server()
+        below: list[int] = []
+        with contextlib.suppress(OSError, ValueError):
+            below = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        for one in (pid, *below[:1]):
+            with contextlib.suppress(OSError):
+                if one and Path(f"/proc/{one}/stat").read_bytes().rpartition(b") ")[2][:1] == b"T":
+                    os.kill(one, signal.SIGCONT)
 
 
 def stop_server() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import errno
 import faulthandler
 import gc
 import inspect
@@ -220,6 +221,10 @@ class Worker:
             self._leave(code, error)
         seconds = time.perf_counter() - start
         outputs = self.capture.end()
+        if error is None and self.capture.full:
+            error = OSError(
+                errno.ENOSPC, "no room for what it prints in the temporary folder", self.job.capture
+            )
         found = self.recorder.collect()
         described = None
         if error is not None:
