@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,21 @@ def _confinement() -> Check:
     return Check("confinement", found, False, enables, "Linux 5.13 or newer, with Landlock")
 
 
+def _recording() -> Check:
+    """Tried in a process of its own, which then ends: the filter never goes."""
+    from fitnotes.execute.kernel import calls
+
+    found = ""
+    if calls.known is not None and sys.platform == "linux" and os.environ.get("FITNOTES_RECORD") != "off":
+        tried = "from fitnotes.execute.kernel.session import install; install()"
+        done = subprocess.run([sys.executable, "-c", tried], capture_output=True)
+        found = "" if done.returncode else "by the kernel (seccomp notification)"
+    enables = "files that compiled code and programs read, as inputs of blocks: see docs/engine.md"
+    return Check(
+        "recording", found, False, enables, "Linux 5.5 or newer, and a container that allows seccomp"
+    )
+
+
 def checks() -> list[Check]:
     latex = "on Debian: apt install texlive-luatex texlive-latex-recommended texlive-latex-extra lmodern"
     return [
@@ -75,6 +91,7 @@ def checks() -> list[Check]:
         _package("django-static-mathjax", "mathjax", True, "formulas in HTML pages"),
         _package("mini-racer", "py_mini_racer", True, "checking formulas at build time"),
         _confinement(),
+        _recording(),
         _package("merman", "merman", False, "Mermaid diagrams (without it, a slower renderer draws them)"),
         _package("pandas", "pandas", False, "data frames as tables"),
         _program("lualatex", "--pdf-engine lualatex: LaTeX's typesetting, unicode; drawings in TikZ", latex),

@@ -42,7 +42,7 @@ class Kernel:
         if listener.above is None:
             raise OSError("no listener")
         self._said: dict[str, object] = {"skip": list(skip), "own": list(own)}
-        self._line = self._join(_install())
+        self._line = self._join(install())
 
     def _join(self, *descriptors: int) -> socket.socket:
         assert listener.above is not None
@@ -83,7 +83,7 @@ class Kernel:
         return bytes(data)
 
 
-def _install() -> int:
+def install() -> int:
     """Makes the kernel ask about this process and its children; the descriptor on which it does. Raises OSError."""
     assert calls.known is not None
     architecture, seccomp, known = calls.known
