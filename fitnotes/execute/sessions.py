@@ -465,7 +465,8 @@ class Session:
         self.memory = max(self.memory, reply["memory"])
         error = reply["error"]
         starved = reply["starved"] and self.settings.memory
-        status: Any = "ok" if error is None or (block.options.error and not starved) else "error"
+        meant = block.options.error and not starved and not reply["full"]
+        status: Any = "ok" if error is None or meant else "error"
         message, line_of_error = "", None
         if error is not None:
             first = str(error["evalue"]).strip().split("\n")[0]

@@ -234,6 +234,7 @@ class Worker:
             **found,
             "outputs": outputs,
             "error": described,
+            "full": self.capture.full,
             "starved": error is not None and _is_out_of_memory(error),
             "seconds": seconds,
             "memory": _peak_memory(),
