@@ -45,7 +45,8 @@ class Campaign:
         self.mark = uuid.uuid4().hex
         self.done: collections.Counter[str] = collections.Counter()
         self.faults = [self.kill, self.kill, self.interrupt, self.kill_a_session, self.corrupt, self.remove,
-                       self.small_files, self.two_at_once, self.kill_a_watch]  # fmt: skip
+                       self.small_files, self.two_at_once, self.kill_a_watch, self.kill_a_child, self.stop_a_server,
+                       self.interrupt_twice]  # fmt: skip
         if disk:
             self.faults += [self.full_disk, self.full_disk]
 
@@ -110,6 +111,37 @@ class Campaign:
         self.change()
         time.sleep(self.chance.uniform(0.0, 0.4))
         process.send_signal(self.chance.choice([signal.SIGKILL, signal.SIGINT]))
+        self.end(process)
+
+    def kill_a_child(self) -> None:
+        """Of the command itself: pandoc, or the process above the fork server that listens to the kernel."""
+        process = self.start()
+        end = time.monotonic() + self.chance.uniform(0.2, 1.0)
+        while time.monotonic() < end:
+            with contextlib.suppress(psutil.Error, IndexError):
+                self.chance.choice(psutil.Process(process.pid).children()).kill()
+            time.sleep(0.15)
+        self.end(process)
+
+    def stop_a_server(self) -> None:
+        """The process that listens to the kernel, or the fork server below it: stopped, and never told to go on."""
+        process = self.start()
+        time.sleep(self.chance.uniform(0.1, 0.8))
+        with contextlib.suppress(psutil.Error, IndexError):
+            servers = [
+                p for p in psutil.Process(process.pid).children() if "forkserver" in " ".join(p.cmdline())
+            ]
+            self.chance.choice([*servers, *servers[0].children()[:1]]).suspend()
+        self.end(process)
+        assert process.returncode in (0, 1), process.returncode
+
+    def interrupt_twice(self) -> None:
+        process = self.start(*self.chance.choice([("build", "notes"), ("watch", "notes")]))
+        self.begun(process)
+        time.sleep(self.chance.uniform(0.0, 0.9))
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(self.chance.uniform(0.0, 0.2))
         self.end(process)
 
     def two_at_once(self) -> None:
