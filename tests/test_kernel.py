@@ -290,3 +290,24 @@ def _answer(code: bytes, architecture: int, number: int, address: int) -> bool:
             return bool(value == 0x7FC00000)
         else:
             at += yes if (held == value if what == 0x15 else held >= value) else no
+
+
+@linux
+def test_programs_that_may_appear_before_the_one_that_ran(tmp_path: Path) -> None:
+    (tmp_path / "fitnotes.toml").write_text("")
+    code = {
+        "one": "import subprocess\nprint(subprocess.check_output('tool', text=True))",
+        "two": "!env tool",
+        "three": "import subprocess\ntry:\n    subprocess.run('./gone')\nexcept OSError:\n    print('gone')",
+    }
+    for name, text_ in code.items():
+        (tmp_path / "notes" / name).mkdir(parents=True)
+        (tmp_path / "notes" / name / "a.md").write_text(f"```{{python}}\n{text_}\n```\n")
+    (tmp_path / "first").mkdir()
+    executable("second/tool", "echo 2")(tmp_path)
+    folders = [str(tmp_path / "first"), str(tmp_path / "second"), environment()["PATH"]]
+    path = {"PATH": os.pathsep.join(folders)}
+    assert [_build(tmp_path, **path)[0] for _ in range(2)] == [{"one", "two", "three"}, set()]
+    executable("first/tool", "echo 1")(tmp_path)
+    executable("notes/three/gone", "echo here")(tmp_path)
+    assert [_build(tmp_path, **path)[0] for _ in range(2)] == [{"one", "two", "three"}, set()]

@@ -432,9 +432,8 @@ class Recorder:
             self.sees(FILE, path, lambda name: CHANGED)
 
     def _ran(self, path: str) -> None:
-        """A program that a block ran, with the variables that it was given."""
-        real = os.path.realpath(path)
-        if os.path.isfile(real) and real != os.path.realpath(sys.executable):
+        """A program that a block ran, or would have run if it had been there, with the variables that it was given."""
+        if os.path.realpath(path) != os.path.realpath(sys.executable):
             self.sees(PROGRAM, path, file_hash)
         self.sees(VARIABLE, "*", lambda name: self._environment)
 
