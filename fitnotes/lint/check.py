@@ -15,6 +15,7 @@ from fitnotes.document import pandoc
 from fitnotes.document.tree import dump, load, walk
 from fitnotes.errors import CODES, HINT, ConversionError, FitnotesError, Problem, UsageError
 from fitnotes.execute.run import Executor
+from fitnotes.execute.sessions import set_environment
 from fitnotes.lint.document import check_document, check_macros, check_numbers, stored_results
 from fitnotes.lint.scan import Scan
 from fitnotes.lint.source import Edit, Finding, check_source
@@ -39,6 +40,7 @@ class Linter:
 
     def __init__(self, project: Project, files: Sequence[Source]) -> None:
         self.project = project
+        set_environment(project.settings.threads)  # stored results depend on it
         self.executor = Executor(project)
         folder = (project.root / project.settings.notes).resolve()
         others = notes_below(folder) if folder.is_dir() else []

@@ -17,6 +17,7 @@ from fitnotes.tex.tokens import Reader, TexError, readings
 
 SIZE = "\0"
 LONGEST = 200_000  # characters of a formula that is expanded
+MOVED = 40_000_000  # characters behind all expansions together, each of which is looked at again
 LIMIT = 5_000  # expansions in one formula: more means that a macro calls itself
 
 _DOCUMENT = ("NewDocumentCommand", "RenewDocumentCommand", "ProvideDocumentCommand", "DeclareDocumentCommand")
@@ -307,7 +308,7 @@ def expand(text: str, macros: Macros) -> str:
         return text
     out = ""
     reader = Reader(text)
-    used = 0
+    used = moved = 0
     while token := reader.peek():
         if token.startswith("%") and len(token) > 0:
             reader.take()
@@ -334,7 +335,9 @@ def expand(text: str, macros: Macros) -> str:
                 out += " "
             continue
         used += 1
-        if used > LIMIT or len(replaced) + len(reader.text) - reader.at > LONGEST:
+        size = len(replaced) + len(reader.text) - reader.at
+        moved += size
+        if used > LIMIT or size > LONGEST or moved > MOVED:
             raise MacroError(f"{token} calls itself without end, or makes too much of itself")
         if re.search(r"[_^]\s*$", out) and replaced.lstrip().startswith("\\"):
             replaced = "{" + replaced + "}"
