@@ -47,7 +47,7 @@ LONG = [
 SLOW = {
     "pages", "corpus", "rebuilds", "engine", "targets", "command", "hostile", "fits", "readme", "execute", "campaign",
     "slides", "cases", "constructs", "numbering", "pictures", "citations", "install", "gradients", "optimizers",
-    "dialects", "html", "reports", "visibility", "header", "tables", "loss",
+    "dialects", "html", "reports", "visibility", "header", "tables", "loss", "kernel",
 }  # fmt: skip
 
 

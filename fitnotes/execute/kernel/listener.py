@@ -151,7 +151,7 @@ class Listener:
         if listener in self.listeners:
             self.listeners[listener].append(channel)
         self.roots[said["pid"]] = channel
-        self.processes.clear()
+        self.processes.pop(said["pid"], None)
         channel.line.sendall(struct.pack("<Q", listener))
 
     def _fetch(self, descriptor: int) -> None:
@@ -168,7 +168,8 @@ class Listener:
         del self.channels[descriptor]
         channel.line.close()
         self.roots = {pid: one for pid, one in self.roots.items() if one is not channel}
-        self.processes.clear()
+        # Those of other sessions stay: that a process is a program is known from its start alone.
+        self.processes = {task: one for task, one in self.processes.items() if channel not in one.channels}
         for known in self.listeners.values():
             if channel in known:
                 known.remove(channel)
