@@ -74,7 +74,6 @@ def mutated(texts: Sequence[str], chance: random.Random) -> str:
                     chance.choice(["  ", "    ", "> ", "- ", "\t"]) + lines[at % len(lines)]
                 )
             case 7 if lines:
-                chance.shuffle(lines[at : at + 4])
                 lines[at : at + 2] = lines[at : at + 2][::-1]
     return "\n".join(lines) + "\n"
 

@@ -92,6 +92,7 @@ CASES = {
                                          text("d.txt", "two\n")),
     "grep -r": Case("!grep -r one . --include=*.txt", text("sub/f.txt", "one\n")),
     "ls": Case("!ls sub", text("sub/e.txt", ""), (text("sub/d.txt", ""),)),
+    "tar": Case("!tar cf - sub | tar tf -", text("sub/e.txt", ""), SUB),
     "test -f": Case("!test -f e.txt && echo there || echo gone", text("e.txt", "")),
     "stat of a size": Case("!stat -c %s d.txt", text("d.txt", "longer\n")),
     "a file that goes": Case("!cat d.txt || true", removed("d.txt")),

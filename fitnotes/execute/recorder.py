@@ -21,7 +21,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fitnotes.execute.kernel.calls import GONE, LOOK, MADE, MOVED, RUN, TOUCHED
+from fitnotes.execute.kernel.calls import BOTH, GONE, LISTED, LOOK, MADE, MOVED, READ, RUN, TOUCHED
 from fitnotes.execute.kernel.session import Kernel, Lost
 from fitnotes.store.inputs import (
     CHANGED,
@@ -64,15 +64,10 @@ _VARIABLES = {
     "time": ("TZ",), "datetime": ("TZ",),
     "matplotlib": ("MATPLOTLIBRC", "MPLCONFIGDIR", "MPLBACKEND"), "pylab": ("MATPLOTLIBRC", "MPLCONFIGDIR"),
 }  # fmt: skip
+# Of folders in which people too have files, those that the kernel need not tell of.
 _SYSTEMS = (
-    "/usr/bin/",
-    "/usr/lib/",
-    "/usr/sbin/",
-    "/usr/include/",
-    "/usr/share/",
-    "/usr/lib64/",
-    "/dev/null",
-    "/dev/pts/",
+    *(f"/usr/{name}/" for name in ("bin", "lib", "lib64", "sbin", "include", "share")),
+    *("/dev/null", "/dev/pts/"),
 )
 _FROM = re.compile(r"^\s*from\s+([A-Za-z_][\w.]*)\s+import\s+\(?([\w,\s]*)", re.MULTILINE)
 _SHELL_CELL = re.compile(r"^\s*%%(?:bash|sh|script)\b[^\n]*\n(.*)", re.DOTALL)
@@ -394,8 +389,10 @@ class Recorder:
             self._ran(path)
         if not self.counts(path):
             return
-        if kind in ("read", "both"):
-            self._was_read(path, more, kind == "both")
+        if kind == READ and foreign and os.path.isdir(path):
+            kind = LISTED  # as tar opens them
+        if kind in (READ, BOTH):
+            self._was_read(path, more, kind == BOTH)
         elif kind == MADE:
             self.writes(path)
         elif kind == TOUCHED:
@@ -405,7 +402,7 @@ class Recorder:
             self.writes(path)
         elif kind == GONE:
             self.touches(path)
-        elif kind == "list" and (foreign or path not in sys.path_importer_cache):
+        elif kind == LISTED and (foreign or path not in sys.path_importer_cache):
             self.sees(FILE, path, file_hash)
             self.touches(path)  # a later block may add to it
         elif kind == LOOK and foreign and not any(own.startswith(path + os.sep) for own in self._own):

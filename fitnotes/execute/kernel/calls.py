@@ -8,6 +8,7 @@ import struct
 from typing import NamedTuple
 
 OPEN, LOOK, RUN, MADE, MOVED, GONE, TOUCHED = "open", "look", "run", "made", "moved", "gone", "touched"
+READ, BOTH, LISTED = "read", "both", "listed"  # what an opening does: to read, to read and to write, a folder
 
 
 class Call(NamedTuple):

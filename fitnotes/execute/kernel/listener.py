@@ -127,7 +127,8 @@ class Listener:
         _, status = os.waitpid(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         if code < 0:
-            signal.signal(-code, signal.SIG_DFL) if -code not in (signal.SIGKILL, signal.SIGSTOP) else None
+            if -code != signal.SIGKILL:
+                signal.signal(-code, signal.SIG_DFL)
             os.kill(os.getpid(), -code)
         os._exit(max(code, 0))
 
@@ -233,16 +234,16 @@ class Listener:
         if flags & os.O_PATH:
             return calls.LOOK, None
         if flags & os.O_DIRECTORY:
-            return "list", None
+            return calls.LISTED, None
         reads, writes, new = calls.opened(flags)
         if new:
             return calls.MADE, None
         try:
             there = os.stat(path)
         except OSError:
-            return (calls.MADE if flags & os.O_CREAT else "read"), None
+            return (calls.MADE if flags & os.O_CREAT else calls.READ), None
         mark = (there.st_size, there.st_mtime_ns, there.st_ino)
-        return ("read" if not writes else "both" if reads else calls.TOUCHED), mark
+        return (calls.READ if not writes else calls.BOTH if reads else calls.TOUCHED), mark
 
     def _flags(self, task: int, arguments: list[int], call: calls.Call) -> int:
         if call.flags >= 0:

@@ -20,7 +20,7 @@ _FIXED_ADDRESSES = 0x0040000  # of personality
 
 
 class Seen(NamedTuple):
-    """``kind`` as in `calls`, or "read", "both" (to read and to write), "list"; ``foreign``: by a program, not by the
+    """``kind`` as in `calls`; ``foreign``: by a program, not by the
     session or a fork of it; ``more``: of a file that was opened its size, time and number (None: it was not there), of
     a move the old name."""
 
